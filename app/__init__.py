@@ -1,0 +1,1 @@
+"""The browser side: Streamlit and Plotly, no torch."""

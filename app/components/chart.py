@@ -1,0 +1,54 @@
+"""A Plotly chart that takes new data without flicker and keeps zoom and hidden lines."""
+
+from __future__ import annotations
+
+import json
+
+import plotly.graph_objects as go
+import streamlit as st
+
+_CHART = st.components.v2.component(
+    "apprentice_chart",
+    html="<div class='apprentice-chart' role='img'></div>",
+    css=".apprentice-chart { width: 100%; }",
+    isolate_styles=False,
+    js="""
+    const plotly = () => window.Plotly ? Promise.resolve() : (window.__plotly ||= new Promise((done, failed) => {
+      const script = document.createElement('script');
+      script.src = new URL('app/static/plotly.min.js', document.baseURI.replace(/[^/]*$/, '')).href;
+      script.onload = done;
+      script.onerror = failed;
+      document.head.appendChild(script);
+    }));
+
+    // Colours come from the theme in force, so that a switch between light and dark needs no new data.
+    const themed = (layout, style) => {
+      const colour = name => style.getPropertyValue(name).trim();
+      const axis = { gridcolor: colour('--st-border-color'), linecolor: colour('--st-border-color'),
+                     zerolinecolor: colour('--st-border-color') };
+      const out = { ...layout, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+                    font: { ...layout.font, color: colour('--st-text-color'), family: colour('--st-font') } };
+      out.hoverlabel = { ...layout.hoverlabel, bgcolor: colour('--st-secondary-background-color'),
+                         bordercolor: colour('--st-border-color'), font: { color: colour('--st-text-color') } };
+      for (const key of Object.keys(layout))
+        if (/^[xy]axis/.test(key)) out[key] = { ...axis, ...layout[key] };
+      return out;
+    };
+
+    export default function ({ parentElement, data }) {
+      const target = parentElement.querySelector('.apprentice-chart');
+      target.style.height = data.height + 'px';
+      target.setAttribute('aria-label', data.description);
+      const draw = () => window.Plotly.react(target, data.figure.data,
+        themed(data.figure.layout, getComputedStyle(target)),
+        { responsive: true, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d'] });
+      plotly().then(draw, () => { target.textContent = 'The chart library could not be loaded; reload the page.'; });
+    }
+    """,
+)
+
+
+def chart(figure: go.Figure, key: str, description: str) -> None:
+    """Show a figure from `app.figures`; `description` is its alternative text. Its layout has a constant uirevision."""
+    _CHART(key=key, data={"figure": json.loads(figure.to_json()), "height": figure.layout.height or 380,
+                          "description": description})

@@ -1,0 +1,121 @@
+"""The Train page's form: an experiment as the engine understands it, made from the catalogue."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import engine
+from app.components.forms import field, method_form
+
+
+def data_form(catalogue: dict) -> tuple[str, dict]:
+    """Which image set and how many labelled images; returns (set, settings of the run's data)."""
+    sets = catalogue["data"]
+    left, right, note = st.columns([1, 1, 2], vertical_alignment="bottom")
+    name = left.selectbox("Image set", list(sets), format_func=lambda key: sets[key]["title"], key="data",
+                          bind="query-params", help="Where the images come from.")
+    suggested = sets[name]["suggested"]
+    total = right.number_input("Labelled images for the student", len(sets[name]["classes"]), sets[name]["train"],
+                               suggested["images"], step=len(sets[name]["classes"]), key=f"images.{name}",
+                               help="In equal parts of each class. Each seed draws images of its own; they lie inside "
+                               "those that the teacher saw.")
+    note.caption(sets[name]["sentence"])
+    return name, {"name": name, "images": total}
+
+
+def pair_form(catalogue: dict, data: str) -> tuple[dict, dict]:
+    """Teacher and student; returns (the teacher's run, the student's network)."""
+    teacher, student = st.columns(2)
+    suggested = catalogue["data"][data]["suggested"]
+    with teacher.container(border=True):
+        st.markdown("**Teacher**")
+        network = _network_form(catalogue, data, "teacher")
+        images, steps = st.columns(2)
+        most = catalogue["data"][data]["train"]
+        seen = images.number_input("Images it sees", len(catalogue["data"][data]["classes"]), most,
+                                   suggested["teacher_images"] or most, key=f"teacher.images.{data}",
+                                   help="In equal parts of each class; all of them where that is not possible.")
+        count = steps.number_input("Its steps", 1, 10_000_000, suggested["teacher_steps"],
+                                   key=f"teacher.steps.{data}", help="A teacher with the same settings is trained "
+                                   "once and found again.")
+    run = {"data": {"name": data, "images": None if seen == most else seen}, "network": network, "steps": count,
+           "optimiser": {"learning_rate": suggested["teacher_learning_rate"]}}
+    with student.container(border=True):
+        st.markdown("**Student**")
+        network = _network_form(catalogue, data, "student")
+    return run, network
+
+
+def methods_form(catalogue: dict) -> list[dict]:
+    """Which methods, each with its terms, weights and settings."""
+    known = {name: method for name, method in catalogue["methods"].items() if name != catalogue["baseline"]}
+    chosen = st.multiselect("Methods", list(known), [catalogue["headline"]], key="methods",
+                            bind="query-params", format_func=lambda name: known[name]["title"],
+                            help="One run for each method and seed. Labels alone are always trained beside them, "
+                            "as the baseline.")
+    edited = []
+    for name in chosen:
+        with st.expander(f"{known[name]['title']} — {known[name]['sentence']}"):
+            edited.append(method_form(known[name], catalogue["terms"], f"method.{name}"))
+    return edited
+
+
+def budget_form(catalogue: dict, data: str) -> dict:
+    """Steps, batch size, learning rate, seeds and device."""
+    suggested, schema = catalogue["data"][data]["suggested"], catalogue["schemas"]["run"]
+    columns = st.columns(5)
+    with columns[0]:
+        steps = field("steps", schema["steps"], suggested["steps"], f"steps.{data}")
+    with columns[1]:
+        batch = field("batch_size", schema["batch_size"], suggested["batch_size"], f"batch.{data}")
+    with columns[2]:
+        rate = field("learning_rate", catalogue["schemas"]["optimiser"]["learning_rate"], suggested["learning_rate"],
+                     f"rate.{data}")
+    seeds = columns[3].number_input("Seeds", 1, 100, 3, help="Runs of each method; each seed has its own images and "
+                                    "initial weights. Three or more show the spread.", key="seeds")
+    first = columns[4].number_input("First seed", 0, 10**6, 1, key="first", help="The others follow it.")
+    return {"run": {"steps": steps, "batch_size": batch, "optimiser": {"learning_rate": rate}},
+            "seeds": list(range(first, first + seeds))}
+
+
+def _network_form(catalogue: dict, data: str, role: str) -> dict:
+    networks, schema = catalogue["networks"], catalogue["schemas"]["network"]
+    suggested = catalogue["data"][data]["suggested"]
+    name = st.selectbox("Network", list(networks), list(networks).index(suggested[role]), format_func=lambda key: networks[key]["title"],
+                        key=f"{role}.network", bind="query-params", help="The architecture.")
+    st.caption(networks[name]["sentence"])
+    width, initial = st.columns(2)
+    with width:
+        wide = field("width", schema["width"], suggested["width"], f"{role}.width.{data}")
+    with initial:
+        drawn = field("initial", schema["initial"], suggested["initial"], f"{role}.initial.{data}")
+    return {"name": name, "width": wide, "initial": drawn}
+
+
+def offer_download(catalogue: dict, data: str) -> None:
+    """Where the image set is not on this machine, offer to download it and stop the page."""
+    share = engine.present()[data]
+    if share == 1:
+        return
+    entry = catalogue["data"][data]
+    st.info(f"{entry['title']} is not on this machine yet. It is a download of {entry['bytes'] / 1e6:.0f} MB, once.",
+            icon=":material/download:")
+    if st.button(f"Download {entry['title']}", type="primary"):
+        engine.start_download(data)
+        st.session_state["downloading"] = data
+    if st.session_state.get("downloading") == data:
+        _follow_download(data)
+    st.stop()
+
+
+@st.fragment(run_every=0.5)
+def _follow_download(data: str) -> None:
+    share, error = engine.present()[data], engine.download_error(data)
+    if share == 1 or error:
+        st.session_state.pop("downloading", None)
+    if error:
+        st.error(error)
+    elif share == 1:
+        st.rerun()
+    else:
+        st.progress(share, text="Downloading…")

@@ -1,0 +1,93 @@
+"""Forms made from a schema: one widget a field, with the field's own help sentence."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import streamlit as st
+
+
+def field(name: str, schema: dict, value: Any, key: str) -> Any:
+    """One widget for a field of a JSON schema; returns what the user chose."""
+    label, help_ = name.replace("_", " ").capitalize(), schema.get("description")
+    if "enum" in schema:
+        options = schema["enum"]
+        return st.selectbox(label, options, index=options.index(value), help=help_, key=key,
+                            format_func=lambda option: option.replace("_", " "))
+    if schema.get("type") == "boolean":
+        return st.toggle(label, value, help=help_, key=key)
+    if schema.get("type") == "integer":
+        return st.number_input(label, min_value=_low(schema), max_value=_high(schema), value=int(value), step=1,
+                               help=help_, key=key)
+    if schema.get("type") == "number":
+        return st.number_input(label, min_value=_low(schema, float), max_value=_high(schema, float),
+                               value=float(value), step=10.0 ** _magnitude(value), format="%g", help=help_, key=key)
+    return st.text_input(label, value, help=help_, key=key)
+
+
+def fields(schemas: dict[str, dict], values: dict[str, Any], key: str) -> dict[str, Any]:
+    """Widgets for several fields, side by side; returns {name: value}."""
+    if not schemas:
+        return {}
+    columns = st.columns(max(len(schemas), 3))
+    chosen = {}
+    for column, (name, schema) in zip(columns, schemas.items()):
+        with column:
+            chosen[name] = field(name, schema, values.get(name, schema.get("default")), f"{key}.{name}")
+    return chosen
+
+
+def method_form(method: dict, terms: dict[str, dict], key: str) -> dict:
+    """A method's terms with their weights and settings; returns the method as the user wants it."""
+    st.markdown(method["sentence"])
+    st.latex(method["formula"])
+    stages = []
+    for number, stage in enumerate(method["stages"]):
+        objective = {}
+        for name, weighted in stage["objective"].items():
+            objective[name] = _weighted_term(weighted, terms[weighted["term"]["kind"]], f"{key}.{number}.{name}")
+        stages.append({**stage, "objective": objective})
+    kept = ("name", "title", "sentence", "paper", "equations", "rows")
+    return {**{name: method[name] for name in kept}, "stages": stages}
+
+
+def _weighted_term(weighted: dict, term: dict, key: str) -> dict:
+    with st.container(border=True):
+        st.markdown(f"**{term['title']}** — {term['sentence']}")
+        how, amount, *_ = st.columns(3)
+        by_share = False
+        if not term["is_labels"]:
+            by_share = how.selectbox("Counts by", ("weight", "share of the cross entropy"), key=f"{key}.by", help=(
+                "A weight is a factor. With a share, the factor is set once, on the first batch, so that the term "
+                "starts at this share of the cross entropy: the paper's own way of choosing λ.")) != "weight"
+        if by_share:
+            share = amount.number_input("Share", 1e-6, 1000.0, 0.01, format="%g", key=f"{key}.share",
+                                        help="0.01 starts the term at 1 % of the cross entropy.")
+            counted = {"weight": None, "share": share}
+        else:
+            weight = amount.number_input("Weight", 0.0, value=float(weighted["weight"]), format="%g",
+                                         step=10.0 ** _magnitude(weighted["weight"]), key=f"{key}.weight",
+                                         help="λ, the factor on the term.")
+            counted = {"weight": weight, "share": None}
+        settings = fields(term["fields"], weighted["term"], key)
+    return {**counted, "term": {"kind": weighted["term"]["kind"], **settings}}
+
+
+def _low(schema: dict, kind=int):
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    if low is None:
+        return None
+    return kind(low) if "minimum" in schema else kind(low) + (1 if kind is int else 1e-6)
+
+
+def _high(schema: dict, kind=int):
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if high is None:
+        return None
+    return kind(high) if "maximum" in schema else kind(high) - (1 if kind is int else 1e-6)
+
+
+def _magnitude(value: float) -> int:
+    """The power of ten that a number's stepper moves by: 0.1 for 0.4, 0.001 for 0.001."""
+    return math.floor(math.log10(abs(value))) if value else -1

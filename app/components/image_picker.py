@@ -1,0 +1,32 @@
+"""Choose a test image: by number, at random, or one that tells the teacher from the baseline."""
+
+from __future__ import annotations
+
+import random
+
+import streamlit as st
+
+from app import engine, results
+
+
+def image_picker(networks: list, teacher: tuple | None, students: list[dict]) -> int:
+    """The index of the chosen test image; it lives in the link."""
+    count = engine.answer("image", run=students[0]["id"], index=0)["count"]
+    number, chance, telling, _ = st.columns([2, 2, 3, 2], vertical_alignment="bottom")
+    chance.button("Random image", width="stretch", icon=":material/casino:",
+                  on_click=lambda: st.session_state.update(image=random.randrange(count)))
+    baseline = next((run for run in students if results.is_baseline(run)), None)
+    telling.button("Teacher right, baseline wrong", width="stretch", icon=":material/compare_arrows:",
+                   disabled=not (teacher and baseline), on_click=_choose_telling, args=(teacher, baseline),
+                   help="A test image that the teacher names correctly and the labels-only student does not."
+                   if teacher and baseline else "Needs a teacher and the labels-only student among those shown.")
+    return number.number_input("Test image", 0, count - 1, key="image", bind="query-params",
+                               help="Its position in the test set.")
+
+
+def _choose_telling(teacher: tuple, baseline: dict) -> None:
+    found = engine.answer("disagreements", first=teacher, second=(baseline["id"], results.last_step(baseline)))
+    if found:
+        st.session_state.image = random.choice(found)
+    else:
+        st.toast("The baseline is right wherever the teacher is.")

@@ -1,0 +1,66 @@
+"""Live curves of runs: one fragment that polls the store while something is still to come."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import engine, figures, results
+from app.components.chart import chart
+
+POLL_SECONDS = 1.0
+
+
+def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = None, logarithmic: bool = False,
+                table: bool = False) -> None:
+    """Curves of a metric, updated each second until all runs have ended; then the page is drawn once more."""
+    ended = _all_ended(ids)
+
+    @st.fragment(run_every=None if ended else POLL_SECONDS)
+    def draw() -> None:
+        runs = engine.store().runs(ids=ids)
+        progress_line(runs)
+        percent = metric == "accuracy"
+        lines = results.lines(results.students(runs) or runs, metric)
+        teacher = results.teacher_accuracy(runs) if percent else None
+        if lines:
+            chart(figures.curves(lines, title=title or metric, percent=percent, logarithmic=logarithmic,
+                                 level=(f"teacher {results.per_cent(teacher)}", teacher) if teacher else None),
+                  key=key, description=f"{title or metric} over training steps, one line a run")
+        else:
+            with st.container(height=400, border=True, vertical_alignment="center", horizontal_alignment="center"):
+                st.caption("The first point is on its way: the teacher trains first, then its students."
+                           if not ended else f"No run has recorded {metric}.")
+        if table:
+            results_table(runs)
+        if not ended and _all_ended(ids):
+            st.rerun()
+
+    draw()
+
+
+def _all_ended(ids: list[int]) -> bool:
+    return all(run["state"] in results.ENDED for run in engine.store().runs(ids=ids))
+
+
+def progress_line(runs: list[dict]) -> None:
+    """One bar over all runs, and what is running, what waits and what ended how, in words."""
+    counts = {state: sum(run["state"] == state for run in runs) for state in ("running", "queued", *results.ENDED)}
+    if counts["running"] + counts["queued"] == 0:
+        return
+    share = sum(1.0 if run["state"] in results.ENDED else run["step"] / run["steps"] for run in runs) / len(runs)
+    running = ", ".join(figures.markdown(run["name"]) for run in runs if run["state"] == "running")
+    words = [f"{counts[state]} {word}" for state, word in (("queued", "waiting"), ("done", "done"),
+             ("failed", "failed"), ("stopped", "stopped")) if counts[state]]
+    st.progress(share, text=" · ".join([f"Running: {running}" if running else "Starting…", *words]))
+
+
+def results_table(runs: list[dict]) -> None:
+    """Best and last accuracy, gain over the baseline of the same seed, time; state while it still changes."""
+    number, ended = st.column_config.NumberColumn, all(run["state"] == "done" for run in runs)
+    st.dataframe(results.table(runs), hide_index=True, placeholder="–", column_order=(
+        "name", *(() if ended else ("state", "progress")), "last", "best", "gain", "seconds"), column_config={
+        "name": "Run", "state": "State",
+        "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1),
+        "last": number("Last accuracy", format="percent"), "best": number("Best accuracy", format="percent"),
+        "gain": number("Gain", format="percent", help="Last accuracy minus that of labels alone with the same seed."),
+        "seconds": number("Time", format="%.1f s", help="Spent in training steps.")})

@@ -1,0 +1,67 @@
+"""Pickers whose choice lives in the link."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import engine, results
+
+
+def experiment_picker() -> str:
+    """The experiment that the page shows, the newest by default; stops the page where there is none."""
+    names = engine.store().experiments()
+    if not names:
+        st.info("There is nothing to see yet. Run the one-minute demo on **Start**, or set up a run on **Train**.",
+                icon=":material/rocket_launch:")
+        st.stop()
+    if st.query_params.get("experiment") not in names:
+        st.query_params["experiment"] = names[0]
+    return st.selectbox("Experiment", names, key="experiment", bind="query-params",
+                        help="The runs that were started together.")
+
+
+def trained(runs: list[dict]) -> list[dict]:
+    """Runs that have weights to look at, students first; stops the page where there is none."""
+    found = [run for run in results.students(runs) or runs if engine.store().snapshot_steps(run["id"])]
+    if not found:
+        st.info("No run of this experiment has weights to look at yet; they appear as soon as one trains.",
+                icon=":material/hourglass_empty:")
+        st.stop()
+    return found
+
+
+def student_picker(runs: list[dict]) -> tuple[list[dict], tuple[int, int] | None]:
+    """Which students to show, one seed of each method by default, and their teacher as (run, last step)."""
+    by_id = {run["id"]: run for run in runs}
+    seed = min(run["seed"] for run in runs)
+    chosen = st.multiselect("Students", list(by_id), [run["id"] for run in runs if run["seed"] == seed],
+                            format_func=lambda run: by_id[run]["name"], key="students", bind="query-params",
+                            help="They are shown in this order, beside their teacher.")
+    if not chosen:
+        st.info("Choose at least one student.", icon=":material/visibility:")
+        st.stop()
+    teachers = {by_id[run]["teacher"] for run in chosen}
+    if len(teachers) > 1:
+        st.info("These students had different teachers, so there is no one map to compare with; choose students of one "
+                "teacher.")
+        st.stop()
+    teacher = teachers.pop()
+    return [by_id[run] for run in chosen], (teacher, results.last_step({"id": teacher})) if teacher else None
+
+
+def map_picker(run: dict) -> tuple[str, list[int] | str | None, bool]:
+    """Which map: (kind, rows of it or "label" or None for all, whether the image shows beneath)."""
+    catalogue = engine.catalogue()
+    kinds = {**catalogue["maps"], **catalogue["attributions"]}
+    classes = engine.answer("image", run=run["id"], index=0)["classes"]
+    which, of_class, under = st.columns([2, 2, 1], vertical_alignment="bottom")
+    kind = which.selectbox("Map", list(kinds), format_func=kinds.get, key="map", bind="query-params",
+                           help="The first are what the losses are made of; the others are attributions, which explain "
+                           "the answer for the image's label.")
+    rows: list[int] | str | None = None
+    if kind in catalogue["class_maps"]:
+        options = ["the image's class", "all classes", *classes]
+        choice = of_class.selectbox("Class", options, key="class", bind="query-params",
+                                    help="One class's map, or a row of all.")
+        rows = {"the image's class": "label", "all classes": None}.get(choice, [options.index(choice) - 2])
+    return kind, rows, under.toggle("Image beneath", key="under", bind="query-params")

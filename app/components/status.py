@@ -1,0 +1,15 @@
+"""The sidebar's line on the worker and its device."""
+
+import streamlit as st
+
+from app import engine
+
+
+def worker_status() -> None:
+    """Say on which device runs compute, or that the worker is starting."""
+    workers = engine.store().workers()
+    if workers:
+        st.sidebar.caption(f":material/memory: Runs compute on **{workers[0]['device']}**, "
+                           f"{workers[0]['slots']} at a time.")
+    else:
+        st.sidebar.caption(":material/hourglass_empty: The worker is starting…")

@@ -1,0 +1,116 @@
+"""The pages' one door to kdcore: the store, the workers, and the inspector that computes maps."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import plotly
+import streamlit as st
+
+from app.inspector_link import InspectorLink
+from kdcore import worker
+from kdcore.errors import UserError
+from kdcore.store import Store, replace_file
+from kdcore.version import code_version
+
+STATIC = Path(__file__).resolve().parent / "static"
+
+
+@st.cache_resource(show_spinner=False)
+def start() -> None:
+    """Once a web process: put plotly.js where the pages load it from, wake the worker and the inspector."""
+    script = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    served = STATIC / script.name
+    if not served.exists() or served.stat().st_size != script.stat().st_size:
+        STATIC.mkdir(exist_ok=True)
+        shutil.copyfile(script, served)
+    inspector()
+    worker.ensure(store())
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> Store:
+    """The store of `$KD_STORE`."""
+    return Store()
+
+
+@st.cache_resource(show_spinner=False)
+def inspector() -> InspectorLink:
+    """The process with torch."""
+    return InspectorLink(store().folder)
+
+
+def ask(question: str, **arguments: Any) -> Any:
+    """A fresh answer of the inspector."""
+    return inspector().ask(question, **arguments)
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def answer(question: str, **arguments: Any) -> Any:
+    """A kept answer of the inspector: for questions whose answer cannot change."""
+    return ask(question, **arguments)
+
+
+@st.cache_data(show_spinner=False)
+def catalogue() -> dict:
+    """All that can be chosen; kept as JSON under the code's version, so that forms draw before the inspector is up."""
+    kept = store().folder / f"catalogue-{code_version()}.json"
+    if not kept.exists():
+        for old in store().folder.glob("catalogue-*.json"):
+            old.unlink()
+        replace_file(kept, json.dumps(ask("catalogue")).encode())
+    return json.loads(kept.read_text())
+
+
+def cost(experiment: dict, planned: dict) -> dict:
+    """What an experiment will cost: the inspector's estimate, with its teacher's time where that has to be trained."""
+    found = answer("estimate", content={**experiment, "name": ""})
+    teacher = planned["runs"][0]["teacher"]
+    trained = teacher is None or store().find(teacher["hash"]) is not None
+    return {**found, "seconds": found["seconds"] + (0 if trained else found["teacher_seconds"]), "teacher": trained}
+
+
+def submit(planned: dict) -> str:
+    """Queue a planned experiment and return its name; a worker is started where there is none."""
+    for run in planned["runs"]:
+        store().submit(run, planned["name"])
+    worker.ensure(store())
+    return planned["name"]
+
+
+def present() -> dict[str, float]:
+    """The share of each image set that is on this machine."""
+    return ask("present")
+
+
+def start_download(name: str) -> None:
+    """Download an image set in a process of its own; `present` follows it, `download_error` says why it failed."""
+    log = _download_log(name)
+    with log.open("wb") as file:
+        subprocess.Popen([sys.executable, "-m", "kdcore", "data", name], stdout=subprocess.DEVNULL, stderr=file,
+                         start_new_session=True, cwd=worker.ROOT)
+
+
+def download_error(name: str) -> str:
+    """Why the last download of the set failed, in a sentence; empty where it did not."""
+    log = _download_log(name)
+    last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+    return last[0].removeprefix("kdcore: ") if last and last[0].startswith("kdcore: ") else ""
+
+
+def _download_log(name: str) -> Path:
+    return store().folder / f"download-{name}.log"
+
+
+def free_disk() -> int:
+    """Bytes left where the runs are kept."""
+    return shutil.disk_usage(store().folder).free
+
+
+__all__ = ["UserError", "answer", "ask", "catalogue", "download_error", "free_disk", "inspector", "present", "start",
+           "start_download", "store", "submit"]

@@ -1,0 +1,64 @@
+"""The web process's side of the inspector: starts it, asks it, and starts it anew when it is gone."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from typing import Any
+
+from kdcore.errors import UserError
+
+KEY_VARIABLE = "KD_INSPECTOR_KEY"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class InspectorLink:
+    """One inspector process, shared by all sessions; questions wait for each other."""
+
+    def __init__(self, store_folder: Path):
+        self._folder = store_folder
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        threading.Thread(target=self._warm, daemon=True).start()
+
+    def ask(self, question: str, **arguments: Any) -> Any:
+        """The inspector's answer. Raises UserError with its sentence where the question cannot be answered."""
+        with self._lock:
+            for last_try in (False, True):
+                try:
+                    self._connect()
+                    self._connection.send((question, arguments))
+                    kind, value = self._connection.recv()
+                    break
+                except (EOFError, OSError) as error:
+                    self._connection = None
+                    if last_try:
+                        raise UserError("The process that computes maps ended unexpectedly twice; is there enough "
+                                        "memory? Try again, or with fewer networks.") from error
+        if kind == "sentence":
+            raise UserError(value)
+        if kind == "error":
+            print(value, file=sys.stderr)
+            raise UserError(f"This could not be computed: {value.strip().splitlines()[-1]}")
+        return value
+
+    def _warm(self) -> None:
+        with self._lock:
+            self._connect()
+
+    def _connect(self) -> None:
+        if self._connection is not None:
+            return
+        key = secrets.token_bytes(32)
+        with tempfile.TemporaryDirectory(prefix="apprentice") as folder:
+            address = str(Path(folder) / "inspector")
+            with Listener(address, authkey=key) as listener:
+                subprocess.Popen([sys.executable, "-m", "kdcore", "inspector", address, "--store", str(self._folder)],
+                                 env={**os.environ, KEY_VARIABLE: key.hex()}, cwd=ROOT, stdin=subprocess.DEVNULL)
+                self._connection = listener.accept()

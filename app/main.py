@@ -1,0 +1,20 @@
+"""Page configuration and navigation, nothing else."""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # `streamlit run app/main.py` sees only this folder
+
+from app import engine  # noqa: E402
+from app.components.status import worker_status  # noqa: E402
+from app.navigation import PAGES  # noqa: E402
+
+st.set_page_config(page_title="Apprentice", page_icon=":material/school:", layout="wide")
+engine.start()
+page = st.navigation(list(PAGES.values()))
+worker_status()
+page.run()

@@ -1,0 +1,16 @@
+"""The pages, in the order of the menu."""
+
+from pathlib import Path
+
+import streamlit as st
+
+FOLDER = Path(__file__).resolve().parent.parent / "pages"
+TITLES = {
+    "start": ("Start", ":material/rocket_launch:"),
+    "train": ("Train", ":material/school:"),
+    "runs": ("Runs", ":material/monitoring:"),
+    "sensitivity": ("Sensitivity maps", ":material/visibility:"),
+    "methods": ("Methods", ":material/menu_book:"),
+}
+PAGES = {name: st.Page(FOLDER / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "start")
+         for name, (title, icon) in TITLES.items()}

@@ -1,0 +1,123 @@
+"""The command line: python -m kdcore --help."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from kdcore.errors import UserError
+from kdcore.places import data_folder, store_folder
+from kdcore.store import Store
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status, 0 or, with a sentence on stderr, 2."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except UserError as error:
+        print(f"kdcore: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("kdcore: interrupted; the same line goes on where it was.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m kdcore", description=(
+        "Train student-teacher pairs with the methods of the papers. Data sets are kept in $KD_DATA "
+        f"(now {data_folder()}), runs in $KD_STORE (now {store_folder()})."))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    methods = commands.add_parser("methods", help="list methods and terms with paper, equation and parameters")
+    methods.add_argument("--json", action="store_true", help="print the whole catalogue as JSON")
+    methods.set_defaults(command=_methods)
+
+    train = commands.add_parser("train", help="train one run in the foreground; ends with one JSON line of results")
+    train.add_argument("config", metavar="CONFIG.json", help="a run's configuration; - reads standard input")
+    train.set_defaults(command=_train)
+
+    reproduce = commands.add_parser("reproduce", help="fill a paper's table; can be interrupted and called again")
+    reproduce.add_argument("table", help="ehmann-samek-1, ehmann-samek-2, ehmann-samek-3")
+    reproduce.add_argument("--budget", default="quick", help="quick, standard or paper")
+    reproduce.add_argument("--out", type=Path, default=Path("reports"), help="folder of the report (default: reports)")
+    reproduce.set_defaults(command=_reproduce)
+
+    data = commands.add_parser("data", help="say which image sets are on this machine, or download one")
+    data.add_argument("name", nargs="?", help="the set to download")
+    data.set_defaults(command=_data)
+
+    worker = commands.add_parser("worker", help="execute queued runs; the app starts one by itself")
+    worker.set_defaults(command=_worker)
+
+    inspector = commands.add_parser("inspector", help="answer the app's questions; the app starts it by itself")
+    inspector.add_argument("address")
+    inspector.set_defaults(command=_inspector)
+
+    for command in (train, reproduce, worker, inspector):
+        command.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
+    return parser
+
+
+def _methods(options: argparse.Namespace) -> None:
+    from kdcore.catalogue import catalogue
+
+    found = catalogue()
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    for name, method in found["methods"].items():
+        source = ", ".join(filter(None, (method["paper"], method["equations"] and f"eq. {method['equations']}")))
+        print(f"{name}  ({source.replace('eq. Prop.', 'Prop.')})\n    {method['sentence']}")
+        for stage in method["stages"]:
+            for key, weighted in stage["objective"].items():
+                settings = {k: v for k, v in weighted["term"].items() if k != "kind"}
+                print(f"    {key}: weight {weighted['weight']:g}, {weighted['term']['kind']} {settings or ''}")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from kdcore.foreground import train_in_foreground
+
+    try:
+        content = sys.stdin.read() if options.config == "-" else Path(options.config).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{options.config} cannot be read: {error}.") from error
+    print(json.dumps(train_in_foreground(content, Store(options.store))))
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    from kdcore.papers.reproduce import markdown, reproduce
+
+    print(markdown(reproduce(options.table, options.budget, Store(options.store), options.out)))
+
+
+def _data(options: argparse.Namespace) -> None:
+    from kdcore.data.sources import SOURCES, download
+
+    if options.name is None:
+        for name, source in SOURCES.items():
+            print(f"{name:15}{'on this machine' if source.present() else 'not here yet':18}{source.sentence}")
+    elif options.name not in SOURCES:
+        raise UserError(f"There is no image set {options.name!r}; choose one of {', '.join(SOURCES)}.")
+    else:
+        download(options.name)
+        print(f"{SOURCES[options.name].title} is in {data_folder()}.")
+
+
+def _worker(options: argparse.Namespace) -> None:
+    from kdcore.worker import work
+
+    work(Store(options.store))
+
+
+def _inspector(options: argparse.Namespace) -> None:
+    from kdcore.inspector import serve
+
+    serve(options.address, Store(options.store).folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""The catalogue: all that can be chosen, as plain data, so that the browser side builds its forms without torch."""
+
+from __future__ import annotations
+
+from kdcore import methods
+from kdcore.config import RunConfig
+from kdcore.data.sources import SOURCES
+from kdcore.inspect import ATTRIBUTIONS
+from kdcore.knowledge import TERMS
+from kdcore.knowledge.outputs import CrossEntropy
+from kdcore.knowledge.sensitivity import SensitivityTerm
+from kdcore.models import ARCHITECTURES, NetworkConfig
+from kdcore.objective import Optimiser
+
+
+def catalogue() -> dict:
+    """Methods, terms with their schemas, architectures, image sets and help sentences."""
+    return {
+        "methods": {name: {**method.model_dump(mode="json"), "formula": method.formula(),
+                           "needs_teacher": method.needs_teacher(), "suits": suits(method)}
+                    for name, method in methods.METHODS.items()},
+        "baseline": methods.BASELINE,
+        "headline": methods.HEADLINE,
+        "terms": {kind: _term(cls) for kind, cls in TERMS.items()},
+        "maps": {kind: cls.picture_title for kind, cls in sorted(_drawn().items(), key=lambda e: -e[1].row_per_class)},
+        "class_maps": [kind for kind, cls in _drawn().items() if cls.row_per_class],
+        "attributions": {f"attribution.{name}": title for name, title in ATTRIBUTIONS.items()},
+        "networks": {name: {"title": network.title, "sentence": network.sentence, "paper": network.paper}
+                     for name, network in ARCHITECTURES.items()},
+        "data": {name: {"title": source.title, "sentence": source.sentence, "shape": source.shape,
+                        "classes": source.classes, "train": source.train, "test": source.test,
+                        "bytes": source.bytes, "suggested": source.suggested}
+                 for name, source in SOURCES.items()},
+        "schemas": {"run": _fields(RunConfig), "network": _fields(NetworkConfig), "optimiser": _fields(Optimiser)},
+    }
+
+
+def suits(method) -> str:
+    """Which pairs a method suits, in a sentence."""
+    if not method.needs_teacher():
+        return "Any network; no teacher is needed."
+    return "Any two networks that look at the same images and tell the same classes apart."
+
+
+def _drawn() -> dict[str, type[SensitivityTerm]]:
+    return {kind: cls for kind, cls in TERMS.items() if issubclass(cls, SensitivityTerm)}
+
+
+def _term(cls) -> dict:
+    return {"title": cls.title, "sentence": cls.sentence, "formula": cls.formula, "paper": cls.paper,
+            "equation": cls.equation, "needs_teacher": cls.needs_teacher, "needs_labels": cls.needs_labels,
+            "is_labels": cls is CrossEntropy,
+            "fields": {name: field for name, field in _fields(cls).items() if name != "kind"}}
+
+
+def _fields(model) -> dict:
+    schema = model.model_json_schema()
+    schema = schema["$defs"][model.__name__] if "$ref" in schema else schema  # a model that holds itself
+    return {name: {key: value for key, value in field.items() if key in _SHOWN}
+            for name, field in schema["properties"].items()}
+
+
+_SHOWN = ("type", "anyOf", "enum", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+          "description")

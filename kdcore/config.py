@@ -1,0 +1,142 @@
+"""What a run is: validated records that travel as JSON."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from kdcore.data import DataConfig
+from kdcore.data.sources import SOURCES
+from kdcore.errors import UserError
+from kdcore.knowledge import Pair
+from kdcore.methods import BASELINE, METHODS
+from kdcore.models import NetworkConfig
+from kdcore.objective import Method, Optimiser
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class RunConfig(BaseModel):
+    """One training: of a student with its teacher, or of a network alone.
+
+    `method` is a method's name, or a whole method as data; the run keeps it whole, so that a later change of the
+    project's defaults does not change what the run was. A run without transfer may still name a teacher: its maps
+    are then measured against the teacher's, and its images lie inside the teacher's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("", max_length=120, description="What the run is called in lists.")
+    data: DataConfig
+    network: NetworkConfig = Field(description="The network that is trained.")
+    teacher: RunConfig | None = Field(None, description="The run that made the teacher.")
+    method: Method = Field(default=METHODS[BASELINE], description="What is handed over.")
+    steps: int = Field(4000, ge=1, le=10_000_000, description="Training steps, each on one batch.")
+    batch_size: int = Field(50, ge=1, le=100_000, description="Images a step.")
+    optimiser: Optimiser = Optimiser()
+    seed: int = Field(0, ge=0, lt=2**31, description="Decides the initial weights, the order of the images and, "
+                      "unless the data say otherwise, which images are drawn.")
+    evaluations: int = Field(60, ge=1, le=10_000, description="Measurements on the test images, evenly spaced.")
+    threads: int = Field(1, ge=1, le=256, description="CPU threads. Part of the run: sums depend on it in the last "
+                         "digit.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _by_name(cls, method: Any) -> Any:
+        if not isinstance(method, str):
+            return method
+        if method not in METHODS:
+            raise ValueError(f"There is no method {method!r}{_meant(method, METHODS)}; "
+                             "python -m kdcore methods lists them.")
+        return METHODS[method]
+
+    @model_validator(mode="after")
+    def _suits(self) -> RunConfig:
+        if self.teacher and self.teacher.teacher:
+            raise ValueError("A teacher's own run must not have a teacher.")
+        if reason := self.method.unsuited(self.pair()):
+            raise ValueError(reason)
+        return self
+
+    def pair(self) -> Pair:
+        """The facts that decide which methods suit this run."""
+        source = SOURCES[self.data.name]
+        if self.teacher is None:
+            return Pair(source.shape, len(source.classes))
+        taught = SOURCES[self.teacher.data.name]
+        return Pair(source.shape, len(source.classes), taught.shape, len(taught.classes))
+
+    def planned(self) -> dict:
+        """The run as plain data for the store: {"config", "hash", "teacher": the same of its teacher, or None}."""
+        named = self if self.name else self.model_copy(update={"name": f"{self.method.title} · seed {self.seed}"})
+        return {"config": named.model_dump(mode="json"), "hash": self.hash(),
+                "teacher": self.teacher.planned() if self.teacher else None}
+
+    def hash(self) -> str:
+        """16 hexadecimal digits that two runs share when they train the same: names and device do not count."""
+        content = self.model_dump(mode="json", exclude=_LABELS | {"teacher": _LABELS})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_LABELS = {"name": True, "device": True, "method": {"name", "title", "sentence", "paper", "equations", "rows"}}
+
+
+def read(content: RunConfig | dict | str | bytes) -> RunConfig:
+    """Return the run that JSON, or data read from JSON, describes. Raises UserError with a sentence for each fault."""
+    return parse(RunConfig, content)
+
+
+def parse(model: type[Model], content: Any) -> Model:
+    """Return `content`, JSON or data read from it, as the model. Raises UserError with a sentence for each fault."""
+    if isinstance(content, model):
+        return content
+    try:
+        if isinstance(content, (str, bytes)):
+            content = json.loads(content)
+        return model.model_validate(content)
+    except json.JSONDecodeError as error:
+        raise UserError(f"This is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from error
+    except ValidationError as error:
+        faults = error.errors()
+        innermost = [fault for fault in faults if not any(_holds(fault, other) for other in faults)]
+        raise UserError(" ".join(dict.fromkeys(_sentence(model, fault) for fault in innermost))) from error
+
+
+def _holds(fault: dict, other: dict) -> bool:
+    return len(fault["loc"]) < len(other["loc"]) and other["loc"][: len(fault["loc"])] == fault["loc"]
+
+
+def _sentence(model: type[BaseModel], fault: dict) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        field = str(fault["loc"][-1])
+        return f"{where!r} is not a field{_meant(field, _fields(model, fault['loc'][:-1]))}."
+    if fault["type"] == "missing":
+        return f"{where!r} is missing."
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    if fault["type"].startswith("union_tag"):
+        return f"{where}: {fault['msg']}."
+    return f"{where} = {json.dumps(fault['input'], default=str)[:80]} is not possible: {fault['msg'].lower()}."
+
+
+def _fields(model: type[BaseModel], path: tuple) -> list[str]:
+    for part in path:
+        if part not in getattr(model, "model_fields", {}):
+            return []
+        inner = model.model_fields[part].annotation
+        model = next((kind for kind in (inner, *getattr(inner, "__args__", ())) if hasattr(kind, "model_fields")), None)
+        if model is None:
+            return []
+    return list(model.model_fields)
+
+
+def _meant(word: str, known) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

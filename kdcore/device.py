@@ -1,0 +1,53 @@
+"""The device that runs compute on: CUDA, then MPS, then the CPU, or the one that is asked for."""
+
+import os
+import platform
+from contextlib import contextmanager
+
+import torch
+
+from kdcore.errors import UserError
+
+
+def pick(wanted: str = "auto") -> torch.device:
+    """Return the device to compute on.
+
+    `wanted` is "auto", "cpu", "cuda", "cuda:1", "mps"; "auto" follows `$KD_DEVICE` where that is set.
+    Raises UserError where the device is not on this machine.
+    """
+    if wanted == "auto":
+        wanted = os.environ.get("KD_DEVICE") or "auto"
+    present = available()
+    if wanted == "auto":
+        return torch.device(present[0])
+    if wanted not in present:
+        raise UserError(f"There is no device {wanted!r} on this machine; there is {', '.join(present)}.")
+    return torch.device(wanted)
+
+
+def available() -> list[str]:
+    """Devices of this machine, the preferred one first."""
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return [*(["cuda"] if cuda else []), *cuda, *mps, "cpu"]
+
+
+def describe() -> dict:
+    """The device that "auto" means, in words: {"device", "title"}."""
+    device = pick()
+    if device.type == "cuda":
+        return {"device": "cuda", "title": torch.cuda.get_device_name(device)}
+    kind = "Apple GPU" if device.type == "mps" else platform.processor() or platform.machine()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"device": device.type, "title": f"{kind}, {cores} cores" if device.type == "cpu" else kind}
+
+
+@contextmanager
+def threads(count: int):
+    """Compute with `count` CPU threads inside the block; sums are only repeatable at a fixed count."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,55 @@
+"""An experiment: one run varied over methods and seeds, always with the baseline under the same budget."""
+
+from __future__ import annotations
+
+import time
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from kdcore import methods
+from kdcore.config import RunConfig, read
+from kdcore.objective import Method
+
+
+class Experiment(BaseModel):
+    """`run` with each of `methods` and each of `seeds`; labels alone are always among the methods."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("", max_length=120, description="What the experiment is called in lists.")
+    run: RunConfig
+    methods: tuple[Method, ...] = Field(description="What is handed over, one run for each.")
+    seeds: tuple[int, ...] = Field((0,), min_length=1, max_length=100)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, content):
+        if isinstance(content, dict) and isinstance(content.get("methods"), (list, tuple)):
+            found = [methods.METHODS.get(m, m) if isinstance(m, str) else m for m in content["methods"]]
+            return {**content, "methods": found}
+        return content
+
+    def runs(self) -> list[RunConfig]:
+        """The runs, seed by seed, the baseline first; each configuration is validated on its own."""
+        baseline = methods.METHODS[methods.BASELINE]
+        varied = [baseline, *(method for method in self.methods if method.name != baseline.name)]
+        template = self.run.model_dump(mode="json")
+        return [read({**template, "name": f"{method.title} · seed {seed}", "method": method.model_dump(mode="json"),
+                      "seed": seed})
+                for seed in self.seeds for method in varied]
+
+    def planned(self) -> dict:
+        """The experiment as plain data for the store: {"name", "runs"}."""
+        name = self.name or time.strftime("%Y-%m-%d %H:%M:%S")
+        return {"name": name, "runs": [run.planned() for run in self.runs()]}
+
+
+def demo(seed: int = 1, seeds: int = 3) -> Experiment:
+    """The one-minute demo: the digits, one labelled image of each class, three methods, three seeds."""
+    adam = {"learning_rate": 1e-3}
+    teacher = {"name": "Teacher of the demo", "data": {"name": "digits"}, "optimiser": adam, "steps": 1000,
+               "network": {"name": "fc_teacher", "width": 0.2, "initial": "he"}}
+    run = {"data": {"name": "digits", "per_class": 1}, "teacher": teacher, "optimiser": adam, "steps": 1500,
+           "network": {"name": "fc_student", "width": 0.2, "initial": "he"}}
+    return Experiment(name=f"Demo {time.strftime('%Y-%m-%d %H:%M:%S')}", run=run, methods=methods.DEMO,
+                      seeds=tuple(range(seed, seed + seeds)))

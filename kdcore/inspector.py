@@ -1,0 +1,63 @@
+"""The inspector: a process with torch that answers the web process's questions with plain data.
+
+It reads (question, arguments) from its connection and writes ("answer", value), ("sentence", text) for an error that
+a user should read, or ("error", traceback). It ends when the connection closes.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from multiprocessing.connection import Client, Connection
+
+from kdcore.errors import UserError
+from kdcore.store import Store
+
+KEY_VARIABLE = "KD_INSPECTOR_KEY"
+
+
+def serve(address: str, folder: str) -> None:
+    """Connect to the web process at `address` and answer until it hangs up."""
+    with Client(address, authkey=bytes.fromhex(os.environ.pop(KEY_VARIABLE))) as connection:
+        _answer_all(connection, Store(folder))
+
+
+def _answer_all(connection: Connection, store: Store) -> None:
+    questions = _questions(store)
+    while True:
+        try:
+            question, arguments = connection.recv()
+        except EOFError:
+            return
+        try:
+            connection.send(("answer", questions[question](**arguments)))
+        except UserError as error:
+            connection.send(("sentence", str(error)))
+        except Exception:  # whatever a question does, the next one is answered
+            connection.send(("error", traceback.format_exc()))
+
+
+def _questions(store: Store) -> dict:
+    from functools import partial
+
+    import torch
+
+    from kdcore import catalogue, estimate, experiment, inspect
+    from kdcore.config import parse
+    from kdcore.data.sources import SOURCES, download
+    from kdcore.device import describe
+
+    torch.set_num_threads(1)
+    return {
+        "catalogue": catalogue.catalogue,
+        "device": describe,
+        "present": lambda: {name: source.downloaded() for name, source in SOURCES.items()},
+        "download": download,
+        "plan": lambda content: parse(experiment.Experiment, content).planned(),
+        "demo": lambda **arguments: experiment.demo(**arguments).planned(),
+        "estimate": lambda content: estimate.estimate(parse(experiment.Experiment, content)),
+        "image": partial(inspect.image, store),
+        "maps": partial(inspect.maps, store),
+        "timeline": partial(inspect.timeline, store),
+        "disagreements": partial(inspect.disagreements, store),
+    }

@@ -1,0 +1,243 @@
+"""Where a network looks: derivatives with respect to the image.
+
+Ehmann & Samek 2018, Transferring Information Between Neural Networks, eq. 2 to 7.
+All maps are per sample: the derivative of each image's own quantity with respect to that image. With batch norm in
+training mode they also hold each image's share in the others' outputs; pictures use evaluation mode.
+Each function is differentiable where gradient mode is on; inside `torch.no_grad()` it returns values alone.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from kdcore.knowledge.term import Taught, Term
+
+if TYPE_CHECKING:
+    from kdcore.response import Response
+
+Reading = Literal["squared", "literal"]
+
+
+def cost_gradient(logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
+    """∂CE/∂x of each image (Ehmann & Samek 2018, eq. 2).
+
+    `logits` (N, C) computed from `inputs` (N, *input), `labels` (N,); returns (N, *input). It is the gradient of the
+    batch's *summed* cost: the batch mean would be 1/N of it.
+    """
+    return _derivative(lambda: functional.cross_entropy(logits, labels, reduction="sum"), inputs)
+
+
+def jacobian(logits: Tensor, inputs: Tensor) -> Tensor:
+    """∂z_c/∂x of every class (Ehmann & Samek 2018, eq. 3): `logits` (N, C), `inputs` (N, *input) -> (N, C, *input)."""
+    samples, classes = logits.shape
+    return projected_jacobian(logits, torch.eye(classes).to(logits).expand(samples, -1, -1), inputs)
+
+
+def summed_jacobian(logits: Tensor, inputs: Tensor) -> Tensor:
+    """Σ_c ∂z_c/∂x (Ehmann & Samek 2018, eq. 4): `logits` (N, C), `inputs` (N, *input) -> (N, *input)."""
+    return _derivative(logits.sum, inputs)
+
+
+def class_gradient(logits: Tensor, classes: Tensor, inputs: Tensor) -> Tensor:
+    """∂z_c/∂x of one output a sample: `logits` (N, C), `classes` (N,), `inputs` (N, *input) -> (N, *input)."""
+    return _derivative(lambda: logits.gather(1, classes[:, None]).sum(), inputs)
+
+
+def projected_jacobian(logits: Tensor, vectors: Tensor, inputs: Tensor) -> Tensor:
+    """Σ_c v_c ∂z_c/∂x for k vectors a sample: `logits` (N, C), `vectors` (N, k, C) -> (N, k, *input).
+
+    One backward pass for each of the k, all in one vectorised call; the whole Jacobian is the case of C unit vectors.
+    """
+    if vectors.shape[1] == 1:
+        return _derivative(lambda: (logits * vectors[:, 0]).sum(), inputs)[:, None]
+    rows, = torch.autograd.grad(logits, inputs, vectors.transpose(0, 1), is_grads_batched=True,
+                                create_graph=torch.is_grad_enabled(), retain_graph=True)
+    return rows.transpose(0, 1)
+
+
+def target_mask(teacher_cost_gradient: Tensor, threshold: float, outside: float, inside: float,
+                reading: Reading = "squared") -> Tensor:
+    """Where to penalise the student's gradient (Ehmann & Samek 2018, eq. 6 and 7): (N, *input) -> (N, *input).
+
+    `outside` on entries where the teacher's gradient is below `threshold` times its maximum in that sample, else
+    `inside`; eq. 6 is (1, 0), eq. 7 is (2, 1). `reading` "squared" compares the squared gradient, as the paper's text
+    says; "literal" the gradient itself, as its formula is printed.
+    """
+    strength = teacher_cost_gradient.square() if reading == "squared" else teacher_cost_gradient
+    largest = strength.flatten(1).amax(1).view(-1, *[1] * (strength.dim() - 1))
+    return torch.where(strength < threshold * largest, outside, inside).to(strength.dtype)
+
+
+def _derivative(quantity: Callable[[], Tensor], inputs: Tensor) -> Tensor:
+    differentiable = torch.is_grad_enabled()
+    with torch.enable_grad():
+        return torch.autograd.grad(quantity(), inputs, create_graph=differentiable, retain_graph=True)[0]
+
+
+class SensitivityTerm(Term):
+    """A term with a picture: `picture` is what the page draws, and `distance` is made of the same numbers."""
+
+    paper = "Ehmann & Samek 2018"
+    differentiates_input = True
+    picture_title: ClassVar[str]
+    row_per_class: ClassVar[bool] = False
+
+    @abstractmethod
+    def picture(self, response: Response, taught: Taught) -> Tensor:
+        """What is drawn of a network: (N, rows, *input), one row for each map."""
+
+
+class _MapMatching(SensitivityTerm):
+    """Mean squared difference of teacher's and student's map, over all its entries."""
+
+    @abstractmethod
+    def map(self, response: Response) -> Tensor:
+        """(N, rows, *input)."""
+
+    def teach(self, teacher: Response) -> Taught:
+        return {"map": self.map(teacher)}
+
+    def picture(self, response: Response, taught: Taught) -> Tensor:
+        return self.map(response)
+
+    def distance(self, student: Response, taught: Taught) -> Tensor:
+        return (taught["map"] - self.map(student)).square().flatten(1).mean(1)
+
+
+class CostGradient(_MapMatching):
+    """Match the cost gradients (Ehmann & Samek 2018, eq. 2)."""
+
+    title = "Cost gradient"
+    picture_title = "Cost gradient"
+    sentence = "Where a change of the image would raise or lower the teacher's cost for the label."
+    formula = r"\frac{1}{D} \sum_j \left(\frac{\partial CE_t}{\partial x_j} - \frac{\partial CE_s}{\partial x_j}\right)^2"
+    equation = "2"
+    needs_labels = True
+
+    kind: Literal["cost_gradient"] = "cost_gradient"
+
+    def map(self, response: Response) -> Tensor:  # noqa: D102
+        return response.cost_gradient[:, None]
+
+
+class SummedJacobian(_MapMatching):
+    """Match the Jacobians summed over classes (Ehmann & Samek 2018, eq. 4)."""
+
+    title = "Summed Jacobian"
+    picture_title = "Summed Jacobian"
+    sentence = "One map that sums the teacher's sensitivity maps of all classes."
+    formula = (r"\frac{1}{D} \sum_j \left(\sum_c \frac{\partial z_{t,c}}{\partial x_j}"
+               r" - \sum_c \frac{\partial z_{s,c}}{\partial x_j}\right)^2")
+    equation = "4"
+
+    kind: Literal["summed_jacobian"] = "summed_jacobian"
+
+    def map(self, response: Response) -> Tensor:  # noqa: D102
+        return response.summed_jacobian[:, None]
+
+
+class FullJacobian(SensitivityTerm):
+    """Match the Jacobian of the outputs (Ehmann & Samek 2018, eq. 3), whole or in random projections.
+
+    With `projections` = k > 0, the mean over k draws of (Σ_c v_c (∂z_t,c/∂x − ∂z_s,c/∂x))² / C with v_c = ±1, drawn
+    anew for every image and step: its expectation is eq. 3, at one backward pass a draw instead of C. Without a step's
+    draws, in evaluation, the distance is the exact one.
+    """
+
+    title = "Full Jacobian"
+    picture_title = "Class maps"
+    row_per_class = True
+    sentence = "The teacher's sensitivity map of every class: where the image speaks for it and where against it."
+    formula = (r"\frac{1}{C D} \sum_{c,j} \left(\frac{\partial z_{t,c}}{\partial x_j}"
+               r" - \frac{\partial z_{s,c}}{\partial x_j}\right)^2")
+    equation = "3"
+
+    kind: Literal["full_jacobian"] = "full_jacobian"
+    projections: int = Field(0, ge=0, le=100, description="Match this many random projections a step instead of all "
+                             "classes: cheaper, the same on average. 0 matches all classes.")
+
+    def picture(self, response: Response, taught: Taught) -> Tensor:  # noqa: D102
+        return response.jacobian
+
+    def teach(self, teacher: Response) -> Taught:  # noqa: D102
+        vectors = self._vectors(teacher)
+        if vectors is None:
+            return {"jacobian": teacher.jacobian}
+        return {"projected": projected_jacobian(teacher.logits, vectors, teacher.inputs)}
+
+    def distance(self, student: Response, taught: Taught) -> Tensor:  # noqa: D102
+        vectors = self._vectors(student)
+        if vectors is None:
+            return (taught["jacobian"] - student.jacobian).square().flatten(1).mean(1)
+        theirs = taught.get("projected")
+        if theirs is None:
+            theirs = torch.einsum("nkc,nc...->nk...", vectors, taught["jacobian"])
+        ours = projected_jacobian(student.logits, vectors, student.inputs)
+        return (theirs - ours).square().flatten(1).mean(1) / student.logits.shape[1]
+
+    def _vectors(self, response: Response) -> Tensor | None:
+        if not self.projections or response.draws is None:
+            return None
+        samples, classes = response.logits.shape
+        return response.draws.signs(samples, self.projections, classes).to(response.logits.dtype)
+
+
+class DoubleBackpropagation(SensitivityTerm):
+    """Make the student's own cost gradient small (Ehmann & Samek 2018, eq. 5 with M = 1; Drucker & Le Cun 1992)."""
+
+    title = "Double backpropagation"
+    picture_title = "Squared cost gradient"
+    sentence = "Nothing is handed over: the student's own cost gradient is kept small everywhere."
+    formula = r"\frac{1}{D} \sum_j \left(\frac{\partial CE_s}{\partial x_j}\right)^2"
+    equation = "5"
+    needs_teacher = False
+    needs_labels = True
+    zero_at_equality = False
+
+    kind: Literal["double_backpropagation"] = "double_backpropagation"
+
+    def teach(self, teacher: Response) -> Taught:  # noqa: D102
+        return {}
+
+    def picture(self, response: Response, taught: Taught) -> Tensor:  # noqa: D102
+        return response.cost_gradient.square()[:, None]
+
+    def distance(self, student: Response, taught: Taught) -> Tensor:  # noqa: D102
+        return self.picture(student, taught).flatten(1).mean(1)
+
+
+class TargetedDoubleBackpropagation(SensitivityTerm):
+    """Make the student's cost gradient small where the teacher's is (Ehmann & Samek 2018, eq. 6 and 7)."""
+
+    title = "Targeted double backpropagation"
+    picture_title = "Masked squared cost gradient"
+    sentence = "A mask of the places where the teacher's cost gradient is small: there the student's is penalised more."
+    formula = (r"\frac{1}{D} \sum_j M_j \left(\frac{\partial CE_s}{\partial x_j}\right)^2,\quad"
+               r" M_j = \text{outside if } g_{t,j}^2 < p \max_i g_{t,i}^2 \text{ else inside}")
+    equation = "6, 7"
+    needs_labels = True
+    zero_at_equality = False
+
+    kind: Literal["targeted_double_backpropagation"] = "targeted_double_backpropagation"
+    threshold: float = Field(0.5, gt=0, lt=1, description="p: the share of the teacher's largest gradient below which "
+                             "an entry counts as unimportant (paper: 0.2, 0.5, 0.7, 0.9).")
+    outside: float = Field(1.0, ge=0, description="Mask on unimportant entries (eq. 6: 1, eq. 7: 2).")
+    inside: float = Field(0.0, ge=0, description="Mask on the other entries (eq. 6: 0, eq. 7: 1).")
+    reading: Reading = Field("squared", description="Compare the teacher's squared gradient, as the paper's text says, "
+                             "or the gradient itself, as its formula is printed (literal).")
+
+    def teach(self, teacher: Response) -> Taught:  # noqa: D102
+        return {"mask": target_mask(teacher.cost_gradient, self.threshold, self.outside, self.inside, self.reading)}
+
+    def picture(self, response: Response, taught: Taught) -> Tensor:  # noqa: D102
+        return (taught["mask"] * response.cost_gradient.square())[:, None]
+
+    def distance(self, student: Response, taught: Taught) -> Tensor:  # noqa: D102
+        return self.picture(student, taught).flatten(1).mean(1)

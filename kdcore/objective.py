@@ -1,0 +1,96 @@
+"""What a method is made of: weighted terms, stages, and the optimiser that follows them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from kdcore.knowledge import AnyTerm, Pair
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Optimiser(_Record):
+    """How the weights follow the gradient."""
+
+    kind: Literal["adam", "sgd"] = Field("adam", description="Adam, or stochastic gradient descent with momentum.")
+    learning_rate: float = Field(1e-4, gt=0, le=10, description="Step length.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD; Adam has its own.")
+    nesterov: bool = Field(False, description="Nesterov's form of momentum, for SGD.")
+    weight_decay: float = Field(0.0, ge=0, description="Pull of the weights towards zero.")
+
+    def build(self, parameters) -> torch.optim.Optimizer:
+        """Return the optimiser over `parameters`; Adam as published (β 0.9 and 0.999, ε 1e-8)."""
+        if self.kind == "adam":
+            return torch.optim.Adam(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
+        return torch.optim.SGD(parameters, lr=self.learning_rate, momentum=self.momentum, nesterov=self.nesterov,
+                               weight_decay=self.weight_decay)
+
+
+class WeightedTerm(_Record):
+    """A term and how much it counts: by a weight, or by the share of the cross entropy that it starts at."""
+
+    weight: float | None = Field(None, ge=0, description="λ, the factor on the term.")
+    share: float | None = Field(None, gt=0, le=1000, description="Instead of a weight: λ is set once, on the first "
+                                "batch, so that the term starts at this share of the cross entropy.")
+    term: AnyTerm
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> WeightedTerm:
+        if (self.weight is None) == (self.share is None):
+            raise ValueError("Give a term either a weight or a share of the cross entropy.")
+        return self
+
+
+class Stage(_Record):
+    """One part of a training: for `share` of the steps, the weighted terms of `objective` are minimised."""
+
+    name: str = "training"
+    share: float = Field(1.0, gt=0, le=1, description="Share of the run's steps.")
+    objective: dict[str, WeightedTerm] = Field(min_length=1)
+    optimiser: Optimiser | None = Field(None, description="Instead of the run's own optimiser.")
+
+
+class Method(_Record):
+    """A way to train a student, as data."""
+
+    name: str = Field("custom", max_length=80)
+    title: str = Field("Custom", max_length=80)
+    sentence: str = ""
+    paper: str = ""
+    equations: str = ""
+    rows: tuple[str, ...] = Field((), description="The rows of the paper's tables that it makes.")
+    stages: tuple[Stage, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Method:
+        if abs(sum(stage.share for stage in self.stages) - 1) > 1e-6:
+            raise ValueError("The shares of a method's stages must add up to 1.")
+        return self
+
+    def needs_teacher(self) -> bool:
+        """Whether any of its terms reads the teacher."""
+        return any(weighted.term.needs_teacher for stage in self.stages for weighted in stage.objective.values())
+
+    def unsuited(self, pair: Pair) -> str | None:
+        """Why the method cannot train this pair, in a sentence; None where it can."""
+        for stage in self.stages:
+            for weighted in stage.objective.values():
+                if reason := weighted.term.unsuited(pair):
+                    return f"{weighted.term.title} cannot be matched: {reason}."
+        return None
+
+    def formula(self) -> str:
+        """The whole loss in LaTeX, stage by stage."""
+        return r" \quad\text{then}\quad ".join(" + ".join(_summand(w) for w in stage.objective.values())
+                                               for stage in self.stages)
+
+
+def _summand(weighted: WeightedTerm) -> str:
+    if weighted.weight is None:
+        return rf"\lambda_{{({weighted.share:g}\,CE)}} \cdot {weighted.term.formula}"
+    return weighted.term.formula if weighted.weight == 1 else rf"{weighted.weight:g} \cdot {weighted.term.formula}"

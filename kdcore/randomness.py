@@ -1,0 +1,31 @@
+"""All randomness of a run, as a function of its seed and the step: nothing to store, nothing to restore."""
+
+import torch
+from torch import Tensor
+
+
+class Draws:
+    """The fresh randomness of one step, shared by teacher and student: one name gives both the same numbers.
+
+    It is a function of (seed, step) alone, so that a continued run needs no random state to draw what it would have.
+    """
+
+    def __init__(self, seed: int, step: int, device: torch.device):
+        self._generator = torch.Generator(device).manual_seed(stream(seed, step))
+        self._drawn: dict[tuple, Tensor] = {}
+
+    def signs(self, *shape: int) -> Tensor:
+        """Random ±1, float32, of the given shape."""
+        if shape not in self._drawn:
+            device = self._generator.device
+            self._drawn[shape] = torch.randint(2, shape, generator=self._generator, device=device).float() * 2 - 1
+        return self._drawn[shape]
+
+
+def stream(*numbers: int) -> int:
+    """A 63-bit seed that differs for each tuple of numbers."""
+    seed = 0
+    for number in numbers:
+        seed = (seed * 6364136223846793005 + number + 1442695040888963407) % 2**64
+        seed ^= seed >> 29
+    return seed % 2**63

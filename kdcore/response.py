@@ -1,0 +1,55 @@
+"""Response: one network's lazy answer to one batch."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from kdcore.knowledge import sensitivity
+from kdcore.models import tapped
+from kdcore.randomness import Draws
+
+
+class Response:
+    """What one network answers to a batch of images; each derived quantity is computed when first asked for, and kept.
+
+    `images` (N, *input) in [0, 1]; `labels` (N,) class indices, or None; `taps` names the intermediate values wanted.
+    Derivatives with respect to the images need `differentiable`. They carry a graph where gradient mode is on, so that
+    a loss made of them can be differentiated again; inside `torch.no_grad()` they do not.
+    """
+
+    def __init__(self, network: nn.Module, images: Tensor, labels: Tensor | None = None, *, draws: Draws | None = None,
+                 taps: tuple[str, ...] = (), differentiable: bool = True):
+        self.network = network
+        self.inputs = images.detach().requires_grad_(differentiable)
+        self.labels = labels
+        self.draws = draws
+        self._taps = taps
+
+    @cached_property
+    def taps(self) -> dict[str, Tensor]:
+        """The named intermediate values, and "logits"."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() or self.inputs.requires_grad):
+            if not self._taps:
+                return {"logits": self.network(self.inputs)}
+            return tapped(self.network, (*self._taps, "logits"))(self.inputs)
+
+    @property
+    def logits(self) -> Tensor:
+        """(N, C), before the softmax."""
+        return self.taps["logits"]
+
+    @cached_property
+    def cost_gradient(self) -> Tensor:
+        """(N, *input): each image's ∂CE/∂x."""
+        return sensitivity.cost_gradient(self.logits, self.labels, self.inputs)
+
+    @cached_property
+    def jacobian(self) -> Tensor:
+        """(N, C, *input): ∂z_c/∂x."""
+        return sensitivity.jacobian(self.logits, self.inputs)
+
+    @cached_property
+    def summed_jacobian(self) -> Tensor:
+        """(N, *input): Σ_c ∂z_c/∂x."""
+        return sensitivity.summed_jacobian(self.logits, self.inputs)

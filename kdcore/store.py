@@ -1,0 +1,337 @@
+"""The store: runs, metrics and events in one SQLite file, snapshots as files beside it. No torch.
+
+A run is claimed by one process at a time. Each claim has a number, and a write that carries an older one is refused,
+so that a process which was taken for dead cannot write into a run that another one continues.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kdcore.errors import StaleClaim, UserError
+from kdcore.places import store_folder
+
+VERSION = 1
+STALE_SECONDS = 15.0
+CLAIMS = 5
+_SCHEMA = """
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, experiment TEXT NOT NULL, role TEXT NOT NULL, method TEXT NOT NULL,
+    title TEXT NOT NULL, seed INTEGER NOT NULL, config TEXT NOT NULL, hash TEXT NOT NULL,
+    teacher INTEGER REFERENCES runs(id), state TEXT NOT NULL DEFAULT 'queued', message TEXT NOT NULL DEFAULT '',
+    claim INTEGER NOT NULL DEFAULT 0, heartbeat REAL NOT NULL DEFAULT 0, stopping INTEGER NOT NULL DEFAULT 0,
+    threads INTEGER NOT NULL, step INTEGER NOT NULL DEFAULT 0, steps INTEGER NOT NULL,
+    created REAL NOT NULL, started REAL, finished REAL);
+CREATE INDEX runs_by_hash ON runs(hash);
+CREATE INDEX runs_by_state ON runs(state);
+CREATE INDEX runs_by_experiment ON runs(experiment);
+CREATE TABLE metrics (
+    run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, name TEXT NOT NULL, step INTEGER NOT NULL,
+    value REAL, PRIMARY KEY (run, name, step)) WITHOUT ROWID;
+CREATE TABLE events (
+    run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, step INTEGER NOT NULL, at REAL NOT NULL,
+    text TEXT NOT NULL);
+CREATE INDEX events_by_run ON events(run);
+CREATE TABLE workers (pid INTEGER PRIMARY KEY, heartbeat REAL NOT NULL, device TEXT NOT NULL, slots INTEGER NOT NULL);
+"""
+_FIELDS = ("id, name, experiment, role, method, title, seed, config, hash, teacher, state, message, claim, stopping, "
+           "threads, step, steps, created, started, finished")
+
+
+class Store:
+    """Runs and what they recorded, in one folder.
+
+    Raises UserError where the folder cannot be used, or was written by a newer version of the project.
+    """
+
+    def __init__(self, folder: Path | str | None = None):
+        self.folder = Path(folder) if folder else store_folder()
+        self._local = threading.local()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._prepare()
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise UserError(f"The store in {self.folder} cannot be used ({error}); set KD_STORE to another folder, "
+                            "or move this one away.") from error
+
+    def submit(self, planned: dict, experiment: str = "") -> int:
+        """Queue a planned run (`RunConfig.planned()`) and return its id; its teacher is found again, or queued first."""
+        teacher = None
+        if planned["teacher"]:
+            found = self.find(planned["teacher"]["hash"])
+            teacher = found["id"] if found else self.submit(planned["teacher"], experiment)
+        config, method = planned["config"], planned["config"]["method"]
+        with self._write() as db:
+            return db.execute(
+                "INSERT INTO runs (name, experiment, role, method, title, seed, config, hash, teacher, threads, steps, "
+                "created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (config["name"], experiment, "student" if teacher else "teacher", method["name"], method["title"],
+                 config["seed"], json.dumps(config), planned["hash"], teacher, config["threads"], config["steps"],
+                 time.time())).lastrowid
+
+    def find(self, hash: str) -> dict | None:
+        """The newest run with this configuration that has not failed or been stopped."""
+        rows = self._read(f"SELECT {_FIELDS} FROM runs WHERE hash = ? AND state IN ('queued', 'running', 'done') "
+                          "ORDER BY state = 'done' DESC, id DESC LIMIT 1", (hash,))
+        return rows[0] if rows else None
+
+    def run(self, run: int) -> dict:
+        """One run. Raises UserError where there is none of this id."""
+        rows = self._read(f"SELECT {_FIELDS} FROM runs WHERE id = ?", (run,))
+        if not rows:
+            raise UserError(f"There is no run {run}; it may have been deleted.")
+        return rows[0]
+
+    def runs(self, experiment: str | None = None, ids: list[int] | None = None) -> list[dict]:
+        """Runs, newest first: all, those of an experiment, or those of the given ids."""
+        if ids is not None:
+            return self._read(f"SELECT {_FIELDS} FROM runs WHERE id IN ({_marks(ids)}) ORDER BY id DESC", ids)
+        where, values = ("WHERE experiment = ?", (experiment,)) if experiment is not None else ("", ())
+        return self._read(f"SELECT {_FIELDS} FROM runs {where} ORDER BY id DESC", values)
+
+    def experiments(self) -> list[str]:
+        """Names of the experiments, newest first."""
+        rows = self._read("SELECT experiment FROM runs WHERE experiment != '' GROUP BY experiment ORDER BY MAX(id) DESC")
+        return [row["experiment"] for row in rows]
+
+    def curves(self, ids: list[int], name: str) -> dict[int, tuple[list[int], list[float]]]:
+        """One metric of several runs: {run: (steps, values)}; runs that never recorded it are absent."""
+        rows = self._read(f"SELECT run, step, value FROM metrics WHERE run IN ({_marks(ids)}) AND name = ? "
+                          "ORDER BY run, step", [*ids, name])
+        curves: dict[int, tuple[list[int], list[float]]] = {}
+        for row in rows:
+            steps, values = curves.setdefault(row["run"], ([], []))
+            steps.append(row["step"])
+            values.append(row["value"])
+        return curves
+
+    def metric_names(self, ids: list[int]) -> list[str]:
+        """Names of all metrics that any of the runs recorded."""
+        rows = self._read(f"SELECT DISTINCT name FROM metrics WHERE run IN ({_marks(ids)}) ORDER BY name", ids)
+        return [row["name"] for row in rows]
+
+    def summary(self, ids: list[int], name: str = "accuracy") -> dict[int, dict]:
+        """{run: {"best", "last", "seconds"}} of one metric that is better when larger."""
+        rows = self._read(
+            f"SELECT m.run, MAX(m.value) AS best, (SELECT value FROM metrics l WHERE l.run = m.run AND l.name = m.name "
+            "ORDER BY step DESC LIMIT 1) AS last, (SELECT value FROM metrics s WHERE s.run = m.run AND "
+            f"s.name = 'seconds' ORDER BY step DESC LIMIT 1) AS seconds FROM metrics m WHERE m.run IN ({_marks(ids)}) "
+            "AND m.name = ? GROUP BY m.run", [*ids, name])
+        return {row.pop("run"): row for row in rows}
+
+    def events(self, run: int) -> list[dict]:
+        """What happened to a run, in words, oldest first."""
+        return self._read("SELECT step, at, text FROM events WHERE run = ? ORDER BY rowid", (run,))
+
+    def rename(self, run: int, name: str) -> None:
+        """Give a run another name. It is shown as written: no mark-up, no path."""
+        name = " ".join(name.split())[:120]
+        if not name:
+            raise UserError("A run needs a name of at least one letter.")
+        with self._write() as db:
+            db.execute("UPDATE runs SET name = ? WHERE id = ?", (name, run))
+
+    def stop(self, run: int) -> None:
+        """Ask a run to stop; it keeps what it has. A waiting run stops at once."""
+        with self._write() as db:
+            db.execute("UPDATE runs SET stopping = 1 WHERE id = ? AND state = 'running'", (run,))
+            db.execute("UPDATE runs SET state = 'stopped', finished = ?, message = 'Stopped before it started.' "
+                       "WHERE id = ? AND state = 'queued'", (time.time(), run))
+
+    def delete(self, run: int) -> None:
+        """Delete a run, its metrics and its files. Raises UserError where it still runs or students need it."""
+        if self.run(run)["state"] == "running":
+            raise UserError("This run is still running; stop it first.")
+        waiting = self._read("SELECT id FROM runs WHERE teacher = ?", (run,))
+        if waiting:
+            raise UserError(f"{len(waiting)} students learnt from this teacher; delete them first.")
+        with self._write() as db:
+            db.execute("DELETE FROM runs WHERE id = ?", (run,))
+        shutil.rmtree(self._place(run), ignore_errors=True)
+
+    def claim(self, threads: int, run: int | None = None) -> dict | None:
+        """Take the next run that waits, fits into `threads` CPU threads and has its teacher, or the one asked for.
+
+        A run whose process gave no sign of life for 15 seconds is taken over. Returns None where there is none.
+        """
+        now = time.time()
+        with self._write() as db:
+            self._give_up(db, now)
+            row = db.execute(
+                "UPDATE runs SET state = 'running', claim = claim + 1, heartbeat = :now, "
+                "started = COALESCE(started, :now) WHERE id = (SELECT r.id FROM runs r LEFT JOIN runs t "
+                "ON r.teacher = t.id WHERE (r.state = 'queued' OR (r.state = 'running' AND r.heartbeat < :stale)) "
+                "AND (t.id IS NULL OR t.state = 'done') AND r.threads <= :threads AND (:run IS NULL OR r.id = :run) "
+                f"ORDER BY r.id LIMIT 1) RETURNING {_FIELDS}",
+                {"now": now, "stale": now - STALE_SECONDS, "threads": threads, "run": run}).fetchone()
+        return _row(row) if row else None
+
+    def _give_up(self, db: sqlite3.Connection, now: float) -> None:
+        db.execute("UPDATE runs SET state = 'failed', finished = ?, message = 'Its teacher did not finish; start it "
+                   "again to train a new one.' WHERE state = 'queued' AND teacher IN "
+                   "(SELECT id FROM runs WHERE state IN ('failed', 'stopped'))", (now,))
+        db.execute("UPDATE runs SET state = 'failed', finished = ?, message = ? WHERE claim >= ? AND "
+                   "(state = 'queued' OR (state = 'running' AND heartbeat < ?))",
+                   (now, f"Its process died {CLAIMS} times; the events below say how far it came.", CLAIMS,
+                    now - STALE_SECONDS))
+
+    def heartbeat(self, run: int, claim: int) -> bool:
+        """Say that the claim is alive. Returns whether the run is asked to stop."""
+        with self._write() as db:
+            row = db.execute("UPDATE runs SET heartbeat = ? WHERE id = ? AND claim = ? AND state = 'running' "
+                             "RETURNING stopping", (time.time(), run, claim)).fetchone()
+        if row is None:
+            raise StaleClaim(f"Run {run} is no longer this process's.")
+        return bool(row["stopping"])
+
+    def append(self, run: int, claim: int, step: int, values: dict[str, float]) -> None:
+        """Record the metrics of one step. Raises StaleClaim where the run is another process's by now."""
+        with self._own(run, claim) as db:
+            db.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)",
+                           [(run, name, step, value) for name, value in values.items()])
+            db.execute("UPDATE runs SET step = ?, heartbeat = ? WHERE id = ?", (step, time.time(), run))
+
+    def note(self, run: int, claim: int, step: int, text: str) -> None:
+        """Record an event in words."""
+        with self._own(run, claim) as db:
+            db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (run, step, time.time(), text))
+
+    def progress(self, run: int, claim: int, step: int) -> None:
+        """Record how far the run is."""
+        with self._own(run, claim) as db:
+            db.execute("UPDATE runs SET step = ? WHERE id = ?", (step, run))
+
+    def withdraw(self, run: int, claim: int, after: int) -> None:
+        """Take back all metrics and events recorded after a step: the run continues from there."""
+        with self._own(run, claim) as db:
+            db.execute("DELETE FROM metrics WHERE run = ? AND step > ?", (run, after))
+            db.execute("DELETE FROM events WHERE run = ? AND step > ?", (run, after))
+            db.execute("UPDATE runs SET step = MAX(?, 0) WHERE id = ?", (after, run))
+
+    def finish(self, run: int, claim: int, state: str, message: str = "") -> None:
+        """End a run as "done", "stopped" or "failed", with the reason in words."""
+        with self._own(run, claim) as db:
+            db.execute("UPDATE runs SET state = ?, message = ?, finished = ? WHERE id = ?",
+                       (state, message, time.time(), run))
+
+    def release(self, run: int, claim: int, text: str) -> None:
+        """Put a run whose process died back into the queue; it continues from its resume point."""
+        with self._own(run, claim) as db:
+            db.execute("INSERT INTO events SELECT id, step, ?, ? FROM runs WHERE id = ?", (time.time(), text, run))
+            db.execute("UPDATE runs SET state = 'queued' WHERE id = ?", (run,))
+
+    def threads_in_use(self) -> int:
+        """CPU threads of the runs that give signs of life."""
+        rows = self._read("SELECT COALESCE(SUM(threads), 0) AS threads FROM runs WHERE state = 'running' "
+                          "AND heartbeat >= ?", (time.time() - STALE_SECONDS,))
+        return rows[0]["threads"]
+
+    def greet(self, pid: int, device: str, slots: int) -> None:
+        """Register a worker, or renew its sign of life."""
+        with self._write() as db:
+            db.execute("DELETE FROM workers WHERE heartbeat < ?", (time.time() - STALE_SECONDS,))
+            db.execute("INSERT OR REPLACE INTO workers VALUES (?, ?, ?, ?)", (pid, time.time(), device, slots))
+
+    def part(self, pid: int) -> None:
+        """Remove a worker that ends."""
+        with self._write() as db:
+            db.execute("DELETE FROM workers WHERE pid = ?", (pid,))
+
+    def workers(self) -> list[dict]:
+        """Workers that gave a sign of life within 15 seconds."""
+        return self._read("SELECT * FROM workers WHERE heartbeat >= ?", (time.time() - STALE_SECONDS,))
+
+    def snapshot_steps(self, run: int) -> list[int]:
+        """Steps of which the run's weights are kept."""
+        return sorted(int(path.stem) for path in self._place(run).glob("snapshots/*.pt"))
+
+    def snapshot(self, run: int, step: int) -> Path:
+        """File of the run's weights at a step."""
+        return self._place(run) / "snapshots" / f"{step}.pt"
+
+    def resume_point(self, run: int) -> Path:
+        """File of all that is needed to continue the run."""
+        return self._place(run) / "resume.pt"
+
+    def size(self) -> int:
+        """Bytes that the store takes."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+    def _place(self, run: int) -> Path:
+        return self.folder / "runs" / str(int(run))
+
+    def _prepare(self) -> None:
+        db = self._connection()
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("BEGIN IMMEDIATE")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in _SCHEMA.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+        if version > VERSION:
+            raise UserError(f"The store in {self.folder} was written by a newer version of Apprentice (its format is "
+                            f"{version}, this one reads {VERSION}); update Apprentice, or set KD_STORE to another "
+                            "folder. Nothing was changed.")
+
+    def _connection(self) -> sqlite3.Connection:
+        if not hasattr(self._local, "db"):
+            db = sqlite3.connect(self.folder / "store.sqlite", timeout=30, isolation_level=None)
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA foreign_keys = ON")
+            self._local.db = db
+        return self._local.db
+
+    def _read(self, query: str, values=()) -> list[dict]:
+        return [_row(row) for row in self._connection().execute(query, values)]
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        db = self._connection()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    @contextmanager
+    def _own(self, run: int, claim: int) -> Iterator[sqlite3.Connection]:
+        with self._write() as db:
+            if not db.execute("SELECT 1 FROM runs WHERE id = ? AND claim = ? AND state = 'running'",
+                              (run, claim)).fetchone():
+                raise StaleClaim(f"Run {run} is no longer this process's.")
+            yield db
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees either the old or the new content, whatever happens in between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    try:
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _row(row: sqlite3.Row) -> dict:
+    return dict(row)
+
+
+def _marks(values: list) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,303 @@
+"""The trainer: a generator of records.
+
+for record in train(config): the worker stores records, a test compares them, a notebook plots them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kdcore import data, device, models
+from kdcore.config import RunConfig, read
+from kdcore.errors import UserError
+from kdcore.knowledge import TERMS, Term
+from kdcore.objective import Stage
+from kdcore.randomness import Draws, stream
+from kdcore.response import Response
+from kdcore.teaching import Lessons, answer, intermediate
+
+SNAPSHOTS = 20
+RESUME_SECONDS = 30.0
+PROGRESS_SECONDS = 0.25
+PROBE_IMAGES = 64
+EVALUATION_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured at a step, in evaluation mode where it is about the test images.
+
+    `values` holds "accuracy" and "loss.test" on the test images; "loss", and "term.KEY" for each term of the stage
+    before its weight, as means over the steps since the last measurement; "knowledge.KIND", the student's distance
+    to its teacher on the probe images, for every kind of knowledge; "seconds" of training so far.
+    """
+
+    step: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The network's weights at a step, to look at."""
+
+    step: int
+    state: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """All that is needed to continue after this step as if nothing had happened."""
+
+    step: int
+    state: dict
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something a user should know about the run, in a sentence."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A sign of life between measurements, at most every quarter of a second."""
+
+    step: int
+
+
+Record = Measurement | Snapshot | ResumePoint | Notice | Progress
+
+
+def train(config: RunConfig | dict | str, *, teacher: nn.Module | None = None,
+          resume: dict | None = None) -> Iterator[Record]:
+    """Train one run, yielding its records.
+
+    `config` is a run, or JSON of one. `teacher` is the trained teacher; left out, `config.teacher` is trained first.
+    `resume` is a ResumePoint's state: the run goes on from there, and ends with the same weights, to the last bit on
+    a CPU. Raises UserError for a configuration that is not possible or a loss that stops being finite.
+    """
+    config = read(config)
+    if config.teacher and teacher is None:
+        teacher = fit(config.teacher)
+    with device.threads(config.threads):
+        yield from _Training(config, teacher, resume).records()
+
+
+def fit(config: RunConfig | dict | str, *, teacher: nn.Module | None = None) -> nn.Module:
+    """Train one run to its end and return the network, in evaluation mode, on the CPU."""
+    config = read(config)
+    network = build(config)
+    for record in train(config, teacher=teacher):
+        if isinstance(record, Snapshot):
+            network.load_state_dict(record.state)
+    return network.eval()
+
+
+def build(config: RunConfig) -> nn.Module:
+    """Return the run's network with its initial weights, on the CPU."""
+    pair = config.pair()
+    return models.build(config.network, pair.student_images, pair.student_classes, stream(config.seed, 2))
+
+
+def snapshot_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
+    """At most `count` steps from 0 to `total`, geometrically spaced: most of what changes, changes early."""
+    return sorted({0, total, *np.geomspace(1, total, count - 1).round().astype(int).tolist()})
+
+
+def training_images(config: RunConfig) -> Tensor:
+    """Indices of the images that a run trains on; they lie inside its teacher's, where those are enough."""
+    teacher = config.teacher
+    if teacher and teacher.data.name == config.data.name:
+        inside = data.subset(teacher.data, teacher.seed)
+        wanted = config.data.images or (config.data.per_class or 0) * config.pair().student_classes
+        if wanted and wanted <= len(inside):
+            return data.subset(config.data, config.seed, inside)
+    return data.subset(config.data, config.seed)
+
+
+@dataclass
+class _Sums:
+    """Sums on the device over the steps since the last measurement; nothing waits for the device in between."""
+
+    steps: int = 0
+    values: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, values: dict[str, Tensor]) -> None:
+        self.steps += 1
+        for name, value in values.items():
+            self.values[name] = self.values.get(name, 0) + value.detach()
+
+    def means(self) -> dict[str, float]:
+        return {name: float(value) / self.steps for name, value in self.values.items()}
+
+
+class _Training:
+    """The state of one training and its steps."""
+
+    def __init__(self, config: RunConfig, teacher: nn.Module | None, resume: dict | None):
+        self.config = config
+        self.device = device.pick(config.device)
+        self.images = data.images(config.data.name, "train", self.device, training_images(config))
+        self.test = data.images(config.data.name, "test", self.device)
+        self.network = build(config).to(self.device)
+        self.teacher = teacher.to(self.device).eval().requires_grad_(False) if teacher is not None else None
+        self.probe = Probe(self.teacher, self.test[:PROBE_IMAGES])
+        self.step, self.seconds, self.factors, self.sums = 0, 0.0, {}, _Sums()
+        self.last_order = (-1, None)
+        self.resumed = resume is not None
+        if resume:
+            self._restore(resume)
+
+    def records(self) -> Iterator[Record]:
+        total = self.config.steps
+        snapshots = set(snapshot_steps(total))
+        measured = snapshots | set(np.linspace(0, total, self.config.evaluations + 1).round().astype(int).tolist())
+        spoke = saved = time.monotonic()
+        if not self.resumed:
+            yield Snapshot(0, self._weights())
+            yield self._measure()
+        for start, end, stage in self._stages():
+            if end <= self.step:
+                continue
+            yield from self._enter(stage, fresh=self.step == start)
+            while self.step < end:
+                began = time.monotonic()
+                self._advance(stage)
+                self.seconds += time.monotonic() - began
+                if self.step in snapshots:
+                    yield Snapshot(self.step, self._weights())
+                if self.step in measured:
+                    yield self._measure()
+                    if time.monotonic() - saved > RESUME_SECONDS and self.step < end:
+                        yield ResumePoint(self.step, self._state())
+                        saved = time.monotonic()
+                if time.monotonic() - spoke > PROGRESS_SECONDS:
+                    yield Progress(self.step)
+                    spoke = time.monotonic()
+
+    def _stages(self) -> Iterator[tuple[int, int, Stage]]:
+        start, share = 0, 0.0
+        for stage in self.config.method.stages:
+            share += stage.share
+            end = round(share * self.config.steps)
+            yield start, end, stage
+            start = end
+
+    def _enter(self, stage: Stage, fresh: bool) -> Iterator[Notice]:
+        self.terms = {key: weighted.term for key, weighted in stage.objective.items()}
+        self.lessons = {key: Lessons(term, self.teacher, self.images) for key, term in self.terms.items()}
+        for key, lessons in self.lessons.items():
+            if not lessons.kept and fresh:
+                yield Notice(self.step, f"What the teacher hands over for {self.terms[key].title.lower()} does not fit "
+                             "into memory and is computed anew each step.")
+        restored = self.optimiser.state_dict() if not fresh else None
+        self.optimiser = (stage.optimiser or self.config.optimiser).build(self.network.parameters())
+        if restored:
+            self.optimiser.load_state_dict(restored)
+        if fresh:
+            self.factors = self._weigh(stage)
+
+    def _weigh(self, stage: Stage) -> dict[str, float]:
+        factors = {key: weighted.weight for key, weighted in stage.objective.items()}
+        wanted = {key: weighted.share for key, weighted in stage.objective.items() if weighted.share is not None}
+        if wanted:
+            student, index = self._respond()
+            cost = TERMS["cross_entropy"](kind="cross_entropy").loss(student, {})
+            for key, share in wanted.items():
+                value = self.terms[key].loss(student, self.lessons[key](index, student.draws))
+                factors[key] = share * float(cost) / max(float(value), 1e-30)
+        return factors
+
+    def _advance(self, stage: Stage) -> None:
+        self.network.train()
+        student, index = self._respond()
+        losses = {key: term.loss(student, self.lessons[key](index, student.draws)) for key, term in self.terms.items()}
+        total = sum(self.factors[key] * loss for key, loss in losses.items())
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        self.optimiser.step()
+        self.step += 1
+        self.sums.add({"loss": total, **{f"term.{key}": loss for key, loss in losses.items()}})
+
+    def _respond(self) -> tuple[Response, Tensor]:
+        index = self._batch()
+        batch = self.images[index]
+        terms = self.terms.values()
+        student = Response(self.network, batch.pixels, batch.labels, taps=intermediate(*terms),
+                           draws=Draws(self.config.seed, self.step, self.device),
+                           differentiable=any(term.differentiates_input for term in terms))
+        return student, index
+
+    def _batch(self) -> Tensor:
+        """Positions of this step's images: consecutive pieces of an endless row of shuffles."""
+        count = len(self.images)
+        size = min(self.config.batch_size, count)
+        first = self.step * size
+        return torch.cat([self._order(epoch)[max(first - epoch * count, 0) : first + size - epoch * count]
+                          for epoch in range(first // count, (first + size - 1) // count + 1)])
+
+    def _order(self, epoch: int) -> Tensor:
+        if self.last_order[0] != epoch:
+            generator = torch.Generator().manual_seed(stream(self.config.seed, 3, epoch))
+            self.last_order = (epoch, torch.randperm(len(self.images), generator=generator).to(self.device))
+        return self.last_order[1]
+
+    def _measure(self) -> Measurement:
+        means = self.sums.means()
+        broken = [name for name, value in means.items() if not np.isfinite(value)]
+        if broken:
+            keys = [name.removeprefix("term.") for name in broken if name != "loss"]
+            title = self.terms[keys[0]].title if keys else "loss"
+            raise UserError(f"{title} stopped being finite before step {self.step}; a smaller weight or learning rate "
+                            "keeps it finite.")
+        self.sums = _Sums()
+        self.network.eval()
+        return Measurement(self.step, {**evaluate(self.network, self.test), **means,
+                                       **self.probe.distances(self.network), "seconds": self.seconds})
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+
+    def _state(self) -> dict:
+        return {"step": self.step, "seconds": self.seconds, "factors": self.factors,
+                "network": self._weights(), "optimiser": self.optimiser.state_dict()}
+
+    def _restore(self, state: dict) -> None:
+        self.step, self.seconds, self.factors = state["step"], state["seconds"], state["factors"]
+        self.network.load_state_dict(state["network"])
+        stage = next(stage for start, end, stage in self._stages() if start <= self.step < end)
+        self.optimiser = (stage.optimiser or self.config.optimiser).build(self.network.parameters())
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, images: data.Images) -> dict[str, float]:
+    """Accuracy and mean cross entropy of a network in evaluation mode."""
+    logits = torch.cat([network(images.pixels[i : i + EVALUATION_CHUNK])
+                        for i in range(0, len(images), EVALUATION_CHUNK)])
+    return {"accuracy": float((logits.argmax(1) == images.labels).float().mean()),
+            "loss.test": float(nn.functional.cross_entropy(logits, images.labels))}
+
+
+class Probe:
+    """Measures every kind of knowledge on fixed images, whatever a run trains on."""
+
+    def __init__(self, teacher: nn.Module | None, images: data.Images):
+        self.images = images
+        self.terms: dict[str, Term] = {kind: cls(kind=kind) for kind, cls in TERMS.items()
+                                       if cls.zero_at_equality and teacher is not None}
+        self.taught = {kind: answer(term, teacher, images) for kind, term in self.terms.items()}
+
+    @torch.no_grad()
+    def distances(self, network: nn.Module) -> dict[str, float]:
+        """"knowledge.KIND": the mean distance to the teacher, in evaluation mode."""
+        student = Response(network, self.images.pixels, self.images.labels, taps=intermediate(*self.terms.values()))
+        return {f"knowledge.{kind}": float(term.loss(student, self.taught[kind])) for kind, term in self.terms.items()}

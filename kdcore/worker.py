@@ -1,0 +1,214 @@
+"""The worker: claims queued runs and executes each in a fresh process.
+
+A fresh process is forked from a server that has imported torch but never computed with it, so that it starts in
+milliseconds, and a crash, an out-of-memory error or a poisoned device ends that one run alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from kdcore.errors import StaleClaim, UserError
+from kdcore.store import Store
+
+POLL_SECONDS = 0.1
+HEARTBEAT_SECONDS = 1.0
+IDLE_SECONDS = 1800.0
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def work(store: Store, idle_seconds: float = IDLE_SECONDS) -> None:
+    """Execute queued runs until there has been none for `idle_seconds`; returns at once if another worker is there."""
+    with _alone(store) as alone:
+        if alone:
+            _Worker(store, idle_seconds).work()
+
+
+def ensure(store: Store) -> None:
+    """Start a worker for the store, detached from this process, unless one gives signs of life."""
+    if store.workers():
+        return
+    with (store.folder / "worker.log").open("ab") as log:
+        subprocess.Popen([sys.executable, "-m", "kdcore", "worker", "--store", str(store.folder)], stdout=log,
+                         stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=ROOT)
+
+
+def execute(store: Store, claimed: dict) -> str:
+    """Execute a claimed run in this process and return its final state.
+
+    It continues from the run's resume point where there is one; what was recorded after that point is withdrawn.
+    """
+    run, claim = claimed["id"], claimed["claim"]
+    try:
+        state = "stopped" if _train(store, claimed) else "done"
+        store.finish(run, claim, state)
+    except StaleClaim:
+        raise
+    except Exception as error:
+        state = "failed"
+        store.finish(run, claim, state, _reason(error))
+        if not isinstance(error, UserError):
+            raise
+    finally:
+        if store.run(run)["state"] != "running":
+            store.resume_point(run).unlink(missing_ok=True)
+    return state
+
+
+def _train(store: Store, claimed: dict) -> bool:
+    """Train and record; returns whether the run was asked to stop."""
+    from kdcore import snapshots, train
+
+    run, claim = claimed["id"], claimed["claim"]
+    teacher = snapshots.network(store, claimed["teacher"]) if claimed["teacher"] else None
+    resume = _resume_state(store, run)
+    store.withdraw(run, claim, after=resume["step"] if resume else -1)
+    with _heartbeat(store, run, claim) as stopping:
+        for record in train.train(claimed["config"], teacher=teacher, resume=resume):
+            match record:
+                case train.Measurement(step, values):
+                    store.append(run, claim, step, values)
+                case train.Snapshot(step, state):
+                    snapshots.save(store.snapshot(run, step), state)
+                case train.ResumePoint(_, state):
+                    snapshots.save(store.resume_point(run), state)
+                case train.Notice(step, text):
+                    store.note(run, claim, step, text)
+                case train.Progress(step):
+                    store.progress(run, claim, step)
+            if stopping.is_set():
+                return True
+    return False
+
+
+def _resume_state(store: Store, run: int) -> dict | None:
+    from kdcore import snapshots
+
+    try:
+        return snapshots.load(store.resume_point(run))
+    except UserError:
+        return None  # missing or damaged: the run starts anew
+
+
+@contextmanager
+def _heartbeat(store: Store, run: int, claim: int):
+    """Give a sign of life every second; yields an event that is set when the run is to stop or is no longer ours."""
+    stopping, over = threading.Event(), threading.Event()
+
+    def beat():
+        while not over.wait(HEARTBEAT_SECONDS):
+            try:
+                if store.heartbeat(run, claim):
+                    stopping.set()
+            except StaleClaim:
+                stopping.set()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield stopping
+    finally:
+        over.set()
+        thread.join()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    name = type(error).__name__
+    if isinstance(error, MemoryError) or "OutOfMemory" in name or "out of memory" in str(error).lower():
+        return "The memory was not enough; lower the batch size, the width of the networks, or match projections."
+    if "disk" in str(error).lower() or "No space left" in str(error):
+        return "The disk is full; what was recorded before is kept. Make room, then start the run again."
+    return f"An unexpected error ended the run ({name}: {str(error)[:300]}); the worker's log has the details."
+
+
+class _Worker:
+    def __init__(self, store: Store, idle_seconds: float):
+        self.store, self.idle_seconds = store, idle_seconds
+        method = "forkserver" if sys.platform == "linux" else "spawn"
+        self.processes = multiprocessing.get_context(method)
+        if method == "forkserver":
+            self.processes.set_forkserver_preload(["kdcore.train", "kdcore.snapshots"])
+        self.running: dict[int, tuple[multiprocessing.Process, dict]] = {}
+        self.ending = False
+
+    def work(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ending", True))
+        device = self._device()
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        greeted = busy = 0.0
+        slots = device["count"] if device["device"] != "cpu" else cores
+        busy = time.monotonic()
+        while not self.ending and time.monotonic() - busy < self.idle_seconds:
+            if time.monotonic() - greeted > HEARTBEAT_SECONDS:
+                self.store.greet(os.getpid(), device["title"], slots)
+                greeted = time.monotonic()
+            self._reap()
+            free = cores - self.store.threads_in_use()
+            if len(self.running) < slots and free > 0 and (claimed := self.store.claim(free)):
+                self._start(claimed)
+                continue
+            if self.running:
+                busy = time.monotonic()
+            time.sleep(POLL_SECONDS)
+        self.store.part(os.getpid())
+
+    def _device(self) -> dict:
+        ours, theirs = self.processes.Pipe()
+        self.processes.Process(target=_describe_device, args=(theirs,), daemon=True).start()
+        return ours.recv()
+
+    def _start(self, claimed: dict) -> None:
+        process = self.processes.Process(target=_execute, args=(str(self.store.folder), claimed))
+        process.start()
+        self.running[claimed["id"]] = (process, claimed)
+
+    def _reap(self) -> None:
+        for run, (process, claimed) in list(self.running.items()):
+            if process.is_alive():
+                continue
+            del self.running[run]
+            if process.exitcode != 0:
+                self._mourn(claimed, process.exitcode)
+
+    def _mourn(self, claimed: dict, code: int) -> None:
+        died = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        try:
+            self.store.release(claimed["id"], claimed["claim"],
+                               f"The run's process ended unexpectedly ({died}); it continues from its last resume point.")
+        except StaleClaim:
+            pass  # it had already said itself how it ended
+
+
+def _describe_device(pipe) -> None:
+    import torch
+
+    from kdcore.device import describe
+
+    pipe.send({**describe(), "count": torch.cuda.device_count()})
+
+
+def _execute(folder: str, claimed: dict) -> None:
+    execute(Store(folder), claimed)
+
+
+@contextmanager
+def _alone(store: Store):
+    """Yields whether this is the store's only worker on this machine."""
+    with (store.folder / "worker.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True

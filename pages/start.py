@@ -1,0 +1,37 @@
+"""Start: what this is, and a demo that trains in front of the visitor."""
+
+import random
+
+import streamlit as st
+
+from app import engine, results
+from app.components.illustration import illustration
+from app.components.live import live_curves
+from app.components.verdict import explaining_maps, verdict
+
+st.title("What does a student network learn from its teacher?")
+st.markdown(
+    "A large *teacher* network can hand a small *student* more than labels: its soft answers, or the places in an "
+    "image that it looks at. Apprentice trains such pairs on your machine, with the methods of five research papers. "
+    "While they train, it shows you what each student took over.")
+illustration(key="illustration")
+
+start, words = st.columns([1, 2], vertical_alignment="center")
+if start.button("Run the one-minute demo", type="primary", icon=":material/play_arrow:", width="stretch"):
+    with st.spinner("Preparing…"):
+        st.query_params["demo"] = engine.submit(engine.ask("demo", seed=random.randrange(1, 1000)))
+words.caption("Trains one teacher on 1297 handwritten digits, then three kinds of student on **ten** of them, one of "
+              "each digit, with three different draws of the ten. Nothing is recorded beforehand and nothing is "
+              "downloaded.")
+
+if "demo" not in st.query_params:
+    st.stop()
+runs = engine.store().runs(st.query_params["demo"])
+if not runs:
+    st.info("The runs of this demo were deleted. Press the button for a new one.")
+    st.stop()
+students = results.students(runs)
+live_curves([run["id"] for run in students], "accuracy", "demo-curves", title="accuracy on 500 test images")
+if all(run["state"] in results.ENDED for run in students):
+    verdict(students)
+    explaining_maps(students)

@@ -1,0 +1,186 @@
+"""Configurations: what a run is, as JSON, and the sentences for what it cannot be."""
+
+import json
+import re
+
+import pytest
+
+from kdcore.config import RunConfig, read
+from kdcore.errors import UserError
+from kdcore.knowledge import TERMS, Pair
+from kdcore.methods import BASELINE, METHODS
+from kdcore.objective import Optimiser, Stage
+
+TEACHER = {"data": {"name": "digits"}, "network": {"name": "fc_teacher"}}
+ON_MNIST = {"data": {"name": "mnist"}, "network": {"name": "fc_teacher"}}
+CROSS_ENTROPY = {"weight": 1.0, "term": {"kind": "cross_entropy"}}
+JARGON = re.compile(r"extra_forbidden|type=|\b(pydantic|validation|input_value|NoneType|instance of|tag)\b|\n|^[\s=]")
+
+
+def run(**changes):
+    return {"data": {"name": "digits", "images": 10}, "network": {"name": "fc_student"}, **changes}
+
+
+def composed(*objectives, shares=(1.0,), **stage):
+    return {"stages": [{"share": share, "objective": objective, **stage}
+                       for share, objective in zip(shares, objectives, strict=True)]}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_survives_json(method):
+    first = read(run(teacher=TEACHER, method=method, seed=3))
+    second = read(first.model_dump_json())
+    assert second == first and second.hash() == first.hash() and second.method == METHODS[method]
+    assert read(json.loads(first.model_dump_json())) == read(first) is first
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_says_what_it_is(method):
+    known = METHODS[method]
+    assert known.name == method and known.title and known.sentence.endswith(".") and known.paper and known.formula()
+
+
+def test_a_method_of_ones_own_survives_json():
+    method = composed({"maps": {"share": 0.2, "term": {"kind": "full_jacobian", "projections": 3}}},
+                      {"labels": CROSS_ENTROPY}, shares=(0.25, 0.75), optimiser={"kind": "sgd", "nesterov": True})
+    first = read(run(teacher=TEACHER, method=method))
+    assert read(first.model_dump_json()) == first
+    assert first.method.stages[0].objective["maps"].term == TERMS["full_jacobian"](projections=3)
+    assert first.method.stages[1].optimiser == Optimiser(kind="sgd", nesterov=True)
+
+
+def test_the_baseline_is_the_default_and_may_name_a_teacher():
+    assert read(run()).method == METHODS[BASELINE]
+    assert read(run(teacher=TEACHER)).teacher == read(TEACHER)
+
+
+def test_the_hash_ignores_names_and_device():
+    plain = read(run(teacher=TEACHER, method="soft_targets")).hash()
+    renamed = METHODS["soft_targets"].model_dump(mode="json") | {
+        "name": "mine", "title": "Mine", "sentence": "Mine.", "paper": "none", "equations": "0", "rows": ["one"]}
+    assert read(run(name="mine", device="cpu", teacher={**TEACHER, "name": "ours", "device": "cuda"},
+                    method=renamed)).hash() == plain
+    assert re.fullmatch("[0-9a-f]{16}", plain)
+
+
+def test_the_hash_ignores_a_stages_name():
+    def named(name):
+        return read(run(method=composed({"labels": CROSS_ENTROPY}, name=name))).hash()
+
+    assert named("one") == named("two")
+
+
+@pytest.mark.parametrize("change", [
+    {"seed": 1}, {"steps": 5}, {"batch_size": 5}, {"threads": 2}, {"data": {"name": "digits", "images": 20}},
+    {"network": {"name": "fc_student", "width": 0.5}}, {"optimiser": {"learning_rate": 0.1}},
+    {"method": "soft_targets"}, {"teacher": {**TEACHER, "seed": 1}}, {"teacher": None}], ids=str)
+def test_the_hash_tells_what_trains_differently(change):
+    assert read(run(teacher=TEACHER)).hash() != read(run(**{"teacher": TEACHER, **change})).hash()
+
+
+FAULTS = {
+    "unknown field": (run(stepz=5), "'stepz' is not a field; did you mean 'steps'?"),
+    "unknown field of the data": (run(data={"name": "digits", "image": 5}), "did you mean 'images'?"),
+    "unknown field of the teacher": (run(teacher={**TEACHER, "sede": 5}), "did you mean 'seed'?"),
+    "unknown field of the teacher's optimiser": (
+        run(teacher={**TEACHER, "optimiser": {"momentun": 0.5}}), "did you mean 'momentum'?"),
+    "unlike any field": (run(zzz=5), "'zzz' is not a field."),
+    "unknown field of a stage": (run(method=composed({"labels": CROSS_ENTROPY}, shrae=1)), "is not a field"),
+    "unknown field of a term": (
+        run(teacher=TEACHER, method=composed({"soft": {"weight": 1, "term": {"kind": "soft_targets", "temp": 3}}})),
+        "temp' is not a field"),
+    "missing": ({"data": {"name": "digits"}}, "'network' is missing."),
+    "missing in the teacher": (run(teacher={"data": {"name": "digits"}}), "'teacher.network' is missing."),
+    "wrong method": (run(method="ful_jacobian"), "did you mean 'full_jacobian'?"),
+    "wrong method unlike any": (run(method="zzz"), "There is no method 'zzz'; python -m kdcore methods lists them."),
+    "a method that is a number": (run(method=5), "method = 5 is not possible"),
+    "wrong network": (run(network={"name": "resnet"}), "choose one of fc_student, fc_teacher"),
+    "wrong images": (run(data={"name": "imagenet"}), "choose one of digits, mnist"),
+    "wrong term": (run(method=composed({"a": {"weight": 1, "term": {"kind": "logits"}}})), "logit_error"),
+    "a term without a kind": (run(method=composed({"a": {"weight": 1, "term": {}}})), "kind"),
+    "no steps": (run(steps=0), "steps = 0 is not possible: input should be greater than or equal to 1."),
+    "steps in words": (run(steps="many"), 'steps = "many" is not possible'),
+    "a fast optimiser": (run(optimiser={"learning_rate": 100}), "optimiser.learning_rate = 100 is not possible"),
+    "nothing for a seed": (run(seed=None), "seed = null is not possible"),
+    "no width": (run(network={"name": "fc_student", "width": 0}), "network.width = 0 is not possible"),
+    "not a number": (json.dumps(run(optimiser={"weight_decay": float("nan")})), "weight_decay = NaN is not possible"),
+    "an infinite weight": (
+        json.dumps(run(method=composed({"a": {"weight": float("inf"), "term": {"kind": "cross_entropy"}}}))),
+        "Infinity is not possible"),
+    "both sizes": (run(data={"name": "digits", "images": 10, "per_class": 1}), "either images or per_class, not both"),
+    "more images than there are": (run(data={"name": "digits", "images": 5000}), "Digits has 1297 training images"),
+    "weight and share": (run(method=composed({"a": {**CROSS_ENTROPY, "share": 1}})), "either a weight or a share"),
+    "neither weight nor share": (run(method=composed({"a": {"term": {"kind": "cross_entropy"}}})), "either a weight"),
+    "shares below 1": (run(method=composed(*[{"a": CROSS_ENTROPY}] * 2, shares=(0.5, 0.4))), "must add up to 1."),
+    "shares above 1": (run(method=composed(*[{"a": CROSS_ENTROPY}] * 2, shares=(0.5, 0.6))), "must add up to 1."),
+    "no stages": (run(method={"stages": []}), "method.stages"),
+    "no terms": (run(method=composed({})), "objective"),
+    "a teacher's teacher": (run(teacher={**TEACHER, "teacher": TEACHER}), "must not have a teacher."),
+    "no teacher": (run(method="full_jacobian"), "Full Jacobian cannot be matched: it needs a teacher"),
+    "a teacher of other images": (run(teacher=ON_MNIST, method="full_jacobian"),
+                                  "images of 28×28 and the student at 8×8; choose a teacher trained on"),
+    "not JSON": ("{steps: 5}", "This is not JSON"),
+    "not text": (b'{"name": "\xff"}', "This is not JSON"),
+    "a list": ("[]", "is not possible"),
+    "a number": (5, "is not possible"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_a_sentence(name):
+    content, part = FAULTS[name]
+    with pytest.raises(UserError) as error:
+        read(content)
+    message = str(error.value)
+    assert part in message
+    assert message.endswith((".", "?.")) and message.count(" ") >= 2 and len(message) < 1000
+    assert not JARGON.search(message), message
+
+
+def test_each_fault_has_its_sentence_once():
+    with pytest.raises(UserError) as error:
+        read(run(steps=0, stepz=1, method="zzz"))
+    message = str(error.value)
+    assert all(message.count(part) == 1 for part in ("steps = 0", "'stepz'", "'zzz'")) and message.endswith(".")
+
+
+TAUGHT = [kind for kind in TERMS if TERMS[kind].needs_teacher]
+MISMATCHES = {
+    Pair((1, 8, 8), 10): "it needs a teacher, and this run has none; choose one",
+    Pair((1, 8, 8), 10, (1, 8, 8), 7): "the teacher tells 7 classes apart and the student 10",
+    Pair((1, 8, 8), 10, (3, 8, 8), 10): "the teacher looks at images of 8×8×3 and the student at 8×8",
+    Pair((1, 8, 8), 10, (1, 8, 9), 10): "the teacher looks at images of 8×9 and the student at 8×8",
+}
+
+
+@pytest.mark.parametrize("mismatch", MISMATCHES, ids=str)
+def test_terms_say_why_they_do_not_suit_a_pair(mismatch):
+    for kind in TAUGHT:
+        assert TERMS[kind](kind=kind).unsuited(mismatch).startswith(MISMATCHES[mismatch])
+    for kind in set(TERMS) - set(TAUGHT):
+        assert TERMS[kind](kind=kind).unsuited(mismatch) is None
+
+
+def test_terms_suit_a_pair_of_equal_images_and_classes():
+    assert not any(TERMS[kind](kind=kind).unsuited(Pair((1, 8, 8), 10, (1, 8, 8), 10)) for kind in TERMS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_without_knowledge_of_a_teacher_need_none(method):
+    reason = METHODS[method].unsuited(Pair((1, 8, 8), 10))
+    assert METHODS[method].needs_teacher() == (reason is not None)
+    assert reason is None or reason.endswith(".")
+
+
+def test_the_stage_that_does_not_suit_is_found():
+    summed = {"weight": 1, "term": {"kind": "summed_jacobian"}}
+    method = composed({"a": CROSS_ENTROPY}, {"b": summed}, shares=(0.5, 0.5))
+    with pytest.raises(UserError, match="^Summed Jacobian cannot be matched"):
+        read(run(method=method))
+
+
+def test_records_are_frozen():
+    for record, field in ((read(run()), "steps"), (Optimiser(), "kind"), (METHODS[BASELINE].stages[0], "share")):
+        assert isinstance(record, RunConfig | Optimiser | Stage)
+        with pytest.raises(ValueError, match="frozen"):
+            setattr(record, field, 1)

@@ -1,0 +1,310 @@
+"""The trainer: repeatable to the last bit, continued as if nothing had happened, and true to its configuration."""
+
+import copy
+import io
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from kdcore import teaching
+from kdcore import train as trainer
+from kdcore.config import read
+from kdcore.errors import UserError
+from kdcore.knowledge import TERMS
+from kdcore.methods import METHODS
+from kdcore.randomness import Draws, stream
+from kdcore.train import Measurement, Notice, Progress, ResumePoint, Snapshot, build, fit, snapshot_steps, train
+
+TEACHER = {"data": {"name": "digits"}, "network": {"name": "fc_teacher", "width": 0.05, "initial": "he"},
+           "optimiser": {"learning_rate": 3e-3}, "steps": 150, "seed": 9, "evaluations": 1, "device": "cpu"}
+CROSS_ENTROPY = {"weight": 1.0, "term": {"kind": "cross_entropy"}}
+JACOBIAN = {"kind": "full_jacobian"}
+TWO_STAGES = {"stages": [
+    {"name": "maps", "share": 0.5, "objective": {"maps": {"share": 2, "term": {**JACOBIAN, "projections": 2}}},
+     "optimiser": {"kind": "sgd", "learning_rate": 0.01}},
+    {"name": "task", "share": 0.5, "objective": {"labels": CROSS_ENTROPY,
+                                                 "soft": {"share": 0.5, "term": {"kind": "soft_targets"}}}}]}
+SGD = {"kind": "sgd", "learning_rate": 0.01, "nesterov": True, "weight_decay": 1e-3}
+
+
+def run(method="labels_only", **changes):
+    """A tiny run on 20 digits; batches of 7 reach across the ends of the epochs."""
+    return read({"data": {"name": "digits", "images": 20}, "network": {"name": "fc_student", "width": 0.02,
+                                                                      "initial": "he"},
+                 "teacher": TEACHER, "method": method, "steps": 12, "batch_size": 7, "evaluations": 6, "seed": 4,
+                 "optimiser": {"learning_rate": 3e-3}, "device": "cpu", **changes})
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return fit(TEACHER)
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    """A resume point after every measurement."""
+    monkeypatch.setattr(trainer, "RESUME_SECONDS", -1.0)
+
+
+def of(kind, records):
+    return [record for record in records if isinstance(record, kind)]
+
+
+def final(records):
+    return of(Snapshot, records)[-1].state
+
+
+def measured(records):
+    """step -> what was measured, but for the clock's seconds."""
+    return {record.step: {name: value for name, value in record.values.items() if name != "seconds"}
+            for record in of(Measurement, records)}
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def assert_close(one, other):
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=1e-5, atol=1e-5)
+
+
+def through_a_file(state):
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file)
+
+
+RUNS = {method: {"method": method} for method in METHODS} | {
+    "two stages": {"method": TWO_STAGES}, "sgd": {"optimiser": SGD},
+    "convolutional": {"method": "projected_jacobian", "network": {"name": "conv_student"}}}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_continued_run_is_the_unbroken_one(name, teacher):
+    """From every resume point, through a file: the same weights to the last bit, the same measurements."""
+    config, records, points = run(**RUNS[name]), [], []
+    for record in train(config, teacher=teacher):
+        records.append(record)
+        if isinstance(record, ResumePoint):
+            points.append(through_a_file(record.state))
+    whole = measured(records)
+    assert len(points) == len(whole) - 1 - len(config.method.stages)  # neither at the start nor at an end
+    for state in (points[0], points[len(points) // 2], points[-1]):
+        rest = list(train(config, teacher=teacher, resume=state))
+        assert_same(final(rest), final(records))
+        assert measured(rest) == {step: values for step, values in whole.items() if step > state["step"]}
+        assert [r.step for r in of(Snapshot, rest)] == [r.step for r in of(Snapshot, records) if r.step > state["step"]]
+
+
+def test_a_resume_point_stays_what_it_was(teacher):
+    """Records may be collected first and read later; going on from one leaves it as it was."""
+    records = list(train(run(), teacher=teacher))
+    for point in of(ResumePoint, records)[:2]:
+        for _ in range(2):
+            assert_same(final(list(train(run(), teacher=teacher, resume=point.state))), final(records))
+
+
+def test_a_run_killed_twice_is_the_unbroken_one(teacher):
+    config = run("projected_jacobian")
+    unbroken, state = fit(config, teacher=teacher).state_dict(), None
+    for _ in range(2):
+        state = through_a_file(next(r for r in train(config, teacher=teacher, resume=state)
+                                    if isinstance(r, ResumePoint)).state)
+    assert_same(final(list(train(config, teacher=teacher, resume=state))), unbroken)
+
+
+@pytest.mark.parametrize("method", ["labels_only", "projected_jacobian"])
+def test_the_seed_decides(method, teacher):
+    def trained(seed):
+        torch.seed()  # the global random state must not matter
+        return list(train(run(method, seed=seed), teacher=teacher))
+
+    first, again, other = trained(1), trained(1), trained(2)
+    assert_same(final(first), final(again))
+    assert measured(first) == measured(again)
+    assert not any(torch.equal(value, final(other)[name]) for name, value in final(first).items())
+
+
+def test_streams_of_random_numbers_differ():
+    numbers = [(seed, *rest) for seed in range(30) for rest in [(n,) for n in range(30)] + [(3, n) for n in range(30)]]
+    seeds = {stream(*several) for several in numbers}
+    assert len(seeds) == len(set(numbers)) and all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_no_step_draws_from_the_stream_of_the_initial_weights(monkeypatch):
+    """Nor from that of the images or of their order: what is independent stays independent."""
+    used = []
+    monkeypatch.setattr(trainer.models, "build", lambda *arguments: used.append(arguments[-1]))
+    build(run())
+    assert not {*used, stream(4, 1)} & {Draws(4, step, torch.device("cpu"))._generator.initial_seed()
+                                        for step in range(100)}
+
+
+def test_training_does_not_depend_on_how_often_it_is_measured(teacher):
+    config = run("projected_jacobian")
+    once = fit(config.model_copy(update={"evaluations": 1}), teacher=teacher)
+    assert_same(once.state_dict(), fit(config, teacher=teacher).state_dict())
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 19, 20, 21, 100, 1500, 50_000, 10_000_000])
+def test_snapshots_are_few_and_geometrically_spaced(total):
+    steps = snapshot_steps(total)
+    assert len(steps) <= 20 and steps[0] == 0 and steps[-1] == total
+    assert all(before < after for before, after in pairwise(steps))
+    assert len(steps) >= min(total + 1, 10) or total < 40
+    late = [step for step in steps if step >= 100]
+    ratios = [after / before for before, after in pairwise(late)]
+    assert not ratios or max(ratios) / min(ratios) < 1.02
+
+
+def test_every_snapshot_is_measured_and_evaluations_are_evenly_spaced(teacher):
+    config = run(steps=40, evaluations=4)
+    records = list(train(config, teacher=teacher))
+    snapshots, steps = [r.step for r in of(Snapshot, records)], list(measured(records))
+    assert snapshots == snapshot_steps(40) and steps == sorted({*snapshots, 10, 20, 30, 40})
+
+
+def test_a_measurement_holds_what_it_promises(teacher):
+    records = measured(train(run("soft_targets"), teacher=teacher))
+    always = {"accuracy", "loss.test"} | {f"knowledge.{kind}" for kind in TERMS if TERMS[kind].zero_at_equality}
+    assert set(records[0]) == always
+    assert set(records[12]) == always | {"loss", "term.soft_targets", "term.cross_entropy"}
+    for step, values in records.items():
+        assert 0 <= values["accuracy"] <= 1
+        if step:
+            assert values["loss"] == pytest.approx(
+                0.9 * values["term.soft_targets"] + 0.1 * values["term.cross_entropy"])
+
+
+def test_a_network_alone_has_no_distance_to_a_teacher():
+    values = measured(train(run(teacher=None)))[12]
+    assert not any(name.startswith("knowledge.") for name in values)
+
+
+def test_a_student_that_is_its_teacher_is_at_distance_zero(teacher):
+    config = read({**TEACHER, "teacher": TEACHER, "steps": 1})
+    network = build(config).eval()
+    values = measured(train(config, teacher=network))[0]
+    distances = {name: value for name, value in values.items() if name.startswith("knowledge.")}
+    assert distances and max(distances.values()) < 1e-12
+
+
+def test_progress_is_shown_between_measurements(teacher, monkeypatch):
+    monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
+    assert [r.step for r in of(Progress, train(run(), teacher=teacher))] == list(range(1, 13))
+
+
+def test_the_teacher_stays_as_it_was():
+    """Weights and batch-norm statistics, even where it was handed over in training mode."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.BatchNorm1d(20), nn.ReLU(), nn.Linear(20, 10)).train()
+    before = copy.deepcopy(network.state_dict())
+    list(train(run("cost_gradient_double_backpropagation"), teacher=network))
+    assert_same(network.state_dict(), before)
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_the_teacher_is_trained_first_where_none_is_given(teacher):
+    given, made = (fit(run("full_jacobian"), teacher=network).state_dict() for network in (teacher, None))
+    assert_same(given, made)
+
+
+@pytest.mark.parametrize("kind", sorted(set(TERMS) - {"cross_entropy"}))
+def test_a_term_starts_at_its_share_of_the_cross_entropy(kind, teacher):
+    objective = {"labels": CROSS_ENTROPY, "term": {"share": 0.3, "term": {"kind": kind}}}
+    first = measured(train(run({"stages": [{"objective": objective}]}), teacher=teacher))[1]
+    assert first["loss"] == pytest.approx(1.3 * first["term.labels"], rel=1e-5)
+
+
+def test_each_stage_has_its_steps_terms_and_optimiser(teacher):
+    records = measured(train(run(TWO_STAGES), teacher=teacher))
+    for step, values in records.items():
+        names = {name for name in values if name.startswith("term.")}
+        assert names == (set() if step == 0 else {"term.maps"} if step <= 6 else {"term.labels", "term.soft"})
+
+
+@pytest.mark.parametrize("method", ["full_jacobian", "projected_jacobian", "targeted_double_backpropagation"])
+def test_kept_lessons_are_the_fresh_ones(method, teacher, monkeypatch):
+    kept = list(train(run(method), teacher=teacher))
+    monkeypatch.setattr(teaching, "KEPT_BYTES", 0)
+    fresh = list(train(run(method), teacher=teacher))
+    assert not of(Notice, kept)
+    notice, = of(Notice, fresh)
+    assert notice.step == 0 and notice.text.endswith(".")
+    assert_close(final(fresh), final(kept))
+
+
+def test_kept_lessons_take_no_more_than_they_may(teacher, monkeypatch):
+    """20 images' soft targets are 20·10 numbers of 4 bytes."""
+    for room, notices in ((800, 0), (799, 1)):
+        monkeypatch.setattr(teaching, "KEPT_BYTES", room)
+        assert len(of(Notice, train(run("soft_targets"), teacher=teacher))) == notices
+
+
+def test_lessons_belong_to_images_not_to_positions(teacher):
+    """With batches of one image, in any order, each meets what the teacher said of it alone."""
+    term, images = TERMS["full_jacobian"](), trainer.data.images("digits", "train", index=torch.arange(60))
+    lessons = teaching.Lessons(term, teacher, images)
+    for n in (59, 3, 50, 0):
+        kept, fresh = lessons(torch.tensor([n]), None), teaching.answer(term, teacher, images[n : n + 1])
+        torch.testing.assert_close(kept["jacobian"], fresh["jacobian"])
+
+
+@pytest.mark.parametrize("factor", [{"weight": 1e30}, {"weight": 1e38}])
+def test_a_loss_that_stops_being_finite_is_a_sentence(factor, teacher):
+    method = {"stages": [{"objective": {"maps": {**factor, "term": JACOBIAN}}}]}
+    with pytest.raises(UserError, match=r"^Full Jacobian stopped being finite .* smaller weight or learning rate"):
+        list(train(run(method, optimiser={"kind": "sgd", "learning_rate": 10}), teacher=teacher))
+
+
+def test_weights_that_stop_being_finite_in_the_last_step_are_a_sentence(teacher):
+    method = {"stages": [{"objective": {"labels": {"weight": 1e38, "term": {"kind": "cross_entropy"}}}}]}
+    with pytest.raises(UserError, match="finite"):
+        list(train(run(method, steps=1, optimiser={"kind": "sgd", "learning_rate": 10}), teacher=teacher))
+
+
+def test_a_teacher_of_other_images_may_be_named_where_nothing_is_handed_over():
+    """Nothing can be measured against it, or the configuration is refused in words; it is no crash."""
+    other = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    try:
+        config = run(teacher={**TEACHER, "data": {"name": "mnist"}})
+    except UserError:
+        return
+    assert len(measured(train(config, teacher=other))) > 1
+
+
+def test_an_image_count_below_the_batch_size_is_one_batch(teacher):
+    """Every step then sees each image once, in the sum of another order."""
+    ten = {"data": {"name": "digits", "images": 10}, "steps": 3}
+    assert_close(fit(run(batch_size=50, **ten), teacher=teacher).state_dict(),
+                 fit(run(batch_size=10, **ten), teacher=teacher).state_dict())
+
+
+def test_every_image_is_seen_once_an_epoch(teacher):
+    training = trainer._Training(run(), teacher, None)
+    seen = []
+    for training.step in range(20):
+        seen += training._batch().tolist()
+    epochs = [seen[i : i + 20] for i in range(0, 140, 20)]
+    assert all(sorted(epoch) == list(range(20)) for epoch in epochs) and epochs[0] != epochs[1]
+
+
+def test_the_demos_claim():
+    """On the digits, one image a class, the teacher's full Jacobian teaches far more than the labels."""
+    teacher_run = {**TEACHER, "network": {"name": "fc_teacher", "width": 0.2, "initial": "he"}, "steps": 300,
+                   "optimiser": {"learning_rate": 1e-3}}
+    teacher = fit(teacher_run)
+
+    def accuracy(method):
+        config = run(method, teacher=teacher_run, data={"name": "digits", "images": 10}, steps=300, evaluations=1,
+                     network={"name": "fc_student", "width": 0.2, "initial": "he"}, seed=0,
+                     optimiser={"learning_rate": 1e-3})
+        return measured(train(config, teacher=teacher))[300]["accuracy"]
+
+    assert accuracy("full_jacobian") > accuracy("labels_only") + 0.05
