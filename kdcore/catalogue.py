@@ -60,5 +60,5 @@ def _fields(model) -> dict:
             for name, field in schema["properties"].items()}
 
 
-_SHOWN = ("type", "anyOf", "enum", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+_SHOWN = ("title", "type", "anyOf", "enum", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
           "description")

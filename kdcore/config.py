@@ -17,7 +17,6 @@ from kdcore.methods import BASELINE, METHODS
 from kdcore.models import NetworkConfig
 from kdcore.objective import Method, Optimiser
 
-
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -84,7 +83,9 @@ class RunConfig(BaseModel):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-_LABELS = {"name": True, "device": True, "method": {"name", "title", "sentence", "paper", "equations", "rows"}}
+_LABELS = {"name": True, "device": True, "method": {
+    **dict.fromkeys(("name", "title", "sentence", "paper", "equations", "rows"), True),
+    "stages": {"__all__": {"name"}}}}
 
 
 def read(content: RunConfig | dict | str | bytes) -> RunConfig:
@@ -100,6 +101,8 @@ def parse(model: type[Model], content: Any) -> Model:
         if isinstance(content, (str, bytes)):
             content = json.loads(content)
         return model.model_validate(content)
+    except UnicodeDecodeError as error:
+        raise UserError("This is not text: a configuration is JSON in UTF-8.") from error
     except json.JSONDecodeError as error:
         raise UserError(f"This is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from error
     except ValidationError as error:
@@ -113,17 +116,30 @@ def _holds(fault: dict, other: dict) -> bool:
 
 
 def _sentence(model: type[BaseModel], fault: dict) -> str:
-    where = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        field = str(fault["loc"][-1])
-        return f"{where!r} is not a field{_meant(field, _fields(model, fault['loc'][:-1]))}."
-    if fault["type"] == "missing":
-        return f"{where!r} is missing."
-    if fault["type"] == "value_error":
-        return str(fault["ctx"]["error"])
-    if fault["type"].startswith("union_tag"):
-        return f"{where}: {fault['msg']}."
-    return f"{where} = {json.dumps(fault['input'], default=str)[:80]} is not possible: {fault['msg'].lower()}."
+    where = ".".join(str(part) for part in fault["loc"]) or "The configuration"
+    context = fault.get("ctx", {})
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"{where!r} is not a field{_meant(str(fault['loc'][-1]), _fields(model, fault['loc'][:-1]))}."
+        case "missing":
+            return f"{where!r} is missing."
+        case "value_error":
+            return str(context["error"])
+        case "union_tag_invalid":
+            known = context["expected_tags"].replace("'", "").split(", ")
+            return f"{where}: there is no kind {context['tag']!r}{_meant(context['tag'], known)}; choose one of " \
+                   f"{', '.join(known)}."
+        case "union_tag_not_found":
+            return f"{where} must say which kind it is, as in {{\"kind\": \"soft_targets\"}}."
+        case "too_short":
+            return f"{where} must not be empty."
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"{where} must be an object with named fields, not {_shown(fault)}."
+    return f"{where} = {_shown(fault)} is not possible: {fault['msg'].lower()}."
+
+
+def _shown(fault: dict) -> str:
+    return json.dumps(fault["input"], default=str)[:80]
 
 
 def _fields(model: type[BaseModel], path: tuple) -> list[str]:
@@ -139,4 +155,4 @@ def _fields(model: type[BaseModel], path: tuple) -> list[str]:
 
 def _meant(word: str, known) -> str:
     close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -23,8 +23,8 @@ DEMO = ("soft_targets", HEADLINE)
 
 
 def _with_labels(**terms) -> tuple[Stage, ...]:
-    objective = {"cross_entropy": (1.0, CrossEntropy()), **terms}
-    return (Stage(objective={key: WeightedTerm(weight=weight, term=term) for key, (weight, term) in objective.items()}),)
+    weighted = {"cross_entropy": (1.0, CrossEntropy()), **terms}
+    return (Stage(objective={key: WeightedTerm(weight=weight, term=term) for key, (weight, term) in weighted.items()}),)
 
 
 _ALL = (

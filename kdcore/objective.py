@@ -11,7 +11,7 @@ from kdcore.knowledge import AnyTerm, Pair
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Optimiser(_Record):
@@ -91,6 +91,8 @@ class Method(_Record):
 
 
 def _summand(weighted: WeightedTerm) -> str:
-    if weighted.weight is None:
-        return rf"\lambda_{{({weighted.share:g}\,CE)}} \cdot {weighted.term.formula}"
-    return weighted.term.formula if weighted.weight == 1 else rf"{weighted.weight:g} \cdot {weighted.term.formula}"
+    formula = weighted.term.formula
+    if weighted.weight == 1:
+        return formula
+    factor = f"{weighted.weight:g}" if weighted.weight is not None else r"\lambda"
+    return rf"{factor} \left[ {formula} \right]" if formula.startswith("-") else rf"{factor} \cdot {formula}"

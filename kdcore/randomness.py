@@ -11,7 +11,7 @@ class Draws:
     """
 
     def __init__(self, seed: int, step: int, device: torch.device):
-        self._generator = torch.Generator(device).manual_seed(stream(seed, step))
+        self._generator = torch.Generator(device).manual_seed(stream(seed, 4, step))
         self._drawn: dict[tuple, Tensor] = {}
 
     def signs(self, *shape: int) -> Tensor:

@@ -63,7 +63,7 @@ class Store:
                             "or move this one away.") from error
 
     def submit(self, planned: dict, experiment: str = "") -> int:
-        """Queue a planned run (`RunConfig.planned()`) and return its id; its teacher is found again, or queued first."""
+        """Queue a planned run (`RunConfig.planned()`), its teacher first unless it is there; returns the run's id."""
         teacher = None
         if planned["teacher"]:
             found = self.find(planned["teacher"]["hash"])
@@ -99,7 +99,8 @@ class Store:
 
     def experiments(self) -> list[str]:
         """Names of the experiments, newest first."""
-        rows = self._read("SELECT experiment FROM runs WHERE experiment != '' GROUP BY experiment ORDER BY MAX(id) DESC")
+        rows = self._read("SELECT experiment FROM runs WHERE experiment != '' GROUP BY experiment "
+                          "ORDER BY MAX(id) DESC")
         return [row["experiment"] for row in rows]
 
     def curves(self, ids: list[int], name: str) -> dict[int, tuple[list[int], list[float]]]:

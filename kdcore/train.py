@@ -5,6 +5,7 @@ for record in train(config): the worker stores records, a test compares them, a 
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from kdcore import data, device, models
 from kdcore.config import RunConfig, read
 from kdcore.errors import UserError
-from kdcore.knowledge import TERMS, Term
+from kdcore.knowledge import TERMS, Pair, Term
 from kdcore.objective import Stage
 from kdcore.randomness import Draws, stream
 from kdcore.response import Response
@@ -148,8 +149,8 @@ class _Training:
         self.images = data.images(config.data.name, "train", self.device, training_images(config))
         self.test = data.images(config.data.name, "test", self.device)
         self.network = build(config).to(self.device)
-        self.teacher = teacher.to(self.device).eval().requires_grad_(False) if teacher is not None else None
-        self.probe = Probe(self.teacher, self.test[:PROBE_IMAGES])
+        self.teacher = _frozen(teacher, self.device) if teacher is not None else None
+        self.probe = Probe(self.teacher, self.test[:PROBE_IMAGES], config.pair())
         self.step, self.seconds, self.factors, self.sums = 0, 0.0, {}, _Sums()
         self.last_order = (-1, None)
         self.resumed = resume is not None
@@ -209,11 +210,12 @@ class _Training:
         factors = {key: weighted.weight for key, weighted in stage.objective.items()}
         wanted = {key: weighted.share for key, weighted in stage.objective.items() if weighted.share is not None}
         if wanted:
+            self.network.train()
             student, index = self._respond()
             cost = TERMS["cross_entropy"](kind="cross_entropy").loss(student, {})
             for key, share in wanted.items():
                 value = self.terms[key].loss(student, self.lessons[key](index, student.draws))
-                factors[key] = share * float(cost) / max(float(value), 1e-30)
+                factors[key] = share * float(cost.detach()) / max(float(value.detach()), 1e-30)
         return factors
 
     def _advance(self, stage: Stage) -> None:
@@ -260,22 +262,31 @@ class _Training:
                             "keeps it finite.")
         self.sums = _Sums()
         self.network.eval()
-        return Measurement(self.step, {**evaluate(self.network, self.test), **means,
-                                       **self.probe.distances(self.network), "seconds": self.seconds})
+        tested = evaluate(self.network, self.test)
+        if not np.isfinite(tested["loss.test"]):
+            raise UserError(f"The network's outputs stopped being finite before step {self.step}; a smaller weight or "
+                            "learning rate keeps them finite.")
+        return Measurement(self.step, {**tested, **means, **self.probe.distances(self.network),
+                                       "seconds": self.seconds})
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
 
     def _state(self) -> dict:
         return {"step": self.step, "seconds": self.seconds, "factors": self.factors,
-                "network": self._weights(), "optimiser": self.optimiser.state_dict()}
+                "network": self._weights(), "optimiser": copy.deepcopy(self.optimiser.state_dict())}
 
     def _restore(self, state: dict) -> None:
         self.step, self.seconds, self.factors = state["step"], state["seconds"], state["factors"]
         self.network.load_state_dict(state["network"])
         stage = next(stage for start, end, stage in self._stages() if start <= self.step < end)
         self.optimiser = (stage.optimiser or self.config.optimiser).build(self.network.parameters())
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+
+
+def _frozen(teacher: nn.Module, where: torch.device) -> nn.Module:
+    """A copy of the teacher in evaluation mode, so that the caller's own stays as it is."""
+    return copy.deepcopy(teacher).to(where).eval().requires_grad_(False)
 
 
 @torch.no_grad()
@@ -290,10 +301,10 @@ def evaluate(network: nn.Module, images: data.Images) -> dict[str, float]:
 class Probe:
     """Measures every kind of knowledge on fixed images, whatever a run trains on."""
 
-    def __init__(self, teacher: nn.Module | None, images: data.Images):
+    def __init__(self, teacher: nn.Module | None, images: data.Images, pair: Pair):
         self.images = images
-        self.terms: dict[str, Term] = {kind: cls(kind=kind) for kind, cls in TERMS.items()
-                                       if cls.zero_at_equality and teacher is not None}
+        kinds: dict[str, Term] = {kind: cls(kind=kind) for kind, cls in TERMS.items() if cls.zero_at_equality}
+        self.terms = {kind: term for kind, term in kinds.items() if teacher is not None and not term.unsuited(pair)}
         self.taught = {kind: answer(term, teacher, images) for kind, term in self.terms.items()}
 
     @torch.no_grad()

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kdcore.errors import StaleClaim, UserError
@@ -183,11 +183,9 @@ class _Worker:
 
     def _mourn(self, claimed: dict, code: int) -> None:
         died = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        try:
-            self.store.release(claimed["id"], claimed["claim"],
-                               f"The run's process ended unexpectedly ({died}); it continues from its last resume point.")
-        except StaleClaim:
-            pass  # it had already said itself how it ended
+        with suppress(StaleClaim):  # it may have said itself how it ended
+            self.store.release(claimed["id"], claimed["claim"], f"The run's process ended unexpectedly ({died}); it "
+                               "continues from its last resume point.")
 
 
 def _describe_device(pipe) -> None:

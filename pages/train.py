@@ -35,8 +35,8 @@ except engine.UserError as error:
     st.stop()
 
 start, words = st.columns([1, 3], vertical_alignment="center")
-words.markdown(f"**{cost['runs']} runs**, about **{results.duration(cost['seconds'])}** on this machine ({cost['slots']} at a time), "
-               f"and {cost['bytes'] / 1e6:.0f} MB of disk. "
+words.markdown(f"**{cost['runs']} runs**, about **{results.duration(cost['seconds'])}** on this machine "
+               f"({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. "
                + ("Their teacher is already trained." if cost["teacher"] else "Their teacher is trained first."))
 if cost["bytes"] > engine.free_disk():
     st.error("There is not enough room on the disk for this; lower the seeds, or set KD_STORE to another folder.")

@@ -79,7 +79,7 @@ def test_the_hash_tells_what_trains_differently(change):
 
 
 FAULTS = {
-    "unknown field": (run(stepz=5), "'stepz' is not a field; did you mean 'steps'?"),
+    "unknown field": (run(stepz=5), "'stepz' is not a field (did you mean 'steps'?)."),
     "unknown field of the data": (run(data={"name": "digits", "image": 5}), "did you mean 'images'?"),
     "unknown field of the teacher": (run(teacher={**TEACHER, "sede": 5}), "did you mean 'seed'?"),
     "unknown field of the teacher's optimiser": (
@@ -93,7 +93,7 @@ FAULTS = {
     "missing in the teacher": (run(teacher={"data": {"name": "digits"}}), "'teacher.network' is missing."),
     "wrong method": (run(method="ful_jacobian"), "did you mean 'full_jacobian'?"),
     "wrong method unlike any": (run(method="zzz"), "There is no method 'zzz'; python -m kdcore methods lists them."),
-    "a method that is a number": (run(method=5), "method = 5 is not possible"),
+    "a method that is a number": (run(method=5), "method must be an object"),
     "wrong network": (run(network={"name": "resnet"}), "choose one of fc_student, fc_teacher"),
     "wrong images": (run(data={"name": "imagenet"}), "choose one of digits, mnist"),
     "wrong term": (run(method=composed({"a": {"weight": 1, "term": {"kind": "logits"}}})), "logit_error"),
@@ -120,9 +120,9 @@ FAULTS = {
     "a teacher of other images": (run(teacher=ON_MNIST, method="full_jacobian"),
                                   "images of 28×28 and the student at 8×8; choose a teacher trained on"),
     "not JSON": ("{steps: 5}", "This is not JSON"),
-    "not text": (b'{"name": "\xff"}', "This is not JSON"),
-    "a list": ("[]", "is not possible"),
-    "a number": (5, "is not possible"),
+    "not text": (b'{"name": "\xff"}', "This is not text"),
+    "a list": ("[]", "must be an object with named fields, not []"),
+    "a number": (5, "must be an object with named fields, not 5"),
 }
 
 

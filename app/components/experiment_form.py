@@ -15,10 +15,10 @@ def data_form(catalogue: dict) -> tuple[str, dict]:
     name = left.selectbox("Image set", list(sets), format_func=lambda key: sets[key]["title"], key="data",
                           bind="query-params", help="Where the images come from.")
     suggested = sets[name]["suggested"]
-    total = right.number_input("Labelled images for the student", len(sets[name]["classes"]), sets[name]["train"],
+    total = right.number_input("Labelled images", len(sets[name]["classes"]), sets[name]["train"],
                                suggested["images"], step=len(sets[name]["classes"]), key=f"images.{name}",
-                               help="In equal parts of each class. Each seed draws images of its own; they lie inside "
-                               "those that the teacher saw.")
+                               help="How many the student trains on, in equal parts of each class. Each seed draws "
+                               "images of its own; they lie inside those that the teacher saw.")
     note.caption(sets[name]["sentence"])
     return name, {"name": name, "images": total}
 
@@ -81,7 +81,8 @@ def budget_form(catalogue: dict, data: str) -> dict:
 def _network_form(catalogue: dict, data: str, role: str) -> dict:
     networks, schema = catalogue["networks"], catalogue["schemas"]["network"]
     suggested = catalogue["data"][data]["suggested"]
-    name = st.selectbox("Network", list(networks), list(networks).index(suggested[role]), format_func=lambda key: networks[key]["title"],
+    name = st.selectbox("Network", list(networks), list(networks).index(suggested[role]),
+                        format_func=lambda key: networks[key]["title"],
                         key=f"{role}.network", bind="query-params", help="The architecture.")
     st.caption(networks[name]["sentence"])
     width, initial = st.columns(2)

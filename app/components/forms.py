@@ -10,11 +10,11 @@ import streamlit as st
 
 def field(name: str, schema: dict, value: Any, key: str) -> Any:
     """One widget for a field of a JSON schema; returns what the user chose."""
-    label, help_ = name.replace("_", " ").capitalize(), schema.get("description")
+    label, help_ = schema["title"].capitalize(), schema.get("description")
     if "enum" in schema:
         options = schema["enum"]
         return st.selectbox(label, options, index=options.index(value), help=help_, key=key,
-                            format_func=lambda option: option.replace("_", " "))
+                            format_func=lambda option: option.replace("_", " ").capitalize())
     if schema.get("type") == "boolean":
         return st.toggle(label, value, help=help_, key=key)
     if schema.get("type") == "integer":
@@ -41,7 +41,7 @@ def fields(schemas: dict[str, dict], values: dict[str, Any], key: str) -> dict[s
 def method_form(method: dict, terms: dict[str, dict], key: str) -> dict:
     """A method's terms with their weights and settings; returns the method as the user wants it."""
     st.markdown(method["sentence"])
-    st.latex(method["formula"])
+    st.latex(method["formula"], width="content")
     stages = []
     for number, stage in enumerate(method["stages"]):
         objective = {}

@@ -8,6 +8,7 @@ import streamlit as st
 from app import figures
 from app.components.chart import chart
 
+
 def map_picture(entries: list[dict], names: list[str], image: dict, key: str, *, rows: list[int] | None = None,
                 overlay: bool = False, scale: float | None = None) -> None:
     """Draw the inspector's entries: one column a network for a single map, one row a network for several.
@@ -24,7 +25,7 @@ def map_picture(entries: list[dict], names: list[str], image: dict, key: str, *,
     maps = maps if rows is None else maps[:, rows]
     labels = [name for name, _ in drawn]
     if maps.shape[1] == 1:
-        maps, lines, columns, tile = maps.swapaxes(0, 1), [], labels, 210
+        maps, lines, columns, tile = maps.swapaxes(0, 1), [], labels, min(230, 900 // (len(labels) + 1))
     else:
         lines, columns, tile = labels, [image["classes"][row] for row in rows or range(maps.shape[1])], 96
     figure = figures.map_grid(maps, rows=lines, columns=columns, notes=[_note(entry, image) for _, entry in drawn],

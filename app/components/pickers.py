@@ -14,8 +14,6 @@ def experiment_picker() -> str:
         st.info("There is nothing to see yet. Run the one-minute demo on **Start**, or set up a run on **Train**.",
                 icon=":material/rocket_launch:")
         st.stop()
-    if st.query_params.get("experiment") not in names:
-        st.query_params["experiment"] = names[0]
     return st.selectbox("Experiment", names, key="experiment", bind="query-params",
                         help="The runs that were started together.")
 

@@ -26,10 +26,10 @@ def verdict(students: list[dict]) -> None:
                  f"{best}: {100 * gain:+.0f} percentage points over labels alone")
     columns = iter(st.columns(len(groups) + bool(teacher)))
     for title, group in groups.items():
-        next(columns).metric(figures.markdown(title), f"{results.per_cent(group['mean'])} ± {100 * group['spread']:.1f}",
-                             None if title == baseline else
-                             f"{100 * (group['mean'] - groups[baseline]['mean']):+.1f} points", border=True,
-                             height="stretch")
+        gained = "" if title == baseline else f"{100 * (group['mean'] - groups[baseline]['mean']):+.1f} points · "
+        next(columns).metric(figures.markdown(title), results.per_cent(group["mean"]),
+                             f"{gained}± {100 * group['spread']:.1f}", delta_arrow="off", border=True,
+                             delta_color="off" if title == baseline else "normal", height="stretch")
     if teacher:
         next(columns).metric("Teacher", results.per_cent(teacher), border=True, height="stretch")
     st.caption(f"Accuracy on the test images at the last step, mean ± standard deviation over {seeds} seeds."
@@ -56,5 +56,5 @@ def explaining_maps(students: list[dict]) -> None:
     st.markdown(f"Test image {wrong[0]} is a **{image['classes'][label]}**. Red pixels speak for "
                 f"“{image['classes'][label]}” in the eyes of each network, blue ones against it.")
     map_picture(entries, ["Teacher", *(run["title"] for run in shown)], image, "demo-maps", rows=[label])
-    st.page_link(PAGES["sensitivity"], query_params={"experiment": students[0]["experiment"]}, label="More images, all classes, every step of the training",
-                 icon=":material/visibility:")
+    st.page_link(PAGES["sensitivity"], query_params={"experiment": students[0]["experiment"]},
+                 label="More images, all classes, every step of the training", icon=":material/visibility:")

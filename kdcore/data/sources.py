@@ -64,7 +64,7 @@ def load(name: str) -> Arrays:
                         f"{', '.join(source.files)} into {data_folder() / source.folder}.")
     try:
         return source.read()
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, AssertionError, TypeError, LookupError) as error:  # a foreign file
         raise UserError(f"{source.title} cannot be read from {data_folder() / (source.folder or '')}: {error}. "
                         "Delete that folder and download the set again.") from error
 

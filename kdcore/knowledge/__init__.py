@@ -5,8 +5,10 @@ A new file in this folder is found by itself: TERMS holds every term, by kind.
 
 import inspect
 import pkgutil
+from functools import reduce
 from importlib import import_module
-from typing import Annotated, Union
+from operator import or_
+from typing import Annotated
 
 from pydantic import Field
 
@@ -19,6 +21,6 @@ TERMS: dict[str, type[Term]] = {
     for _, cls in inspect.getmembers(module, inspect.isclass)
     if issubclass(cls, Term) and not inspect.isabstract(cls) and cls.__module__ == module.__name__
 }
-AnyTerm = Annotated[Union[tuple(TERMS.values())], Field(discriminator="kind")]
+AnyTerm = Annotated[reduce(or_, TERMS.values()), Field(discriminator="kind")]
 
 __all__ = ["TERMS", "AnyTerm", "Pair", "Taught", "Term"]

@@ -54,10 +54,10 @@ class CrossEntropy(Term):
 
     kind: Literal["cross_entropy"] = "cross_entropy"
 
-    def teach(self, teacher: Response) -> Taught:  # noqa: D102
+    def teach(self, teacher: Response) -> Taught:
         return {}
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:  # noqa: D102
+    def distance(self, student: Response, taught: Taught) -> Tensor:
         return functional.cross_entropy(student.logits, student.labels, reduction="none")
 
 
@@ -73,10 +73,10 @@ class SoftTargets(Term):
     temperature: float = Field(4.0, gt=0, le=100, description="Temperature of the softmax: higher values show more of "
                                "what the teacher thinks about the wrong classes.")
 
-    def teach(self, teacher: Response) -> Taught:  # noqa: D102
+    def teach(self, teacher: Response) -> Taught:
         return {"logits": teacher.logits}
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:  # noqa: D102
+    def distance(self, student: Response, taught: Taught) -> Tensor:
         return _soft_target_divergences(student.logits, taught["logits"], self.temperature)
 
 
@@ -91,8 +91,8 @@ class LogitError(Term):
 
     kind: Literal["logit_error"] = "logit_error"
 
-    def teach(self, teacher: Response) -> Taught:  # noqa: D102
+    def teach(self, teacher: Response) -> Taught:
         return {"logits": teacher.logits}
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:  # noqa: D102
+    def distance(self, student: Response, taught: Taught) -> Tensor:
         return _logit_errors(student.logits, taught["logits"])

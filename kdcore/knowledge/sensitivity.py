@@ -72,7 +72,7 @@ def target_mask(teacher_cost_gradient: Tensor, threshold: float, outside: float,
     """
     strength = teacher_cost_gradient.square() if reading == "squared" else teacher_cost_gradient
     largest = strength.flatten(1).amax(1).view(-1, *[1] * (strength.dim() - 1))
-    return torch.where(strength < threshold * largest, outside, inside).to(strength.dtype)
+    return torch.where(strength < threshold * largest, strength.new_tensor(outside), strength.new_tensor(inside))
 
 
 def _derivative(quantity: Callable[[], Tensor], inputs: Tensor) -> Tensor:
@@ -117,13 +117,14 @@ class CostGradient(_MapMatching):
     title = "Cost gradient"
     picture_title = "Cost gradient"
     sentence = "Where a change of the image would raise or lower the teacher's cost for the label."
-    formula = r"\frac{1}{D} \sum_j \left(\frac{\partial CE_t}{\partial x_j} - \frac{\partial CE_s}{\partial x_j}\right)^2"
+    formula = (r"\frac{1}{D} \sum_j \left(\frac{\partial CE_t}{\partial x_j}"
+               r" - \frac{\partial CE_s}{\partial x_j}\right)^2")
     equation = "2"
     needs_labels = True
 
     kind: Literal["cost_gradient"] = "cost_gradient"
 
-    def map(self, response: Response) -> Tensor:  # noqa: D102
+    def map(self, response: Response) -> Tensor:
         return response.cost_gradient[:, None]
 
 
@@ -139,7 +140,7 @@ class SummedJacobian(_MapMatching):
 
     kind: Literal["summed_jacobian"] = "summed_jacobian"
 
-    def map(self, response: Response) -> Tensor:  # noqa: D102
+    def map(self, response: Response) -> Tensor:
         return response.summed_jacobian[:, None]
 
 
@@ -163,16 +164,16 @@ class FullJacobian(SensitivityTerm):
     projections: int = Field(0, ge=0, le=100, description="Match this many random projections a step instead of all "
                              "classes: cheaper, the same on average. 0 matches all classes.")
 
-    def picture(self, response: Response, taught: Taught) -> Tensor:  # noqa: D102
+    def picture(self, response: Response, taught: Taught) -> Tensor:
         return response.jacobian
 
-    def teach(self, teacher: Response) -> Taught:  # noqa: D102
+    def teach(self, teacher: Response) -> Taught:
         vectors = self._vectors(teacher)
         if vectors is None:
             return {"jacobian": teacher.jacobian}
         return {"projected": projected_jacobian(teacher.logits, vectors, teacher.inputs)}
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:  # noqa: D102
+    def distance(self, student: Response, taught: Taught) -> Tensor:
         vectors = self._vectors(student)
         if vectors is None:
             return (taught["jacobian"] - student.jacobian).square().flatten(1).mean(1)
@@ -203,13 +204,13 @@ class DoubleBackpropagation(SensitivityTerm):
 
     kind: Literal["double_backpropagation"] = "double_backpropagation"
 
-    def teach(self, teacher: Response) -> Taught:  # noqa: D102
+    def teach(self, teacher: Response) -> Taught:
         return {}
 
-    def picture(self, response: Response, taught: Taught) -> Tensor:  # noqa: D102
+    def picture(self, response: Response, taught: Taught) -> Tensor:
         return response.cost_gradient.square()[:, None]
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:  # noqa: D102
+    def distance(self, student: Response, taught: Taught) -> Tensor:
         return self.picture(student, taught).flatten(1).mean(1)
 
 
@@ -219,8 +220,9 @@ class TargetedDoubleBackpropagation(SensitivityTerm):
     title = "Targeted double backpropagation"
     picture_title = "Masked squared cost gradient"
     sentence = "A mask of the places where the teacher's cost gradient is small: there the student's is penalised more."
-    formula = (r"\frac{1}{D} \sum_j M_j \left(\frac{\partial CE_s}{\partial x_j}\right)^2,\quad"
-               r" M_j = \text{outside if } g_{t,j}^2 < p \max_i g_{t,i}^2 \text{ else inside}")
+    formula = (r"\frac{1}{D} \sum_j M_j \left(\frac{\partial CE_s}{\partial x_j}\right)^2,\; M_j ="
+               r" \begin{cases} \text{outside} & g_{t,j}^2 < p\,\max_i g_{t,i}^2 \\ \text{inside} & \text{else}"
+               r" \end{cases}")
     equation = "6, 7"
     needs_labels = True
     zero_at_equality = False
@@ -233,11 +235,11 @@ class TargetedDoubleBackpropagation(SensitivityTerm):
     reading: Reading = Field("squared", description="Compare the teacher's squared gradient, as the paper's text says, "
                              "or the gradient itself, as its formula is printed (literal).")
 
-    def teach(self, teacher: Response) -> Taught:  # noqa: D102
+    def teach(self, teacher: Response) -> Taught:
         return {"mask": target_mask(teacher.cost_gradient, self.threshold, self.outside, self.inside, self.reading)}
 
-    def picture(self, response: Response, taught: Taught) -> Tensor:  # noqa: D102
+    def picture(self, response: Response, taught: Taught) -> Tensor:
         return (taught["mask"] * response.cost_gradient.square())[:, None]
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:  # noqa: D102
+    def distance(self, student: Response, taught: Taught) -> Tensor:
         return self.picture(student, taught).flatten(1).mean(1)

@@ -50,7 +50,7 @@ class Term(BaseModel, ABC):
     teacher are equal measures a kind of knowledge: every run's distance to its teacher is recorded in it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     title: ClassVar[str]
     sentence: ClassVar[str]

@@ -49,9 +49,9 @@ class NetworkConfig(BaseModel):
     name: str = Field(description="The architecture.")
     width: float = Field(1.0, gt=0, le=8, description="Factor on the number of hidden neurons or maps; 1 is the "
                          "paper's network, made for images of 28×28.")
-    initial: Literal["truncated_normal", "he"] = Field("truncated_normal", description="How the initial weights are "
-                                                       "drawn: the paper's small truncated normal, or He's, which "
-                                                       "suits smaller images.")
+    initial: Literal["truncated_normal", "he"] = Field(
+        "truncated_normal", title="Initial weights", description="How they are drawn: the paper's small truncated "
+        "normal, or He's, which suits smaller images.")
 
     @field_validator("name")
     @classmethod

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-import torch
 from torch import Tensor, nn
 
 from kdcore.errors import UserError
 
 
 class _FlatInput(nn.Sequential):
+    logits = "output"
+
     def forward(self, images: Tensor) -> Tensor:
         return super().forward(images.flatten(1))
 
 
 class _FlatOutput(nn.Sequential):
+    logits = "flatten"  # the node after the last map
+
     def forward(self, images: Tensor) -> Tensor:
         return super().forward(images).flatten(1)
 
@@ -74,5 +77,5 @@ def _chain(container: type[nn.Sequential], layers: list[nn.Module]) -> nn.Module
                  f"group{number}.first": f"relu{number}"}
     modules["output"] = last
     network = container(modules)
-    network.taps = {**taps, "embedding": f"relu{len(hidden)}", "logits": "output"}
+    network.taps = {**taps, "embedding": f"relu{len(hidden)}", "logits": container.logits}
     return network

@@ -107,6 +107,11 @@ def test_smaller_subsets_lie_inside_larger_ones(inside):
     assert inside is None or drawn[-1] <= set(inside.tolist())
 
 
+def test_a_draw_does_not_depend_on_the_order_it_draws_from():
+    inside, config = torch.arange(0, 1297, 2), DataConfig(name="digits", images=50)
+    assert torch.equal(data.subset(config, 7, inside), data.subset(config, 7, inside.flip(0)))
+
+
 def run(images, seed, teacher=None, **more):
     return RunConfig(data={"name": "digits", "images": images}, network={"name": "fc_student"}, seed=seed,
                      teacher=teacher, **more)

@@ -167,6 +167,11 @@ def test_target_mask_by_hand(outside, inside):
     assert target_mask(gradient, 0.5, outside, inside).tolist() == expected["squared"]
 
 
+def test_target_mask_is_inside_at_the_threshold_and_where_the_teacher_has_no_gradient():
+    assert target_mask(torch.tensor([[1.0, 2.0, 0.5]]), 0.25, 1, 0).tolist() == [[0, 0, 1]]
+    assert target_mask(torch.zeros(1, 3), 0.5, 1, 0).tolist() == [[0, 0, 0]]
+
+
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.7, 0.9])
 @pytest.mark.parametrize("reading", ["squared", "literal"])
 def test_target_mask_equals_its_replica(threshold, reading, pair):

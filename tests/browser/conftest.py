@@ -1,0 +1,85 @@
+"""The app in a real browser: one server with a store of its own for the whole run of the tests."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Server:
+    """`streamlit run app/main.py`, exactly as the README has it, on a free port."""
+
+    def __init__(self, store: Path):
+        self.store = store
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> float:
+        """Start it and return the seconds until it answers."""
+        began = time.monotonic()
+        environment = {**os.environ, "KD_STORE": str(self.store), "STREAMLIT_SERVER_PORT": str(self.port),
+                       "STREAMLIT_SERVER_HEADLESS": "true"}
+        self.process = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app/main.py"], cwd=ROOT,
+                                        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1)
+                return time.monotonic() - began
+            except OSError:
+                assert self.process.poll() is None, "the app ended at its start"
+                assert time.monotonic() - began < 60, "the app did not answer within a minute"
+                time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End the web process at once; workers and runs are not its children's business."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's chromium; missing, the tests are skipped, or fail where KD_REQUIRE_BROWSER is set."""
+    from playwright.sync_api import sync_playwright
+
+    if CHROMIUM is None:
+        if os.environ.get("KD_REQUIRE_BROWSER"):
+            pytest.fail("chromium is required here (KD_REQUIRE_BROWSER) and is not installed")
+        pytest.skip("no browser: chromium is not installed")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=[
+            "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, browser):
+    """A running app; its worker ends with the tests."""
+    from kdcore.store import Store
+
+    running = Server(tmp_path_factory.mktemp("store"))
+    running.start()
+    yield running
+    running.kill()
+    for worker in Store(running.store).workers():
+        os.kill(worker["pid"], signal.SIGTERM)
+
+
+@pytest.fixture
+def page(browser, server):
+    """A fresh page, as wide as a laptop, on the app."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=server.url)
+    yield context.new_page()
+    context.close()

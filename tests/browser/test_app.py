@@ -1,0 +1,171 @@
+"""What a newcomer does, in a real browser."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from kdcore.experiment import demo
+from kdcore.store import Store
+
+pytestmark = pytest.mark.browser
+PAGES = ["start", "train", "runs", "sensitivity", "methods"]
+DEMO_SECONDS = 60
+
+# The chart's own state, as Plotly holds it.
+RANGE = "() => document.querySelector('.apprentice-chart')._fullLayout.xaxis.range.slice()"
+POINTS = ("() => (document.querySelector('.apprentice-chart')?.data ?? []).reduce((n, line) => "
+          "n + (line.x?.length ?? 0), 0)")
+HIDDEN = ("() => document.querySelector('.apprentice-chart')._fullData.filter(line => line.visible === 'legendonly')"
+          ".map(line => line.name)")
+
+
+def wait_for_points(page: Page, more_than: int) -> int:
+    page.wait_for_function(f"({POINTS})() > {more_than}", timeout=40_000)
+    return page.evaluate(POINTS)
+
+
+@pytest.fixture(scope="session")
+def demo_link(browser, server):
+    """The link of a finished demo, run as a visitor would."""
+    page = browser.new_page(base_url=server.url, viewport={"width": 1280, "height": 900})
+    page.goto("/")
+    began = time.monotonic()
+    page.get_by_role("button", name="Run the one-minute demo").click()
+    wait_for_points(page, 2)
+    print(f"\nfirst points after {time.monotonic() - began:.1f} s")
+    expect(page.get_by_text("Why: it looks where the teacher looks")).to_be_visible(timeout=2 * DEMO_SECONDS * 1000)
+    seconds = time.monotonic() - began
+    print(f"verdict after {seconds:.1f} s")
+    link, words = page.url, page.get_by_role("main" if page.get_by_role("main").count() else "document").inner_text()
+    page.close()
+    return link, words, seconds
+
+
+def test_the_demo_goes_from_click_to_verdict_within_a_minute(demo_link):
+    _, words, seconds = demo_link
+    gain = re.search(r"Full Jacobian: \+(\d+) percentage points over labels alone", words)
+    assert gain and int(gain[1]) > 15
+    assert seconds < DEMO_SECONDS
+
+
+def test_the_verdict_is_what_the_store_says(demo_link, server):
+    store = Store(server.store)
+    runs = [run for run in store.runs(store.experiments()[0]) if run["title"] == "Full Jacobian"]
+    accuracies = [store.summary([run["id"]])[run["id"]]["last"] for run in runs]
+    assert len(accuracies) == 3
+    assert f"{100 * np.mean(accuracies):.1f} %" in demo_link[1]
+    assert f"± {100 * np.std(accuracies, ddof=1):.1f}" in demo_link[1]
+
+
+def test_a_link_shows_somebody_else_the_same(demo_link, page):
+    page.goto(demo_link[0])
+    expect(page.get_by_text("percentage points over labels alone")).to_be_visible(timeout=20_000)
+    assert wait_for_points(page, 100)
+
+
+def long_run(server, name: str, steps: int = 60_000) -> list[int]:
+    """Queue an experiment that is still running while a test looks at it."""
+    store = Store(server.store)
+    experiment = demo(seed=7, seeds=1)
+    run = experiment.run.model_copy(update={"steps": steps, "evaluations": 2000})
+    planned = experiment.model_copy(update={"run": run, "name": name}).planned()
+    return [store.submit(run, name) for run in planned["runs"]]
+
+
+def stop(server, ids: list[int]) -> None:
+    for run in ids:
+        Store(server.store).stop(run)
+
+
+def test_zoom_and_hidden_lines_survive_new_data(demo_link, page, server):
+    ids = long_run(server, "zoom")
+    try:
+        page.goto("/runs?experiment=zoom")
+        before = wait_for_points(page, 20)
+        plot = page.locator(".apprentice-chart .nsewdrag").first.bounding_box()
+        page.mouse.move(plot["x"] + 0.2 * plot["width"], plot["y"] + 0.3 * plot["height"])
+        page.mouse.down()
+        page.mouse.move(plot["x"] + 0.5 * plot["width"], plot["y"] + 0.7 * plot["height"], steps=5)
+        page.mouse.up()
+        page.locator(".apprentice-chart .legendtoggle").first.click()
+        page.wait_for_function(f"({HIDDEN})().length > 0", timeout=5000)
+        zoomed, hidden = page.evaluate(RANGE), page.evaluate(HIDDEN)
+        wait_for_points(page, before + 40)
+        assert page.evaluate(RANGE) == zoomed
+        assert page.evaluate(HIDDEN)[: len(hidden)] == hidden
+    finally:
+        stop(server, ids)
+
+
+def test_a_reload_and_a_restart_change_nothing_for_a_running_job(demo_link, page, server):
+    ids = long_run(server, "restart")
+    store = Store(server.store)
+    try:
+        page.goto("/runs?experiment=restart")
+        wait_for_points(page, 4)
+        claims = {run["id"]: run["claim"] for run in store.runs(ids=ids) if run["state"] == "running"}
+        page.reload()
+        wait_for_points(page, 4)
+        server.kill()
+        step = max(run["step"] for run in store.runs(ids=ids))
+        server.start()
+        page.goto("/runs?experiment=restart")
+        wait_for_points(page, 4)
+        running = {run["id"]: run for run in store.runs(ids=list(claims))}
+        assert claims and all(running[run]["claim"] == claim for run, claim in claims.items())
+        assert max(run["step"] for run in running.values()) > step
+    finally:
+        stop(server, ids)
+
+
+def test_the_slider_turns_the_students_map_into_the_teachers(demo_link, page, server):
+    experiment = Store(server.store).experiments()
+    name = next(name for name in experiment if name.startswith("Demo"))
+    page.goto(f"/sensitivity?experiment={name.replace(' ', '+')}")
+    marked = ("() => { const charts = document.querySelectorAll('.apprentice-chart'); const last = "
+              "charts[charts.length - 1]; return last?.data?.length === 2 ? last.data[1].y[0] : null; }")
+    page.wait_for_function(f"({marked})() !== null", timeout=30_000)
+    slider = page.get_by_role("slider")
+    slider.focus()
+    distances = [page.evaluate(marked)]
+    slider.press("End")
+    page.wait_for_function(f"({marked})() < {distances[0]}", timeout=10_000)
+    distances.append(page.evaluate(marked))
+    assert distances[1] < distances[0] / 2
+    assert "step=1500" in page.url
+
+
+def test_an_experiment_is_set_up_and_started_from_the_form(demo_link, page, server):
+    page.goto("/train")
+    expect(page.get_by_role("button", name="Start")).to_be_visible(timeout=30_000)
+    page.get_by_label("Steps", exact=True).fill("60")
+    page.get_by_label("Steps", exact=True).press("Enter")
+    page.get_by_label("Seeds", exact=True).fill("1")
+    page.get_by_label("Seeds", exact=True).press("Enter")
+    page.get_by_label("Name", exact=True).fill("<b>../../etc</b> mine")
+    page.get_by_label("Name", exact=True).press("Enter")
+    expect(page.get_by_text("2 runs")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Start").click()
+    expect(page).to_have_url(re.compile("/runs"), timeout=15_000)
+    expect(page.get_by_text(re.compile("over labels alone|Labels alone were the best"))).to_be_visible(timeout=60_000)
+    assert "<b>../../etc</b> mine" in Store(server.store).experiments()
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_opens_in_light_and_dark(demo_link, browser, server, name, scheme, tmp_path):
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 900}, base_url=server.url)
+    page = context.new_page()
+    page.goto("/" if name == "start" else f"/{name}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=15_000)
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("[data-testid=stSpinner]")).to_have_count(0, timeout=30_000)
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+    background = page.evaluate("() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    brightness = sum(int(part) for part in re.findall(r"\d+", background)[:3])
+    assert (brightness < 200) == (scheme == "dark")
+    page.screenshot(path=tmp_path / f"{name}-{scheme}.png", full_page=True)
+    context.close()

@@ -1,0 +1,379 @@
+"""The store: one claim at a time, nothing lost, nothing half written."""
+
+import os
+import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from kdcore import store as store_module
+from kdcore.errors import StaleClaim, UserError
+from kdcore.store import Store, replace_file
+
+TEACHER = {"config": {"name": "teacher", "seed": 0, "threads": 1, "steps": 10,
+                      "method": {"name": "labels_only", "title": "Labels only"}},
+           "hash": "a teacher's hash", "teacher": None}
+
+
+def planned(name="run", hash="a hash", teacher=None, **changes):
+    """A planned run as plain data; the store reads nothing else of it."""
+    return {"config": {**TEACHER["config"], "name": name, **changes}, "hash": hash, "teacher": teacher}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def claimed(store, **changes):
+    store.submit(planned(**changes))
+    return store.claim(99)
+
+
+def ended(store, state="done", **changes):
+    row = claimed(store, **changes)
+    store.finish(row["id"], row["claim"], state)
+    return row["id"]
+
+
+def silence(store, run):
+    """Let the run's last sign of life lie a minute back."""
+    with closing(sqlite3.connect(store.folder / "store.sqlite")) as db, db:
+        db.execute("UPDATE runs SET heartbeat = ? WHERE id = ?", (time.time() - 60, run))
+
+
+def test_each_run_is_claimed_once(tmp_path):
+    stores = Store(tmp_path), Store(tmp_path)
+    ids = {stores[0].submit(planned(str(number), hash=str(number))) for number in range(30)}
+    start = threading.Barrier(8)
+
+    def claim_all(number):
+        start.wait()
+        return [row["id"] for row in iter(lambda: stores[number % 2].claim(1), None)]
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = [run for runs in pool.map(claim_all, range(8)) for run in runs]
+    assert sorted(taken) == sorted(ids)
+
+
+def test_runs_are_claimed_in_order_of_submission(store):
+    ids = [store.submit(planned(hash=str(number))) for number in range(3)]
+    assert [store.claim(1)["id"] for _ in ids] == ids and store.claim(1) is None
+
+
+def test_a_run_that_takes_more_threads_than_there_are_waits(store):
+    store.submit(planned(threads=4))
+    assert store.claim(3) is None and store.claim(4) is not None
+    assert store.threads_in_use() == 4
+
+
+def test_a_silent_run_is_taken_over_and_a_live_one_is_not(store):
+    first = claimed(store)
+    assert store.claim(99) is None
+    silence(store, first["id"])
+    assert store.threads_in_use() == 0
+    second = store.claim(99)
+    assert (second["id"], second["claim"]) == (first["id"], first["claim"] + 1)
+    assert store.claim(99) is None
+
+
+WRITES = {
+    "heartbeat": lambda store, run, claim: store.heartbeat(run, claim),
+    "append": lambda store, run, claim: store.append(run, claim, 5, {"accuracy": 0.5}),
+    "note": lambda store, run, claim: store.note(run, claim, 5, "text"),
+    "progress": lambda store, run, claim: store.progress(run, claim, 5),
+    "withdraw": lambda store, run, claim: store.withdraw(run, claim, after=0),
+    "finish": lambda store, run, claim: store.finish(run, claim, "done"),
+    "release": lambda store, run, claim: store.release(run, claim, "text"),
+}
+
+
+def everything(store):
+    with closing(sqlite3.connect(store.folder / "store.sqlite")) as db:
+        return [db.execute(f"SELECT * FROM {table}").fetchall() for table in ("runs", "metrics", "events")]
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_stale_claims_writes_are_refused(store, write):
+    first = claimed(store)
+    silence(store, first["id"])
+    second = store.claim(99)
+    store.append(first["id"], second["claim"], 3, {"accuracy": 0.1})
+    before = everything(store)
+    with pytest.raises(StaleClaim):
+        WRITES[write](store, first["id"], first["claim"])
+    assert everything(store) == before
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_an_ended_runs_claim_is_stale(store, write):
+    row = claimed(store)
+    store.finish(row["id"], row["claim"], "done")
+    before = everything(store)
+    with pytest.raises(StaleClaim):
+        WRITES[write](store, row["id"], row["claim"])
+    assert everything(store) == before
+
+
+def test_a_run_whose_processes_keep_dying_is_given_up_in_a_sentence(store):
+    run = store.submit(planned())
+    for _ in range(store_module.CLAIMS):
+        row = store.claim(99)
+        store.release(run, row["claim"], "it died")
+    assert store.claim(99) is None
+    assert store.run(run)["state"] == "failed" and "died 5 times" in store.run(run)["message"]
+
+
+def test_a_student_waits_for_its_teacher(store):
+    student = store.submit(planned(teacher=TEACHER))
+    teacher = store.claim(99)
+    assert teacher["role"] == "teacher" and store.run(student)["teacher"] == teacher["id"]
+    assert store.claim(99) is None
+    store.finish(teacher["id"], teacher["claim"], "done")
+    assert store.claim(99)["id"] == student
+
+
+@pytest.mark.parametrize("state", ["failed", "stopped"])
+def test_a_teacher_that_did_not_finish_fails_its_students_with_a_sentence(store, state):
+    student = store.submit(planned(teacher=TEACHER))
+    teacher = store.claim(99)
+    store.finish(teacher["id"], teacher["claim"], state)
+    assert store.claim(99) is None
+    row = store.run(student)
+    assert row["state"] == "failed" and row["message"].startswith("Its teacher did not finish;")
+
+
+def test_students_share_a_teacher(store):
+    students = [store.submit(planned(hash=str(number), teacher=TEACHER)) for number in range(3)]
+    assert len({store.run(student)["teacher"] for student in students}) == 1
+    assert len(store.runs()) == 4
+
+
+@pytest.mark.parametrize(("state", "again"), [("done", False), ("failed", True), ("stopped", True)])
+def test_a_teacher_is_trained_again_only_where_it_did_not_finish(store, state, again):
+    store.submit(planned(hash="one", teacher=TEACHER))
+    teacher = store.claim(99)
+    store.finish(teacher["id"], teacher["claim"], state)
+    second = store.submit(planned(hash="two", teacher=TEACHER))
+    assert (store.run(second)["teacher"] != teacher["id"]) == again
+
+
+def test_what_was_recorded_after_a_step_is_withdrawn(store):
+    row = claimed(store)
+    for step in (0, 5, 10):
+        store.append(row["id"], row["claim"], step, {"accuracy": step / 10, "loss": 1.0})
+        store.note(row["id"], row["claim"], step, f"step {step}")
+    store.withdraw(row["id"], row["claim"], after=5)
+    assert store.curves([row["id"]], "accuracy") == {row["id"]: ([0, 5], [0, 0.5])}
+    assert [event["text"] for event in store.events(row["id"])] == ["step 0", "step 5"]
+    assert store.run(row["id"])["step"] == 5
+
+
+def test_why_a_process_ended_stays_to_be_read_when_the_run_continues(store):
+    row = claimed(store)
+    store.append(row["id"], row["claim"], 7, {"accuracy": 0.5})
+    store.release(row["id"], row["claim"], "The run's process ended unexpectedly.")
+    again = store.claim(99)
+    store.withdraw(row["id"], again["claim"], after=3)
+    assert [event["text"] for event in store.events(row["id"])] == ["The run's process ended unexpectedly."]
+
+
+def test_a_step_recorded_twice_counts_once(store):
+    row = claimed(store)
+    for value in (0.1, 0.2):
+        store.append(row["id"], row["claim"], 5, {"accuracy": value})
+    assert store.curves([row["id"]], "accuracy") == {row["id"]: ([5], [0.2])}
+
+
+def test_a_waiting_run_stops_at_once(store):
+    run = store.submit(planned())
+    store.stop(run)
+    assert store.run(run)["state"] == "stopped" and store.claim(99) is None
+
+
+def test_a_running_run_is_asked_to_stop(store):
+    row = claimed(store)
+    assert not store.heartbeat(row["id"], row["claim"])
+    store.stop(row["id"])
+    assert store.run(row["id"])["state"] == "running" and store.heartbeat(row["id"], row["claim"])
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "stopped"])
+def test_stopping_leaves_an_ended_run_as_it_is(store, state):
+    run = ended(store, state)
+    before = store.run(run)
+    store.stop(run)
+    assert store.run(run) == before
+
+
+def test_deleting_removes_metrics_events_and_files(store):
+    row = claimed(store)
+    run, claim = row["id"], row["claim"]
+    store.append(run, claim, 1, {"accuracy": 0.5})
+    store.note(run, claim, 1, "text")
+    replace_file(store.snapshot(run, 1), b"weights")
+    replace_file(store.resume_point(run), b"state")
+    store.finish(run, claim, "stopped")
+    store.delete(run)
+    assert everything(store) == [[], [], []]
+    assert not [path for path in store.folder.rglob("*.pt")]
+    with pytest.raises(UserError, match=f"There is no run {run}"):
+        store.run(run)
+
+
+def test_a_running_run_is_not_deleted(store):
+    row = claimed(store)
+    with pytest.raises(UserError, match="stop it first"):
+        store.delete(row["id"])
+    assert store.run(row["id"])["state"] == "running"
+
+
+def test_a_teacher_is_not_deleted_before_its_students(store):
+    student = store.submit(planned(teacher=TEACHER))
+    teacher = store.run(student)["teacher"]
+    with pytest.raises(UserError, match="1 students? learnt from this teacher"):
+        store.delete(teacher)
+    store.delete(student)
+    store.delete(teacher)
+    assert store.runs() == []
+
+
+def test_a_deleted_runs_number_is_not_given_again(store):
+    """Links and kept maps name a run by its number."""
+    run = ended(store)
+    store.delete(run)
+    assert store.submit(planned()) != run
+
+
+@pytest.mark.parametrize(("given", "kept"), [
+    ("  two\t words \n", "two words"),
+    ("<b>bold</b> & <script>", "<b>bold</b> & <script>"),
+    ("../../etc/name", "../../etc/name"),
+    ("'; DROP TABLE runs; --", "'; DROP TABLE runs; --"),
+    ("x" * 500, "x" * 120)])
+def test_a_name_is_kept_as_written(store, given, kept):
+    run = store.submit(planned())
+    store.rename(run, given)
+    assert store.run(run)["name"] == kept
+    assert store.snapshot(run, 1) == store.folder / "runs" / str(run) / "snapshots" / "1.pt"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\n\t"])
+def test_an_empty_name_is_refused(store, name):
+    run = store.submit(planned("before"))
+    with pytest.raises(UserError, match="at least one letter"):
+        store.rename(run, name)
+    assert store.run(run)["name"] == "before"
+
+
+def test_a_newer_versions_store_is_left_as_it_is(tmp_path):
+    Store(tmp_path).submit(planned())
+    file = tmp_path / "store.sqlite"
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA user_version = 99")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = file.read_bytes()
+    with pytest.raises(UserError, match=r"newer version .*format is 99.* Nothing was changed\."):
+        Store(tmp_path)
+    assert file.read_bytes() == before
+
+
+def test_a_folder_that_is_a_file_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(UserError, match="cannot be used .*KD_STORE"):
+        Store(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "text"
+
+
+def test_a_file_that_is_no_store_is_a_sentence(tmp_path):
+    (tmp_path / "store.sqlite").write_text("text " * 1000)
+    with pytest.raises(UserError, match="cannot be used .*KD_STORE"):
+        Store(tmp_path)
+    assert (tmp_path / "store.sqlite").read_text() == "text " * 1000
+
+
+def test_a_store_that_another_process_is_making_is_waited_for(tmp_path):
+    """App, worker and inspector open a fresh store at the same moment."""
+    maker = sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None, check_same_thread=False)
+    maker.execute("BEGIN IMMEDIATE")
+    maker.execute("CREATE TABLE begun (id INTEGER)")
+    release = threading.Timer(0.3, lambda: (maker.execute("ROLLBACK"), maker.close()))
+    release.start()
+    try:
+        assert Store(tmp_path).runs() == []
+    finally:
+        release.join()
+
+
+def test_an_opened_store_has_what_another_wrote(store):
+    run = store.submit(planned("kept"), "experiment")
+    assert Store(store.folder).run(run) == store.run(run)
+
+
+def test_curves_are_of_the_runs_that_recorded_the_metric(store):
+    one, two = claimed(store, hash="1"), claimed(store, hash="2")
+    for step, value in ((10, 0.3), (0, 0.1), (5, 0.2)):
+        store.append(one["id"], one["claim"], step, {"accuracy": value})
+    store.append(two["id"], two["claim"], 0, {"loss": 1.5})
+    ids = [one["id"], two["id"]]
+    assert store.curves(ids, "accuracy") == {one["id"]: ([0, 5, 10], [0.1, 0.2, 0.3])}
+    assert store.curves([], "accuracy") == {}
+    assert store.metric_names(ids) == ["accuracy", "loss"] and store.metric_names([two["id"]]) == ["loss"]
+
+
+def test_a_summary_is_best_and_last_and_the_seconds(store):
+    row = claimed(store)
+    for step, accuracy, seconds in ((0, 0.1, 0.0), (5, 0.9, 1.5), (10, 0.8, 3.0)):
+        store.append(row["id"], row["claim"], step, {"accuracy": accuracy, "seconds": seconds})
+    waiting = store.submit(planned(hash="waiting"))
+    assert store.summary([row["id"], waiting]) == {row["id"]: {"best": 0.9, "last": 0.8, "seconds": 3.0}}
+
+
+def test_experiments_are_named_newest_first(store):
+    for number, experiment in enumerate(("first", "second", "", "first")):
+        store.submit(planned(hash=str(number)), experiment)
+    assert store.experiments() == ["first", "second"]
+    assert [row["hash"] for row in store.runs("first")] == ["3", "0"]
+    assert [row["hash"] for row in store.runs()] == ["3", "2", "1", "0"]
+    assert store.runs(ids=[]) == []
+
+
+def test_a_worker_is_seen_while_it_gives_signs_of_life(store, monkeypatch):
+    store.greet(4711, "a device", 2)
+    assert [worker["pid"] for worker in store.workers()] == [4711]
+    monkeypatch.setattr(store_module, "STALE_SECONDS", -1.0)
+    assert store.workers() == []
+    store.greet(4712, "a device", 2)
+    monkeypatch.undo()
+    assert [worker["pid"] for worker in store.workers()] == [4712]
+    store.part(4712)
+    assert store.workers() == []
+
+
+def test_snapshots_are_listed_by_step(store):
+    for step in (100, 5, 20):
+        replace_file(store.snapshot(3, step), b"weights")
+    assert store.snapshot_steps(3) == [5, 20, 100] and store.snapshot_steps(4) == []
+
+
+def test_a_file_is_replaced_at_once(tmp_path):
+    replace_file(tmp_path / "new" / "file.pt", b"old")
+    replace_file(tmp_path / "new" / "file.pt", b"new")
+    assert [path.read_bytes() for path in (tmp_path / "new").iterdir()] == [b"new"]
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    file = tmp_path / "file.pt"
+    replace_file(file, b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(file, b"new")
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(tmp_path / "other.pt", b"new")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file.pt": b"old"}
