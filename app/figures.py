@@ -13,7 +13,7 @@ BASELINE_COLOUR = "#8A94A3"
 TEACHER_COLOUR = "#A05EB5"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 POINTS = 300
-_GAP = 1
+MAP_PIXELS = 230
 
 
 def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic: bool = False,
@@ -68,66 +68,62 @@ def thinned(steps: list, values: list, points: int = POINTS) -> tuple[list, list
 
 
 def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: list[str],
-             image: np.ndarray | None = None, overlay: bool = False, scale: float | None = None,
-             tile: int = 120) -> go.Figure:
+             image: np.ndarray | None = None, overlay: bool = False, scale: float | None = None) -> go.Figure:
     """Maps side by side on one colour scale, as one stitched picture.
 
     `tiles` (rows, columns, H, W), signed or not. `image` (H, W) in [0, 1] leads the first row in grey and, with
-    `overlay`, lies under every map. `notes` are written under the columns where there is one row, else behind the rows.
-    `scale` is the value at the end of the colour scale, by default the largest in sight.
+    `overlay`, lies under every map. `notes` are written under the columns where there is one row, else beside the names
+    of the rows. `scale` is the value at the end of the colour scale, by default the largest in sight.
     """
     signed, largest = bool(tiles.min() < 0), scale or float(np.abs(tiles).max()) or 1.0
-    if image is not None:
-        tiles = np.concatenate([np.full_like(tiles[:, :1], np.nan), tiles], axis=1)
-        columns, notes = ["image", *columns], [*([""] if len(tiles) == 1 else []), *notes]
+    gap = 1 if len(tiles) == 1 else round(0.45 * tiles.shape[2])  # room for a line above each row
     figure = go.Figure()
     if image is not None:
-        grey = np.broadcast_to(image, tiles.shape).copy()
-        grey[slice(1, None) if overlay else slice(None), slice(0, 1) if overlay else slice(1, None)] = np.nan
+        tiles = np.concatenate([np.full_like(tiles[:, :1], np.nan), tiles], axis=1)
+        columns, notes = ["image", *columns], ["", *notes] if len(tiles) == 1 else notes
+        grey = np.broadcast_to(image, tiles.shape).copy() if overlay else np.full_like(tiles, np.nan)
+        grey[:, 0] = np.nan
         grey[0, 0] = image
-        figure.add_heatmap(z=stitched(grey), colorscale="gray", showscale=False, zmin=0, zmax=1, hoverinfo="skip")
-    figure.add_heatmap(z=stitched(tiles), colorscale="RdBu_r" if signed else "Viridis", opacity=0.65 if overlay else 1,
+        figure.add_heatmap(z=stitched(grey, gap), colorscale="gray", showscale=False, zmin=0, zmax=1,
+                           hoverinfo="skip")
+    whole = stitched(tiles, gap)
+    figure.add_heatmap(z=whole, colorscale="RdBu_r" if signed else "Viridis", opacity=0.65 if overlay else 1,
                        zmin=-largest if signed else 0, zmax=largest, hovertemplate="%{z:.4g}<extra></extra>",
-                       colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": ".2g", "nticks": 5})
-    behind = 0 if len(tiles) == 1 else _text_width(notes)
-    _label(figure, tiles.shape, rows, columns, notes)
-    figure.update_layout(height=len(tiles) * tile + 110, uirevision="constant",
-                         margin={"l": 12 + _text_width(rows), "r": 80 + behind, "t": 44, "b": 44 if not behind else 12})
-    figure.data[-1].colorbar.update(xref="container", x=1, xanchor="right")
+                       colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": ".2g", "nticks": 5,
+                                 "xref": "container", "x": 1, "xanchor": "right"})
+    _label(figure, tiles.shape, gap, rows, columns, notes)
+    # The browser sets the height from the width it has, so that the pixels of a map stay square and large.
+    figure.update_layout(uirevision="constant", margin={"l": 8, "r": 64, "t": 56, "b": 44 if len(tiles) == 1 else 8},
+                         meta={"aspect": whole.shape[0] / whole.shape[1], "tallest": MAP_PIXELS * len(tiles)})
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
     return figure
 
 
-def _label(figure: go.Figure, shape: tuple[int, ...], rows: list[str], columns: list[str], notes: list[str]) -> None:
+def _label(figure: go.Figure, shape: tuple[int, ...], gap: int, rows: list[str], columns: list[str],
+           notes: list[str]) -> None:
     count, width, height_px, width_px = shape
-    across = [(i + 0.5) * (width_px + _GAP) - _GAP / 2 - 0.5 for i in range(width)]
-    down = [(i + 0.5) * (height_px + _GAP) - _GAP / 2 - 0.5 for i in range(count)]
+    across = [i * (width_px + 1) + (width_px - 1) / 2 for i in range(width)]
     for x, label in zip(across, columns):
-        figure.add_annotation(x=x, y=-0.5, yanchor="bottom", text=f"<b>{_lines(label)}</b>", showarrow=False)
-    for y, label in zip(down, rows):
-        figure.add_annotation(x=-0.5, y=y, xshift=-6, xanchor="right", align="right", text=f"<b>{_lines(label)}</b>",
-                              showarrow=False)
-    for position, note in zip(across if count == 1 else down, notes):
-        place = ({"x": position, "y": height_px - 0.5, "yanchor": "top"} if count == 1 else
-                 {"x": width * (width_px + _GAP) - 1, "y": position, "xshift": 4, "xanchor": "left", "align": "left"})
-        figure.add_annotation(**place, text=_lines(note), showarrow=False)
+        figure.add_annotation(x=x, y=-0.5, yanchor="bottom", yshift=0 if count == 1 else 18,
+                              text=f"<b>{_lines(label)}</b>", showarrow=False)
+    if count == 1:
+        for x, note in zip(across, notes):
+            figure.add_annotation(x=x, y=height_px - 0.5, yanchor="top", text=_lines(note), showarrow=False)
+    for row, (label, note) in enumerate(zip(rows, notes)):
+        figure.add_annotation(x=-0.5, y=row * (height_px + gap) - 0.5, xanchor="left", yanchor="bottom",
+                              text=f"<b>{escape(label)}</b>  {escape(note)}", showarrow=False)
 
 
 def _lines(text: str) -> str:
     return escape(text).replace(" · ", "<br>")
 
 
-def _text_width(texts: list[str]) -> int:
-    """About how many pixels the longest line of labels takes at the chart's 12-pixel type."""
-    return 7 * max((len(line) for text in texts for line in text.split(" · ")), default=0)
-
-
-def stitched(tiles: np.ndarray) -> np.ndarray:
-    """(rows, columns, H, W) -> one picture with a pixel of nothing between the tiles, float32."""
-    padded = np.pad(tiles.astype(np.float32), ((0, 0), (0, 0), (0, _GAP), (0, _GAP)), constant_values=np.nan)
+def stitched(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
+    """(rows, columns, H, W) -> one picture, float32: nothing between the tiles, one pixel wide and `gap` high."""
+    padded = np.pad(tiles.astype(np.float32), ((0, 0), (0, 0), (0, gap), (0, 1)), constant_values=np.nan)
     rows, columns, height, width = padded.shape
-    return padded.swapaxes(1, 2).reshape(rows * height, columns * width)[:-_GAP, :-_GAP]
+    return padded.swapaxes(1, 2).reshape(rows * height, columns * width)[:-gap, :-1]
 
 
 def markdown(text: str) -> str:

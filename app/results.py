@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 
 from app import engine
-from app.figures import BASELINE_COLOUR, COLOURS, DASHES
+from app.figures import BASELINE_COLOUR, COLOURS, DASHES, TEACHER_COLOUR
 
 ENDED = ("done", "failed", "stopped")
 
@@ -20,11 +21,16 @@ def lines(runs: list[dict], metric: str) -> list[dict]:
     found = engine.store().curves([run["id"] for run in runs], metric)
     titles = list(dict.fromkeys(run["title"] for run in runs if not is_baseline(run)))
     seeds = sorted({run["seed"] for run in runs})
-    return [{"name": run["name"], "group": run["title"],
-             "colour": BASELINE_COLOUR if is_baseline(run) else COLOURS[titles.index(run["title"]) % len(COLOURS)],
-             "dash": DASHES[seeds.index(run["seed"]) % len(DASHES)],
+    return [{"name": run["name"], "group": run["title"] if run["role"] == "student" else "Teacher, while it learns",
+             "colour": _colour(run, titles), "dash": DASHES[seeds.index(run["seed"]) % len(DASHES)],
              "steps": found[run["id"]][0], "values": found[run["id"]][1]}
             for run in runs if run["id"] in found]
+
+
+def _colour(run: dict, titles: list[str]) -> str:
+    if run["role"] == "teacher":
+        return TEACHER_COLOUR
+    return BASELINE_COLOUR if is_baseline(run) else COLOURS[titles.index(run["title"]) % len(COLOURS)]
 
 
 def is_baseline(run: dict) -> bool:
@@ -33,7 +39,7 @@ def is_baseline(run: dict) -> bool:
 
 
 def table(runs: list[dict]) -> list[dict]:
-    """One row a run: best and last accuracy, gain over the baseline of the same seed, seconds, state."""
+    """One row a run: best and last accuracy, points gained on the baseline of the same seed, seconds, state."""
     summary = engine.store().summary([run["id"] for run in runs])
     baselines = {(run["experiment"], run["seed"]): summary[run["id"]]["last"]
                  for run in runs if is_baseline(run) and run["role"] == "student" and run["id"] in summary}
@@ -41,7 +47,8 @@ def table(runs: list[dict]) -> list[dict]:
     for run in runs:
         found = summary.get(run["id"], {"best": None, "last": None, "seconds": None})
         baseline = baselines.get((run["experiment"], run["seed"])) if run["role"] == "student" else None
-        gain = found["last"] - baseline if None not in (found["last"], baseline) and not is_baseline(run) else None
+        compared = None not in (found["last"], baseline) and not is_baseline(run)
+        gain = 100 * (found["last"] - baseline) if compared else None
         rows.append({"run": run["id"], "name": run["name"], "method": run["title"], "seed": run["seed"],
                      "state": run["state"], "progress": run["step"] / run["steps"], "last": found["last"],
                      "best": found["best"], "gain": gain, "seconds": found["seconds"]})
@@ -65,6 +72,18 @@ def teacher_accuracy(runs: list[dict]) -> float | None:
     teachers = {run["teacher"] for run in runs if run["teacher"]}
     summary = engine.store().summary(list(teachers)) if len(teachers) == 1 else {}
     return next((found["last"] for found in summary.values()), None)
+
+
+def short_names(runs: list[dict]) -> list[str]:
+    """The runs' names; just their methods where that tells them apart and no one renamed them."""
+    titles = [run["title"] for run in runs]
+    own = any(not run["name"].startswith(run["title"]) for run in runs)
+    return titles if len(set(titles)) == len(runs) and not own else [run["name"] for run in runs]
+
+
+def image_set(run: dict) -> dict:
+    """The catalogue's entry of the image set that a run belongs to."""
+    return engine.catalogue()["data"][json.loads(run["config"])["data"]["name"]]
 
 
 def last_step(run: dict) -> int:

@@ -33,13 +33,19 @@ def available() -> list[str]:
 
 
 def describe() -> dict:
-    """The device that "auto" means, in words: {"device", "title"}."""
+    """The device that "auto" means: {"device", "title" in words, "slots" for runs at a time, "available"}."""
     device = pick()
     if device.type == "cuda":
-        return {"device": "cuda", "title": torch.cuda.get_device_name(device)}
-    kind = "Apple GPU" if device.type == "mps" else platform.processor() or platform.machine()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"device": device.type, "title": f"{kind}, {cores} cores" if device.type == "cpu" else kind}
+        return {"device": "cuda", "title": torch.cuda.get_device_name(device), "slots": torch.cuda.device_count(),
+                "available": available()}
+    title = "Apple GPU" if device.type == "mps" else f"{platform.machine()} processor, {cores()} cores"
+    return {"device": device.type, "title": title, "slots": 1 if device.type == "mps" else cores(),
+            "available": available()}
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

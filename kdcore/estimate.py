@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from itertools import pairwise
@@ -23,8 +22,7 @@ def estimate(experiment: Experiment) -> dict:
     is tried for a few steps with an untrained teacher; the medians of a step and of a measurement count.
     """
     runs = experiment.runs()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    slots = max(1, cores // experiment.run.threads)
+    slots = max(1, device.describe()["slots"] // experiment.run.threads)
     trials = runs[: len(runs) // len(experiment.seeds)]  # one seed's runs: every method once
     weights = sum(p.numel() * p.element_size() for p in train.build(runs[0]).parameters())
     return {"runs": len(runs), "slots": slots,

@@ -22,14 +22,14 @@ Named = tuple[int, int | None]
 
 
 def image(store: Store, run: int, index: int, part: str = "test") -> dict:
-    """One image of the set that a run belongs to: {"pixels" (C, H, W) in [0, 1], "label", "classes", "count"}."""
+    """One image of the set that a run belongs to: {"pixels" (C, H, W) in [0, 1], "label", "classes"}."""
     config = _config(store, run)
     source = SOURCES[config.data.name]
     count = source.test if part == "test" else source.train
     if not 0 <= index < count:
         raise UserError(f"{source.title} has {part} images 0 to {count - 1}; there is no image {index}.")
     one = data.images(config.data.name, part, index=torch.tensor([index]))
-    return {"pixels": one.pixels[0].numpy(), "label": int(one.labels[0]), "classes": source.classes, "count": count}
+    return {"pixels": one.pixels[0].numpy(), "label": int(one.labels[0]), "classes": source.classes}
 
 
 def maps(store: Store, networks: list[Named], kind: str, index: int, part: str = "test",

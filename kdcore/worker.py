@@ -145,10 +145,8 @@ class _Worker:
     def work(self) -> None:
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ending", True))
         device = self._device()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        greeted = busy = 0.0
-        slots = device["count"] if device["device"] != "cpu" else cores
-        busy = time.monotonic()
+        slots, cores = device["slots"], device["cores"]
+        greeted, busy = 0.0, time.monotonic()
         while not self.ending and time.monotonic() - busy < self.idle_seconds:
             if time.monotonic() - greeted > HEARTBEAT_SECONDS:
                 self.store.greet(os.getpid(), device["title"], slots)
@@ -189,11 +187,9 @@ class _Worker:
 
 
 def _describe_device(pipe) -> None:
-    import torch
+    from kdcore.device import cores, describe
 
-    from kdcore.device import describe
-
-    pipe.send({**describe(), "count": torch.cuda.device_count()})
+    pipe.send({**describe(), "cores": cores()})
 
 
 def _execute(folder: str, claimed: dict) -> None:

@@ -15,10 +15,10 @@ st.markdown("Where a change of the image would change a network's answer: the te
 experiment = experiment_picker()
 runs = trained(engine.store().runs(experiment))
 students, teacher = student_picker(runs)
-names = [*(["Teacher"] if teacher else []), *(run["name"] for run in students)]
+names = [*(["Teacher"] if teacher else []), *results.short_names(students)]
 networks = [*([teacher] if teacher else []), *((run["id"], results.last_step(run)) for run in students)]
 
-index = image_picker(networks, teacher, students)
+index = image_picker(teacher, students)
 kind, rows, overlay = map_picker(students[0])
 try:
     with waiting("Computing maps…"):
@@ -43,6 +43,6 @@ with waiting("Computing the maps of every snapshot…"):
 step = st.select_slider("Training step", list(timeline), key="step", bind="query-params",
                         help="Snapshots lie close together early on, where most changes.")
 pair = [*([entries[0]] if teacher else []), timeline[step]]
-map_picture(pair, [*(["Teacher"] if teacher else []), f"{followed['name']} · step {step}"], image, "timeline",
+map_picture(pair, [*(["Teacher"] if teacher else []), f"{followed['title']} · step {step}"], image, "timeline",
             rows=rows, overlay=overlay, scale=largest([*pair, *timeline.values()], rows))
 chart(figures.distance_over_steps(timeline, step), "distances", "Distance of the student's map to the teacher's")

@@ -12,17 +12,15 @@ from app.components.verdict import explaining_maps, verdict
 st.title("What does a student network learn from its teacher?")
 st.markdown(
     "A large *teacher* network can hand a small *student* more than labels: its soft answers, or the places in an "
-    "image that it looks at. Apprentice trains such pairs on your machine, with the methods of five research papers. "
+    "image that it looks at. Apprentice trains such pairs on your machine, with the methods of published papers. "
     "While they train, it shows you what each student took over.")
 illustration(key="illustration")
 
-start, words = st.columns([1, 2], vertical_alignment="center")
-if start.button("Run the one-minute demo", type="primary", icon=":material/play_arrow:", width="stretch"):
+if st.button("Run the one-minute demo", type="primary", icon=":material/play_arrow:"):
     with st.spinner("Preparing…"):
         st.query_params["demo"] = engine.submit(engine.ask("demo", seed=random.randrange(1, 1000)))
-words.caption("Trains one teacher on 1297 handwritten digits, then three kinds of student on **ten** of them, one of "
-              "each digit, with three different draws of the ten. Nothing is recorded beforehand and nothing is "
-              "downloaded.")
+st.caption("Trains one teacher on 1297 handwritten digits, then three kinds of student on **ten** of them, one of each "
+           "digit, with three different draws of the ten. Nothing is recorded beforehand, nothing is downloaded.")
 
 if "demo" not in st.query_params:
     st.stop()

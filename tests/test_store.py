@@ -344,10 +344,10 @@ def test_experiments_are_named_newest_first(store):
 def test_a_worker_is_seen_while_it_gives_signs_of_life(store, monkeypatch):
     store.greet(4711, "a device", 2)
     assert [worker["pid"] for worker in store.workers()] == [4711]
-    monkeypatch.setattr(store_module, "STALE_SECONDS", -1.0)
-    assert store.workers() == []
-    store.greet(4712, "a device", 2)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "STALE_SECONDS", -1.0)
+        assert store.workers() == []
+        store.greet(4712, "a device", 2)
     assert [worker["pid"] for worker in store.workers()] == [4712]
     store.part(4712)
     assert store.workers() == []

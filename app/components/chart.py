@@ -37,11 +37,22 @@ _CHART = st.components.v2.component(
 
     export default function ({ parentElement, data }) {
       const target = parentElement.querySelector('.apprentice-chart');
-      target.style.height = data.height + 'px';
       target.setAttribute('aria-label', data.description);
-      const draw = () => window.Plotly.react(target, data.figure.data,
-        themed(data.figure.layout, getComputedStyle(target)),
-        { responsive: true, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d'] });
+      const { layout } = data.figure, { aspect, tallest } = layout.meta ?? {}, { l, r, t, b } = layout.margin;
+      const fit = () => {
+        const height = aspect ? Math.min((target.clientWidth - l - r) * aspect, tallest) + t + b : layout.height;
+        target.style.height = height + 'px';
+      };
+      const draw = () => {
+        fit();
+        return window.Plotly.react(target, data.figure.data, themed(layout, getComputedStyle(target)),
+          { responsive: true, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d'] });
+      };
+      if (aspect) {
+        target.__fit?.disconnect();
+        target.__fit = new ResizeObserver(fit);
+        target.__fit.observe(parentElement.host ?? parentElement);
+      }
       plotly().then(draw, () => { target.textContent = 'The chart library could not be loaded; reload the page.'; });
     }
     """,
@@ -50,5 +61,4 @@ _CHART = st.components.v2.component(
 
 def chart(figure: go.Figure, key: str, description: str) -> None:
     """Show a figure from `app.figures`; `description` is its alternative text. Its layout has a constant uirevision."""
-    _CHART(key=key, data={"figure": json.loads(figure.to_json()), "height": figure.layout.height or 380,
-                          "description": description})
+    _CHART(key=key, data={"figure": json.loads(figure.to_json()), "description": description})

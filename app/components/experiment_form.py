@@ -61,7 +61,7 @@ def methods_form(catalogue: dict) -> list[dict]:
 
 
 def budget_form(catalogue: dict, data: str) -> dict:
-    """Steps, batch size, learning rate, seeds and device."""
+    """Steps, batch size, learning rate, seeds and, where there is a choice, the device."""
     suggested, schema = catalogue["data"][data]["suggested"], catalogue["schemas"]["run"]
     columns = st.columns(5)
     with columns[0]:
@@ -74,7 +74,10 @@ def budget_form(catalogue: dict, data: str) -> dict:
     seeds = columns[3].number_input("Seeds", 1, 100, 3, help="Runs of each method; each seed has its own images and "
                                     "initial weights. Three or more show the spread.", key="seeds")
     first = columns[4].number_input("First seed", 0, 10**6, 1, key="first", help="The others follow it.")
-    return {"run": {"steps": steps, "batch_size": batch, "optimiser": {"learning_rate": rate}},
+    devices = engine.answer("device")["available"]
+    device = "auto" if devices == ["cpu"] else st.selectbox("Device", ["auto", *devices], key="device",
+                                                            help=schema["device"]["description"])
+    return {"run": {"steps": steps, "batch_size": batch, "optimiser": {"learning_rate": rate}, "device": device},
             "seeds": list(range(first, first + seeds))}
 
 

@@ -18,10 +18,12 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
     @st.fragment(run_every=None if ended else POLL_SECONDS)
     def draw() -> None:
         runs = engine.store().runs(ids=ids)
-        progress_line(runs)
+        teachers = engine.store().runs(ids=list({run["teacher"] for run in runs if run["teacher"]}))
+        progress_line([*runs, *teachers])
         percent = metric == "accuracy"
-        lines = results.lines(results.students(runs) or runs, metric)
-        teacher = results.teacher_accuracy(runs) if percent else None
+        learning = [run for run in teachers if run["state"] == "running"]
+        lines = [*results.lines(learning, metric), *results.lines(results.students(runs) or runs, metric)]
+        teacher = results.teacher_accuracy(runs) if percent and not learning else None
         if lines:
             chart(figures.curves(lines, title=title or metric, percent=percent, logarithmic=logarithmic,
                                  level=(f"teacher {results.per_cent(teacher)}", teacher) if teacher else None),
@@ -47,7 +49,7 @@ def progress_line(runs: list[dict]) -> None:
     counts = {state: sum(run["state"] == state for run in runs) for state in ("running", "queued", *results.ENDED)}
     if counts["running"] + counts["queued"] == 0:
         return
-    share = sum(1.0 if run["state"] in results.ENDED else run["step"] / run["steps"] for run in runs) / len(runs)
+    share = sum(1 if run["state"] in results.ENDED else run["step"] / run["steps"] for run in runs) / len(runs)
     running = ", ".join(figures.markdown(run["name"]) for run in runs if run["state"] == "running")
     words = [f"{counts[state]} {word}" for state, word in (("queued", "waiting"), ("done", "done"),
              ("failed", "failed"), ("stopped", "stopped")) if counts[state]]
@@ -62,5 +64,5 @@ def results_table(runs: list[dict]) -> None:
         "name": "Run", "state": "State",
         "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1),
         "last": number("Last accuracy", format="percent"), "best": number("Best accuracy", format="percent"),
-        "gain": number("Gain", format="percent", help="Last accuracy minus that of labels alone with the same seed."),
+        "gain": number("Gain", format="%+.1f points", help="Last accuracy minus that of labels alone, same seed."),
         "seconds": number("Time", format="%.1f s", help="Spent in training steps.")})

@@ -25,11 +25,11 @@ def map_picture(entries: list[dict], names: list[str], image: dict, key: str, *,
     maps = maps if rows is None else maps[:, rows]
     labels = [name for name, _ in drawn]
     if maps.shape[1] == 1:
-        maps, lines, columns, tile = maps.swapaxes(0, 1), [], labels, min(230, 900 // (len(labels) + 1))
+        maps, lines, columns = maps.swapaxes(0, 1), [], labels
     else:
-        lines, columns, tile = labels, [image["classes"][row] for row in rows or range(maps.shape[1])], 96
+        lines, columns = labels, [image["classes"][row] for row in rows or range(maps.shape[1])]
     figure = figures.map_grid(maps, rows=lines, columns=columns, notes=[_note(entry, image) for _, entry in drawn],
-                              image=image["pixels"].mean(0), overlay=overlay, scale=scale, tile=tile)
+                              image=image["pixels"].mean(0), overlay=overlay, scale=scale)
     chart(figure, key=key, description=f"Sensitivity maps of {', '.join(labels)} on one colour scale")
 
 

@@ -51,7 +51,7 @@ def map_picker(run: dict) -> tuple[str, list[int] | str | None, bool]:
     """Which map: (kind, rows of it or "label" or None for all, whether the image shows beneath)."""
     catalogue = engine.catalogue()
     kinds = {**catalogue["maps"], **catalogue["attributions"]}
-    classes = engine.answer("image", run=run["id"], index=0)["classes"]
+    classes = results.image_set(run)["classes"]
     which, of_class, under = st.columns([2, 2, 1], vertical_alignment="bottom")
     kind = which.selectbox("Map", list(kinds), format_func=kinds.get, key="map", bind="query-params",
                            help="The first are what the losses are made of; the others are attributions, which explain "

@@ -26,13 +26,14 @@ def verdict(students: list[dict]) -> None:
                  f"{best}: {100 * gain:+.0f} percentage points over labels alone")
     columns = iter(st.columns(len(groups) + bool(teacher)))
     for title, group in groups.items():
-        gained = "" if title == baseline else f"{100 * (group['mean'] - groups[baseline]['mean']):+.1f} points · "
+        gained = "" if title == baseline else f"{100 * (group['mean'] - groups[baseline]['mean']):+.1f} · "
         next(columns).metric(figures.markdown(title), results.per_cent(group["mean"]),
                              f"{gained}± {100 * group['spread']:.1f}", delta_arrow="off", border=True,
                              delta_color="off" if title == baseline else "normal", height="stretch")
     if teacher:
         next(columns).metric("Teacher", results.per_cent(teacher), border=True, height="stretch")
-    st.caption(f"Accuracy on the test images at the last step, mean ± standard deviation over {seeds} seeds."
+    st.caption(f"Accuracy on the test images at the last step, and points gained on labels alone; "
+               f"mean ± standard deviation over {seeds} seeds."
                if seeds > 1 else "Accuracy on the test images at the last step, one seed: more seeds show the spread.")
 
 

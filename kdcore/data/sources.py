@@ -121,7 +121,7 @@ def _fetch(kind: str) -> Callable[[], None]:
 def _like_mnist(kind: str, title: str, sentence: str, classes: tuple[str, ...], size: int) -> Source:
     return Source(
         title, sentence, (1, 28, 28), classes, train=60000, test=10000, read=_torchvision(kind), fetch=_fetch(kind),
-        suggested={"images": 50, "width": 1.0, "steps": 4000, "learning_rate": 1e-4, "teacher_images": 20000,
+        suggested={"images": 50, "width": 1.0, "steps": 4000, "learning_rate": 1e-3, "teacher_images": 20000,
                    "teacher_steps": 4000, "teacher_learning_rate": 1e-3, "batch_size": 50,
                    "initial": "truncated_normal", "teacher": "fc_teacher", "student": "fc_student"},
         folder=str(Path(kind, "raw")), bytes=size,

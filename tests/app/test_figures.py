@@ -1,0 +1,200 @@
+"""Figures: every number in its place, every name as it was written."""
+
+import html
+import re
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from app import figures
+
+NAMES = ["<b>bold</b>", "a & b", "<script>alert(1)</script>", "&lt;"]
+
+
+def shown(text):
+    """What Plotly shows of a label: mark-up has gone, entities are characters."""
+    return html.unescape(re.sub(r"</?(?:b|br)>", "", text))
+
+
+def tiles(rows, columns, height=3, width=4, seed=0, low=-1.0):
+    return np.random.default_rng(seed).uniform(low, 1, (rows, columns, height, width))
+
+
+def places(picture, rows, height=3, width=4):
+    """(row, column) -> where this tile lies in a stitched picture; between rows lies a gap of one height."""
+    gap = (picture.shape[0] - rows * height) // max(rows - 1, 1)
+    return lambda row, column: (slice(row * (height + gap), row * (height + gap) + height),
+                                slice(column * (width + 1), column * (width + 1) + width))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 4), (3, 2)])
+def test_a_stitched_picture_has_each_pixel_in_its_place(rows, columns):
+    given = tiles(rows, columns)
+    picture = figures.stitched(given)
+    assert picture.shape == (rows * 4 - 1, columns * 5 - 1) and picture.dtype == np.float32
+    expected = np.full(picture.shape, np.nan)
+    for row in range(rows):
+        for column in range(columns):
+            for y in range(3):
+                for x in range(4):
+                    expected[row * 4 + y, column * 5 + x] = given[row, column, y, x]
+    np.testing.assert_array_equal(picture, expected.astype(np.float32))
+    assert np.isnan(picture).sum() == picture.size - given.size
+
+
+def grid(given, **changes):
+    rows, columns = given.shape[:2]
+    texts = {"rows": [f"row {i}" for i in range(rows)], "columns": [f"column {i}" for i in range(columns)],
+             "notes": [f"note {i}" for i in range(columns if rows == 1 else rows)]}
+    return figures.map_grid(given, **{**texts, **changes})
+
+
+def test_a_signed_map_has_a_scale_symmetric_about_zero():
+    given = tiles(2, 3)
+    heatmap = grid(given).data[-1]
+    assert heatmap.zmax == -heatmap.zmin == np.abs(given).max()
+    picture, place = np.array(heatmap.z), places(np.array(heatmap.z), 2)
+    for row, column in np.ndindex(2, 3):
+        np.testing.assert_array_equal(picture[place(row, column)], given[row, column].astype(np.float32))
+    assert heatmap.colorscale[0] == (0.0, "rgb(5,48,97)") and heatmap.colorscale[-1] == (1.0, "rgb(103,0,31)")
+
+
+def test_a_map_without_signs_has_a_scale_from_zero():
+    given = tiles(1, 3, low=0.0)
+    heatmap = grid(given).data[-1]
+    assert (heatmap.zmin, heatmap.zmax) == (0, given.max())
+
+
+@pytest.mark.parametrize(("low", "smallest"), [(-1.0, -7), (0.0, 0)])
+def test_a_given_scale_holds(low, smallest):
+    heatmap = grid(tiles(2, 2, low=low), scale=7).data[-1]
+    assert (heatmap.zmin, heatmap.zmax) == (smallest, 7)
+
+
+def test_a_map_of_nothing_is_drawn():
+    heatmap = grid(np.zeros((1, 2, 3, 4))).data[-1]
+    assert heatmap.zmin == 0 and heatmap.zmax > 0
+
+
+@pytest.mark.parametrize("overlay", [False, True])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_image_leads_the_first_row_and_lies_under_the_maps(rows, overlay):
+    given, image = tiles(rows, 2), np.random.default_rng(1).random((3, 4))
+    under, over = grid(given, image=image, overlay=overlay).data
+    grey, drawn = (np.array(heatmap.z, dtype=float) for heatmap in (under, over))
+    assert (under.zmin, under.zmax) == (0, 1)
+    assert (over.opacity < 1) == overlay
+    place = places(drawn, rows)
+    for row, column in np.ndindex(rows, 3):
+        tile, under_tile = drawn[place(row, column)], grey[place(row, column)]
+        if column == 0:
+            assert np.isnan(tile).all()
+            assert np.isnan(under_tile).all() if row else np.allclose(under_tile, image)
+        else:
+            np.testing.assert_array_equal(tile, given[row, column - 1].astype(np.float32))
+            assert np.allclose(under_tile, image) if overlay else np.isnan(under_tile).all()
+    assert over.zmax == -over.zmin == np.abs(given).max()
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("image", [None, np.zeros((3, 4))], ids=["alone", "with image"])
+def test_every_label_and_note_is_written_at_its_tile(rows, image):
+    made = grid(tiles(rows, 2), image=image)
+    place = places(np.array(made.data[-1].z), rows)
+
+    def across(text, column):
+        return any(text in label.text and place(0, column)[1].start <= label.x < place(0, column)[1].stop
+                   for label in made.layout.annotations)
+
+    def down(text, row):
+        return any(text in label.text and place(row, 0)[0].start - 1 <= label.y < place(row, 0)[0].stop
+                   for label in made.layout.annotations)
+
+    first = 0 if image is None else 1
+    assert not first or across("image", 0)
+    for column in range(2):
+        assert across(f"column {column}", column + first)
+        assert rows > 1 or across(f"note {column}", column + first)
+    for row in range(rows if rows > 1 else 0):
+        assert down(f"row {row}", row) and down(f"note {row}", row)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("image", [None, np.zeros((3, 4))], ids=["alone", "with image"])
+def test_no_two_texts_are_written_in_one_place(rows, image):
+    """Texts at one height, anchored alike, start a tile apart."""
+    made = grid(tiles(rows, 2), image=image)
+    written = [label for label in made.layout.annotations if shown(label.text).strip()]
+    for one, other in combinations(written, 2):
+        if (one.y, one.yanchor, one.yshift or 0) == (other.y, other.yanchor, other.yshift or 0):
+            assert abs(one.x - other.x) >= 4, (one.text, other.text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_shown_as_written_beside_a_map(name):
+    for rows in (1, 2):
+        made = grid(tiles(rows, 1), rows=[name] * rows, columns=[name], notes=[name] * rows)
+        texts = [label.text for label in made.layout.annotations]
+        assert texts and all(set(shown(text).replace(name, "")) <= {" "} for text in texts)
+        assert not any("<script" in text for text in texts)
+
+
+def line(name="a run", group="a method", count=3):
+    return {"name": name, "group": group, "colour": "#000000", "dash": "solid", "steps": list(range(count)),
+            "values": [0.5] * count}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_shown_as_written_beside_a_curve(name):
+    made = figures.curves([line(name, name)], title="Accuracy", level=(name, 0.5))
+    curve, = made.data
+    assert html.unescape(curve.name) == name and html.unescape(made.layout.annotations[0].text) == name
+    assert html.unescape(curve.hovertemplate.split(": %{y")[0]) == name
+    assert not any("<script" in text for text in (curve.name, curve.hovertemplate, made.layout.annotations[0].text))
+
+
+def test_a_groups_lines_share_a_legend_entry():
+    made = figures.curves([line("1", "a"), line("2", "a"), line("3", "b")], title="Accuracy")
+    assert [curve.showlegend for curve in made.data] == [True, False, True]
+    assert [curve.legendgroup for curve in made.data] == ["a", "a", "b"]
+    assert len({curve.uid for curve in made.data}) == 3 and made.layout.uirevision == "constant"
+
+
+def test_a_long_curve_is_sent_in_at_most_300_points():
+    made = figures.curves([line(count=5000)], title="Accuracy")
+    assert len(made.data[0].x) <= 300 and (made.data[0].x[0], made.data[0].x[-1]) == (0, 4999)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 299, 300, 301, 599, 600, 12345])
+def test_a_thinned_curve_keeps_its_ends(count):
+    steps, values = figures.thinned(list(range(count)), [step**2 for step in range(count)])
+    assert len(steps) == len(values) == min(count, 300)
+    assert steps[:1] == [0][:count] and steps[-1:] == [count - 1][:count]
+    assert steps == sorted(set(steps)) and values == [step**2 for step in steps]
+
+
+def test_the_shown_step_is_marked_among_the_distances():
+    made = figures.distance_over_steps({0: {"distance": 2.0}, 10: {"distance": 0.5}}, step=10)
+    line, mark = made.data
+    assert (list(line.x), list(line.y)) == (["0", "10"], [2.0, 0.5])
+    assert (list(mark.x), list(mark.y)) == (["10"], [0.5])
+
+
+PUNCTUATION = r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"""
+
+
+@pytest.mark.parametrize("text", ["plain words 1", "*a* _b_ `c`", "[text](http://x)", "<b>&</b>", "$x^2$", ":red[x]",
+                                  "1. one", "# title", "a | b", "~~x~~", "a\\*b", ":material/home:"])
+def test_markdown_shows_text_as_written(text):
+    """A backslash before a punctuation mark makes it a character; without the backslashes the text is whole."""
+    escaped = figures.markdown(text)
+    assert re.sub(r"\\([" + re.escape(PUNCTUATION) + "])", r"\1", escaped) == text
+    bare = re.sub(r"\\.", "", escaped)
+    assert not set(bare) & set("\\`*_{}[]()<>#|$~:!")
+
+
+@pytest.mark.parametrize("entity", ["&lt;b&gt;", "&copy;", "&#42;"])
+def test_markdown_shows_an_entity_as_written(entity):
+    """Markdown reads &copy; as one character unless its ampersand is escaped."""
+    assert not re.search(r"(?<!\\)&", figures.markdown(entity))

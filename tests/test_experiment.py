@@ -1,0 +1,109 @@
+"""An experiment: every method under the baseline's budget, and a cost that is measured before it is paid."""
+
+import math
+import time
+
+import pytest
+
+from kdcore import estimate, train
+from kdcore.config import parse, read
+from kdcore.errors import UserError
+from kdcore.experiment import Experiment, demo
+from kdcore.methods import BASELINE, METHODS
+
+TEACHER = {"data": {"name": "digits"}, "network": {"name": "fc_teacher", "width": 0.1, "initial": "he"},
+           "optimiser": {"learning_rate": 1e-3}, "steps": 10, "evaluations": 1, "device": "cpu"}
+RUN = {"data": {"name": "digits", "per_class": 10}, "teacher": TEACHER, "steps": 300, "evaluations": 20,
+       "network": {"name": "fc_student", "width": 0.1, "initial": "he"}, "device": "cpu"}
+
+
+def experiment(methods, **changes):
+    return parse(Experiment, {"name": "an experiment", "run": RUN, "methods": methods, **changes})
+
+
+@pytest.mark.parametrize("methods", [
+    ["full_jacobian", "soft_targets"], [BASELINE, "full_jacobian"], ["full_jacobian", BASELINE], [BASELINE], []])
+def test_the_baseline_is_always_first_and_once(methods):
+    made = [run.method.name for run in experiment(methods).runs()]
+    assert made == [BASELINE, *(name for name in methods if name != BASELINE)]
+
+
+def test_the_runs_come_seed_by_seed():
+    runs = experiment(["full_jacobian", "soft_targets"], seeds=[3, 1]).runs()
+    assert [(run.seed, run.method.name) for run in runs] == [
+        (seed, name) for seed in (3, 1) for name in (BASELINE, "full_jacobian", "soft_targets")]
+    assert runs[1].name == "Full Jacobian · seed 3" and len({run.hash() for run in runs}) == 6
+
+
+def test_every_run_has_the_same_budget_and_teacher():
+    runs = experiment(list(METHODS), seeds=[0, 1]).runs()
+    same = [run.model_dump(exclude={"name", "method", "seed"}) for run in runs]
+    assert len(runs) == 2 * len(METHODS) and all(one == same[0] for one in same)
+    assert len({run["teacher"]["hash"] for run in experiment(list(METHODS), seeds=[0, 1]).planned()["runs"]}) == 1
+
+
+def test_a_method_of_ones_own_is_among_them():
+    own = {"name": "own", "title": "My own", "stages": METHODS["soft_targets"].model_dump(mode="json")["stages"]}
+    assert [run.method.title for run in experiment(["full_jacobian", own]).runs()] == [
+        "Labels only", "Full Jacobian", "My own"]
+
+
+@pytest.mark.parametrize(("changes", "part"), [
+    ({"run": {**RUN, "teacher": None}}, "it needs a teacher"),
+    ({"seeds": []}, "seeds"),
+    ({"seeds": [-1]}, "seed"),
+    ({"method": "full_jacobian"}, "'method' is not a field.*did you mean 'methods'")])
+def test_an_experiment_that_is_not_possible_is_a_sentence(changes, part):
+    with pytest.raises(UserError, match=part) as caught:
+        experiment(["full_jacobian"], **changes).runs()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_planned_experiment_is_plain_data_that_makes_the_same_runs():
+    made = experiment(["full_jacobian"], seeds=[0, 1])
+    planned = made.planned()
+    assert planned["name"] == "an experiment"
+    assert [read(run["config"]) for run in planned["runs"]] == made.runs()
+    assert experiment([], name="").planned()["name"]
+
+
+def test_the_demo_has_nine_runs():
+    runs = demo().runs()
+    assert len(runs) == 9 and sorted({run.seed for run in runs}) == [1, 2, 3]
+    assert [run.method.name for run in runs[:3]] == [BASELINE, "soft_targets", "full_jacobian"]
+    assert {(run.data.name, run.data.per_class) for run in runs} == {("digits", 1)}
+    assert len({run.hash() for run in runs}) == 9 and len({run.teacher.hash() for run in runs}) == 1
+    assert [run.seed for run in demo(seed=5, seeds=2).runs()] == [5, 5, 5, 6, 6, 6]
+
+
+def assert_plausible(found):
+    assert found["runs"] > 0 and found["slots"] > 0
+    assert all(math.isfinite(found[name]) and found[name] > 0 for name in ("seconds", "teacher_seconds", "bytes"))
+
+
+def test_an_estimate_is_near_the_cost():
+    """Within a factor of four, on machines whose clocks are shared."""
+    made = experiment(["full_jacobian"])
+    found = estimate.estimate(made)
+    assert_plausible(found)
+    teacher = train.fit(made.run.teacher)
+    began = time.perf_counter()
+    written = 0
+    for run in made.runs():
+        for record in train.train(run, teacher=teacher):
+            if isinstance(record, train.Snapshot):
+                written += sum(value.nbytes for value in record.state.values())
+    spent = time.perf_counter() - began
+    assert 1 / 4 < found["seconds"] * min(found["slots"], 2) / spent < 4
+    assert found["bytes"] == written
+
+
+def test_the_demo_is_estimated():
+    found = estimate.estimate(demo())
+    assert_plausible(found)
+    assert found["runs"] == 9
+
+
+@pytest.mark.parametrize("changes", [{"steps": 1}, {"data": {"name": "digits", "images": 1}}, {"batch_size": 5000}])
+def test_the_smallest_experiment_is_estimated(changes):
+    assert_plausible(estimate.estimate(experiment(["full_jacobian"], run={**RUN, **changes})))

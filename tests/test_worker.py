@@ -1,0 +1,323 @@
+"""The worker: a run ends done, stopped or failed in words, and a killed one ends as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+import torch
+
+from kdcore import snapshots, train, worker
+from kdcore import store as store_module
+from kdcore.config import read
+from kdcore.errors import StaleClaim
+from kdcore.store import Store
+
+ADAM = {"learning_rate": 3e-3}
+TEACHER = {"data": {"name": "digits"}, "network": {"name": "fc_teacher", "width": 0.05, "initial": "he"},
+           "optimiser": ADAM, "steps": 60, "evaluations": 1, "device": "cpu"}
+RUN = {"data": {"name": "digits", "per_class": 2}, "network": {"name": "fc_student", "width": 0.05, "initial": "he"},
+       "optimiser": ADAM, "steps": 30, "evaluations": 6, "device": "cpu"}
+# Draws of its own at every step, two stages, and Adam's moments: all that a resume point has to hold.
+LONG = {**RUN, "teacher": TEACHER, "steps": 500, "evaluations": 50, "method": {"stages": [
+    {"name": "maps", "share": 0.4, "objective": {
+        "maps": {"share": 1, "term": {"kind": "full_jacobian", "projections": 1}},
+        "labels": {"weight": 1, "term": {"kind": "cross_entropy"}}}},
+    {"name": "task", "share": 0.6, "objective": {
+        "maps": {"weight": 0.1, "term": {"kind": "full_jacobian", "projections": 2}},
+        "labels": {"weight": 1, "term": {"kind": "cross_entropy"}}}}]}}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def queued(store, **changes):
+    return store.submit(read({**RUN, **changes}).planned())
+
+
+def claimed(store, **changes):
+    queued(store, **changes)
+    return store.claim(99)
+
+
+def steps(store, run, name="accuracy"):
+    return store.curves([run], name)[run][0]
+
+
+def recorded(store, run):
+    """Every metric but the clock's seconds."""
+    return {name: store.curves([run], name)[run] for name in store.metric_names([run]) if name != "seconds"}
+
+
+def assert_ended_in(store, run, state):
+    row = store.run(run)
+    assert (row["state"], row["finished"] is not None) == (state, True), row["message"]
+    assert not store.resume_point(run).exists()
+    return row["message"]
+
+
+def test_a_queued_run_ends_done(store, monkeypatch):
+    monkeypatch.setattr(train, "RESUME_SECONDS", -1.0)
+    row = claimed(store)
+    assert worker.execute(store, row) == "done"
+    assert assert_ended_in(store, row["id"], "done") == ""
+    assert store.run(row["id"])["step"] == 30
+    assert {"accuracy", "loss", "loss.test", "seconds"} <= set(store.metric_names([row["id"]]))
+    assert {0, 5, 10, 15, 20, 25, 30} <= set(steps(store, row["id"]))
+    kept = store.snapshot_steps(row["id"])
+    assert len(kept) <= 20 and {kept[0], kept[-1]} == {0, 30}
+
+
+def test_a_student_is_taught_by_the_store_s_teacher(store):
+    student = store.submit(read({**RUN, "teacher": TEACHER, "method": "full_jacobian"}).planned())
+    teacher = store.claim(99)
+    worker.execute(store, teacher)
+    worker.execute(store, store.claim(99))
+    assert_ended_in(store, student, "done")
+    assert store.curves([student], "knowledge.full_jacobian")[student][1][-1] > 0
+    assert store.find(read(TEACHER).hash())["id"] == teacher["id"]
+
+
+def test_a_loss_that_stops_being_finite_is_a_sentence_and_keeps_what_was_recorded(store):
+    method = {"stages": [{"objective": {"labels": {"weight": 1e30, "term": {"kind": "cross_entropy"}}}}]}
+    row = claimed(store, optimiser={"kind": "sgd", "learning_rate": 10}, method=method)
+    assert worker.execute(store, row) == "failed"
+    assert "stopped being finite before step" in assert_ended_in(store, row["id"], "failed")
+    assert steps(store, row["id"])[0] == 0 and 0 in store.snapshot_steps(row["id"])
+
+
+def test_a_missing_image_set_is_a_sentence(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("KD_DATA", str(tmp_path / "empty"))
+    row = claimed(store, data={"name": "mnist", "images": 50})
+    assert worker.execute(store, row) == "failed"
+    assert "python -m kdcore data mnist" in assert_ended_in(store, row["id"], "failed")
+
+
+def failing(real, error, step):
+    """A function that does what the real one does until the step, and then raises."""
+    def fail(*arguments, **named):
+        for record in real(*arguments, **named):
+            if record.step >= step:
+                raise error
+            yield record
+
+    return fail
+
+
+FAULTS = {
+    "The memory was not enough; lower the batch size": torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB"),
+    "The memory was not enough;": MemoryError(),
+    "The disk is full; what was recorded before is kept": OSError(28, "No space left on device"),
+    "An unexpected error ended the run (ZeroDivisionError: why": ZeroDivisionError("why"),
+}
+
+
+@pytest.mark.parametrize("sentence", FAULTS)
+def test_a_fault_fails_the_run_in_words(store, monkeypatch, sentence):
+    error = FAULTS[sentence]
+    monkeypatch.setattr(train, "train", failing(train.train, error, step=10))
+    row = claimed(store)
+    with pytest.raises(type(error)):
+        worker.execute(store, row)
+    assert assert_ended_in(store, row["id"], "failed").startswith(sentence)
+    assert 0 < len(steps(store, row["id"])) and max(steps(store, row["id"])) < 10
+
+
+def test_a_full_disk_leaves_a_store_that_can_be_read(store, monkeypatch):
+    real = snapshots.save
+
+    def full(path, state):
+        if path.stem not in ("0", "1"):
+            raise OSError(28, "No space left on device")
+        real(path, state)
+
+    monkeypatch.setattr(snapshots, "save", full)
+    row = claimed(store)
+    with pytest.raises(OSError, match="No space left"):
+        worker.execute(store, row)
+    assert assert_ended_in(store, row["id"], "failed").startswith("The disk is full;")
+    again = Store(store.folder)
+    assert again.snapshot_steps(row["id"]) == [0, 1] and steps(again, row["id"]) == [0, 1]
+    assert snapshots.network(again, row["id"]) is not None
+
+
+def test_a_stopped_run_keeps_what_was_recorded(store, monkeypatch):
+    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.01)
+    row = claimed(store, steps=100_000, evaluations=10_000)
+
+    def stop_when_measured():
+        while len(store.curves([row["id"]], "accuracy").get(row["id"], ([],))[0]) < 3:
+            time.sleep(0.01)
+        store.stop(row["id"])
+
+    thread = threading.Thread(target=stop_when_measured)
+    thread.start()
+    assert worker.execute(store, row) == "stopped"
+    thread.join()
+    assert_ended_in(store, row["id"], "stopped")
+    assert len(steps(store, row["id"])) >= 3 and store.snapshot_steps(row["id"])
+
+
+def test_a_process_whose_run_was_taken_over_ends_and_stores_nothing(store, monkeypatch):
+    row = claimed(store)
+    monkeypatch.setattr(store_module, "STALE_SECONDS", -1.0)
+    taken = store.claim(99)
+    with pytest.raises(StaleClaim):
+        worker.execute(store, row)
+    assert store.run(row["id"])["state"] == "running" and store.metric_names([row["id"]]) == []
+    worker.execute(store, taken)
+    assert_ended_in(store, row["id"], "done")
+
+
+def test_a_damaged_resume_point_starts_the_run_anew(store):
+    row = claimed(store)
+    store.resume_point(row["id"]).parent.mkdir(parents=True)
+    store.resume_point(row["id"]).write_text("not a resume point")
+    assert worker.execute(store, row) == "done"
+    assert steps(store, row["id"])[0] == 0
+
+
+# A run's process of its own, which keeps a resume point at every measurement.
+ALONE = """
+import json, sys
+from kdcore import train, worker
+from kdcore.store import Store
+train.RESUME_SECONDS = -1.0
+worker.execute(Store(sys.argv[1]), json.loads(sys.argv[2]))
+"""
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """A store whose first student ran without a break."""
+    store = Store(tmp_path_factory.mktemp("unbroken"))
+    run = store.submit(read(LONG).planned())
+    while row := store.claim(99):
+        worker.execute(store, row)
+    assert_ended_in(store, run, "done")
+    return store, run
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6])
+def test_a_killed_run_ends_as_the_unbroken_one(unbroken, share, monkeypatch):
+    """Killed at a random moment after this share of its steps, it has the same weights and metrics to the last bit."""
+    store, whole = unbroken
+    run = store.submit(read(LONG).planned())
+    row = store.claim(99, run)
+    process = subprocess.Popen([sys.executable, "-c", ALONE, str(store.folder), json.dumps(row)], cwd=worker.ROOT)
+    while store.run(run)["step"] < max(1, share * LONG["steps"]) and process.poll() is None:
+        time.sleep(0.002)
+    time.sleep(int.from_bytes(os.urandom(1)) / 256 * 0.1)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    assert store.run(run)["state"] == "running" and store.resume_point(run).exists()
+
+    withdrawn = []
+    monkeypatch.setattr(store_module, "STALE_SECONDS", -1.0)
+    monkeypatch.setattr(store, "withdraw", lambda *claim, after: withdrawn.append(after) or Store.withdraw(
+        store, *claim, after=after))
+    assert worker.execute(store, store.claim(99, run)) == "done"
+    assert withdrawn[0] > 0, "it started anew"
+    assert recorded(store, run) == recorded(store, whole)
+    assert steps(store, run, "seconds") == steps(store, whole)
+    seconds = store.curves([run], "seconds")[run][1]
+    assert all(before <= after for before, after in pairwise(seconds))
+    assert store.snapshot_steps(run) == store.snapshot_steps(whole)
+    for step in store.snapshot_steps(run):
+        ours, theirs = (snapshots.load(store.snapshot(one, step)) for one in (run, whole))
+        assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def started(store):
+    return subprocess.Popen([sys.executable, "-m", "kdcore", "worker", "--store", str(store.folder)], cwd=worker.ROOT,
+                            start_new_session=True)
+
+
+def wait_for(condition, seconds=60):
+    last = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < last, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+def end(process):
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """A store with two queued runs, and a real worker."""
+    store = Store(tmp_path_factory.mktemp("real"))
+    store.submit(read({**RUN, "teacher": TEACHER, "method": "full_jacobian"}).planned())
+    process = started(store)
+    try:
+        wait_for(store.workers)
+        yield store, process
+    finally:
+        end(process)
+
+
+def test_a_worker_finishes_what_is_queued(real):
+    store, process = real
+    wait_for(lambda: all(row["state"] == "done" for row in store.runs()))
+    assert [row["role"] for row in store.runs()] == ["student", "teacher"]
+    assert [row["pid"] for row in store.workers()] == [process.pid]
+    assert store.workers()[0]["device"] and store.workers()[0]["slots"] >= 1
+
+
+def test_a_second_worker_ends_at_once(real):
+    store, process = real
+    assert started(store).wait(timeout=20) == 0
+    assert process.poll() is None and [row["pid"] for row in store.workers()] == [process.pid]
+
+
+def test_a_worker_is_started_only_where_there_is_none(real, monkeypatch):
+    store, _ = real
+    monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **named: pytest.fail("a second worker was started"))
+    worker.ensure(store)
+
+
+def children(pid):
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    return [int(child) for child, parent in (line.split() for line in listed.splitlines()) if int(parent) == pid]
+
+
+def cpu_seconds(pid):
+    """User time of a process, in clock ticks."""
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[11])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a run's process is found by Linux's process table")
+def test_a_run_whose_process_is_killed_is_finished_by_the_same_worker(real):
+    store, process = real
+    run = queued(store, steps=1500, evaluations=100, seed=5)
+    wait_for(lambda: store.run(run)["step"] > 0)
+    grandchildren = [pid for child in children(process.pid) for pid in children(child)]
+    os.kill(max(grandchildren, key=cpu_seconds), signal.SIGKILL)
+    wait_for(lambda: store.run(run)["claim"] > 1)
+    wait_for(lambda: store.run(run)["state"] == "done")
+    assert process.poll() is None
+    assert len(steps(store, run)) == len(set(steps(store, run))) and steps(store, run)[-1] == 1500
+    assert any("SIGKILL" in event["text"] for event in store.events(run))
+
+
+def test_a_worker_ends_when_asked(store):
+    process = started(store)
+    try:
+        wait_for(store.workers)
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+        assert store.workers() == []
+    finally:
+        end(process)
