@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,14 @@ def cost(experiment: dict, planned: dict) -> dict:
 
 
 def submit(planned: dict) -> str:
-    """Queue a planned experiment and return its name; a worker is started where there is none."""
+    """Queue a planned experiment and return its name, made unique; a worker is started where there is none."""
+    taken = set(store().experiments())
+    numbered = (f"{planned['name']} ({number})" for number in count(2))
+    name = next(name for name in chain([planned["name"]], numbered) if name not in taken)
     for run in planned["runs"]:
-        store().submit(run, planned["name"])
+        store().submit(run, name)
     worker.ensure(store())
-    return planned["name"]
+    return name
 
 
 def present() -> dict[str, float]:

@@ -39,9 +39,10 @@ class Experiment(BaseModel):
                 for seed in self.seeds for method in varied]
 
     def planned(self) -> dict:
-        """The experiment as plain data for the store: {"name", "runs"}."""
-        name = self.name or time.strftime("%Y-%m-%d %H:%M:%S")
-        return {"name": name, "runs": [run.planned() for run in self.runs()]}
+        """The experiment as plain data for the store: {"name", "runs", "formulas" (method -> its whole loss)}."""
+        name, runs = self.name or time.strftime("%Y-%m-%d %H:%M:%S"), self.runs()
+        return {"name": name, "runs": [run.planned() for run in runs],
+                "formulas": {run.method.title: run.method.formula() for run in runs}}
 
 
 def demo(seed: int = 1, seeds: int = 3) -> Experiment:

@@ -34,6 +34,10 @@ except engine.UserError as error:
     st.error(figures.markdown(str(error)))
     st.stop()
 
+with st.expander("What each run minimises"):
+    for title, formula in planned["formulas"].items():
+        st.markdown(f"**{figures.markdown(title)}**")
+        st.latex(formula, width="content")
 start, words = st.columns([1, 3], vertical_alignment="center")
 words.markdown(f"**{cost['runs']} runs**, about **{results.duration(cost['seconds'])}** on this machine "
                f"({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. "

@@ -223,9 +223,10 @@ def shell(*arguments, text=None):
                           cwd=worker.ROOT)
 
 
-def test_from_a_shell_a_mistake_is_one_sentence_and_status_2():
-    ended = shell("train", "-", text="steps: 5")
-    assert_one_sentence((ended.returncode, ended.stdout, ended.stderr), "not JSON")
+def test_from_a_shell_a_mistake_is_one_sentence_and_status_2(tmp_path):
+    (tmp_path / "file").write_text("text")
+    ended = shell("worker", "--store", str(tmp_path / "file"))
+    assert_one_sentence((ended.returncode, ended.stdout, ended.stderr), "cannot be used", "KD_STORE")
 
 
 def test_from_a_shell_a_configuration_is_read_from_standard_input(store_folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import streamlit as st
@@ -26,27 +27,12 @@ def field(name: str, schema: dict, value: Any, key: str) -> Any:
     return st.text_input(label, value, help=help_, key=key)
 
 
-def fields(schemas: dict[str, dict], values: dict[str, Any], key: str) -> dict[str, Any]:
-    """Widgets for several fields, side by side; returns {name: value}."""
-    if not schemas:
-        return {}
-    columns = st.columns(max(len(schemas), 3))
-    chosen = {}
-    for column, (name, schema) in zip(columns, schemas.items()):
-        with column:
-            chosen[name] = field(name, schema, values.get(name, schema.get("default")), f"{key}.{name}")
-    return chosen
-
-
 def method_form(method: dict, terms: dict[str, dict], key: str) -> dict:
     """A method's terms with their weights and settings; returns the method as the user wants it."""
-    st.markdown(method["sentence"])
-    st.latex(method["formula"], width="content")
     stages = []
     for number, stage in enumerate(method["stages"]):
-        objective = {}
-        for name, weighted in stage["objective"].items():
-            objective[name] = _weighted_term(weighted, terms[weighted["term"]["kind"]], f"{key}.{number}.{name}")
+        objective = {name: _weighted_term(weighted, terms[weighted["term"]["kind"]], f"{key}.{number}.{name}")
+                     for name, weighted in stage["objective"].items()}
         stages.append({**stage, "objective": objective})
     kept = ("name", "title", "sentence", "paper", "equations", "rows")
     return {**{name: method[name] for name in kept}, "stages": stages}
@@ -55,23 +41,34 @@ def method_form(method: dict, terms: dict[str, dict], key: str) -> dict:
 def _weighted_term(weighted: dict, term: dict, key: str) -> dict:
     with st.container(border=True):
         st.markdown(f"**{term['title']}** — {term['sentence']}")
-        how, amount, *_ = st.columns(3)
-        by_share = False
-        if not term["is_labels"]:
-            by_share = how.selectbox("Counts by", ("weight", "share of the cross entropy"), key=f"{key}.by", help=(
-                "A weight is a factor. With a share, the factor is set once, on the first batch, so that the term "
-                "starts at this share of the cross entropy: the paper's own way of choosing λ.")) != "weight"
-        if by_share:
-            share = amount.number_input("Share", 1e-6, 1000.0, 0.01, format="%g", key=f"{key}.share",
-                                        help="0.01 starts the term at 1 % of the cross entropy.")
-            counted = {"weight": None, "share": share}
-        else:
-            weight = amount.number_input("Weight", 0.0, value=float(weighted["weight"]), format="%g",
-                                         step=10.0 ** _magnitude(weighted["weight"]), key=f"{key}.weight",
-                                         help="λ, the factor on the term.")
-            counted = {"weight": weight, "share": None}
-        settings = fields(term["fields"], weighted["term"], key)
+        st.latex(term["formula"], width="content")
+        cells = _cells(3)
+        counted = _weight(weighted, cells, key, may_share=not term["is_labels"])
+        settings = {}
+        for name, schema in term["fields"].items():
+            with next(cells):
+                settings[name] = field(name, schema, weighted["term"][name], f"{key}.{name}")
     return {**counted, "term": {"kind": weighted["term"]["kind"], **settings}}
+
+
+def _weight(weighted: dict, cells: Iterator, key: str, may_share: bool) -> dict:
+    by_share = may_share and next(cells).selectbox(
+        "Counts by", (False, True), format_func=lambda share: "share of the cross entropy" if share else "weight",
+        key=f"{key}.by", help="A weight is a factor. With a share, the factor is set once, on the first batch, so that "
+        "the term starts at this share of the cross entropy: the paper's own way of choosing λ.")
+    if by_share:
+        return {"weight": None, "share": next(cells).number_input(
+            "Share", 1e-6, 1000.0, 0.01, format="%g", key=f"{key}.share",
+            help="0.01 starts the term at 1 % of the cross entropy.")}
+    return {"share": None, "weight": next(cells).number_input(
+        "Weight", 0.0, value=float(weighted["weight"]), format="%g", step=10.0 ** _magnitude(weighted["weight"]),
+        key=f"{key}.weight", help="λ, the factor on the term.")}
+
+
+def _cells(width: int) -> Iterator:
+    """Places for widgets, `width` to a row, without end."""
+    while True:
+        yield from st.columns(width)
 
 
 def _low(schema: dict, kind=int):

@@ -45,7 +45,8 @@ def test_a_stitched_picture_has_each_pixel_in_its_place(rows, columns):
 
 def grid(given, **changes):
     rows, columns = given.shape[:2]
-    texts = {"rows": [f"row {i}" for i in range(rows)], "columns": [f"column {i}" for i in range(columns)],
+    texts = {"rows": [f"row {i}" for i in range(rows)] if rows > 1 else [],
+             "columns": [f"column {i}" for i in range(columns)],
              "notes": [f"note {i}" for i in range(columns if rows == 1 else rows)]}
     return figures.map_grid(given, **{**texts, **changes})
 
@@ -120,15 +121,21 @@ def test_every_label_and_note_is_written_at_its_tile(rows, image):
         assert down(f"row {row}", row) and down(f"note {row}", row)
 
 
-@pytest.mark.parametrize("rows", [1, 2])
+TEXTS = {"a map of each of two networks": (1, {}), "class maps of two networks": (2, {}),
+         "class maps of one network": (1, {"rows": ["network"], "notes": ["note"]})}
+
+
+@pytest.mark.parametrize("texts", TEXTS)
 @pytest.mark.parametrize("image", [None, np.zeros((3, 4))], ids=["alone", "with image"])
-def test_no_two_texts_are_written_in_one_place(rows, image):
-    """Texts at one height, anchored alike, start a tile apart."""
-    made = grid(tiles(rows, 2), image=image)
+def test_no_two_texts_are_written_in_one_place(texts, image):
+    """Texts at one height, anchored alike, stand a tile apart; and every one is there once."""
+    rows, changes = TEXTS[texts]
+    made = grid(tiles(rows, 2), image=image, **changes)
     written = [label for label in made.layout.annotations if shown(label.text).strip()]
     for one, other in combinations(written, 2):
         if (one.y, one.yanchor, one.yshift or 0) == (other.y, other.yanchor, other.yshift or 0):
             assert abs(one.x - other.x) >= 4, (one.text, other.text)
+    assert all(sum(note in label.text for label in written) == 1 for note in changes.get("notes", ["note 0"]))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,46 @@
+"""The README is held to the code."""
+
+import json
+import re
+from pathlib import Path
+
+from kdcore.__main__ import main
+from kdcore.config import read
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_notebook_example_runs(capsys):
+    code, = blocks("python")
+    exec(code.replace("kdcore.train(run)", "kdcore.train(run.model_copy(update={'steps': 5}))"), {})
+    assert len(capsys.readouterr().out.splitlines()) > 2
+
+
+def test_the_example_of_a_run_is_one():
+    content, = blocks("json")
+    assert read(content).steps == json.loads(content)["steps"]
+
+
+def test_every_command_that_is_named_exists(capsys):
+    commands = set(re.findall(r"python -m kdcore (\w+)", README))
+    assert commands >= {"methods", "train", "reproduce", "data"}
+    for command in commands:
+        try:
+            main([command, "--help"])
+        except SystemExit as ended:
+            assert ended.code == 0
+
+
+def test_every_dependency_has_its_reason():
+    required = re.findall(r"^([a-z-]+)[>=!<]", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
+    table = README[README.index("| dependency |"):]
+    assert required and all(re.search(rf"\b{name}\b", table) for name in required)
+
+
+def test_the_pictures_are_there():
+    assert all((ROOT / path).exists() for path in re.findall(r"!\[.*?\]\((.*?)\)", README))
