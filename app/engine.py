@@ -51,7 +51,7 @@ def ask(question: str, **arguments: Any) -> Any:
     return inspector().ask(question, **arguments)
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
+@st.cache_data(max_entries=60, show_spinner=False)
 def answer(question: str, **arguments: Any) -> Any:
     """A kept answer of the inspector: for questions whose answer cannot change."""
     return ask(question, **arguments)
@@ -72,8 +72,11 @@ def cost(experiment: dict, planned: dict) -> dict:
     """What an experiment will cost: the inspector's estimate, with its teacher's time where that has to be trained."""
     found = answer("estimate", content={**experiment, "name": ""})
     teacher = planned["runs"][0]["teacher"]
-    trained = teacher is None or store().find(teacher["hash"]) is not None
-    return {**found, "seconds": found["seconds"] + (0 if trained else found["teacher_seconds"]), "teacher": trained}
+    row = store().find(teacher["hash"]) if teacher else None
+    words = {None: "Their teacher is trained first.", "done": "Their teacher is already trained."}.get(
+        row and row["state"], "Their teacher is being trained already.")
+    done = row is not None and row["state"] == "done"
+    return {**found, "seconds": found["seconds"] + (0 if done else found["teacher_seconds"]), "teacher": words}
 
 
 def submit(planned: dict) -> str:
@@ -111,10 +114,24 @@ def _download_log(name: str) -> Path:
     return store().folder / f"download-{name}.log"
 
 
+def wake_worker() -> bool:
+    """Start a worker where runs wait for one; returns whether there are such runs."""
+    waiting = any(run["state"] in ("queued", "running") for run in store().runs())
+    if waiting:
+        worker.ensure(store())
+    return waiting
+
+
+def restart(run: int) -> None:
+    """Start a run that failed or was stopped once more."""
+    store().restart(run)
+    worker.ensure(store())
+
+
 def free_disk() -> int:
     """Bytes left where the runs are kept."""
     return shutil.disk_usage(store().folder).free
 
 
-__all__ = ["UserError", "answer", "ask", "catalogue", "download_error", "free_disk", "inspector", "present", "start",
-           "start_download", "store", "submit"]
+__all__ = ["UserError", "answer", "ask", "catalogue", "download_error", "free_disk", "inspector", "present", "restart",
+           "start", "start_download", "store", "submit", "wake_worker"]

@@ -18,7 +18,7 @@ MAP_PIXELS = 230
 
 def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic: bool = False,
            level: tuple[str, float] | None = None) -> go.Figure:
-    """Lines over steps. Each line: {"name", "group", "colour", "dash", "steps", "values"}.
+    """Lines over steps. Each line: {"run", "name", "group", "colour", "dash", "steps", "values"}.
 
     Lines of a group share a legend entry. `level` is a named horizontal line. At most 300 points a line are sent.
     """
@@ -27,9 +27,10 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
     for line in lines:
         steps, values = thinned(line["steps"], line["values"])
         figure.add_scatter(x=steps, y=values, name=escape(line["group"]), legendgroup=line["group"], mode="lines",
-                           uid=line["name"], showlegend=line["group"] not in seen,
+                           uid=str(line["run"]), showlegend=line["group"] not in seen,
                            line={"color": line["colour"], "dash": line["dash"], "width": 2.2},
-                           hovertemplate=f"{escape(line['name'])}: %{{y:{'.1%' if percent else '.4g'}}}<extra></extra>")
+                           text=escape(line["name"]),
+                           hovertemplate=f"%{{text}}: %{{y:{'.1%' if percent else '.4g'}}}<extra></extra>")
         seen.add(line["group"])
     if level:
         figure.add_hline(y=level[1], line={"dash": "dot", "color": TEACHER_COLOUR, "width": 1.5},
@@ -44,8 +45,8 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
     return figure
 
 
-def distance_over_steps(timeline: dict[int, dict], step: int) -> go.Figure:
-    """The distance of a student's map to its teacher's at every snapshot, the shown one marked; steps as ordered."""
+def over_snapshots(timeline: dict[int, dict], step: int, title: str) -> go.Figure:
+    """The number of a student's map at every snapshot, the shown one marked; steps as ordered."""
     steps = [str(at) for at in timeline]
     values = [entry["distance"] for entry in timeline.values()]
     figure = go.Figure()
@@ -55,7 +56,7 @@ def distance_over_steps(timeline: dict[int, dict], step: int) -> go.Figure:
                        marker={"size": 14, "color": COLOURS[3]}, showlegend=False)
     figure.update_layout(height=240, uirevision="constant", margin={"l": 64, "r": 16, "t": 12, "b": 48})
     figure.update_xaxes(title="snapshot at training step", type="category")
-    figure.update_yaxes(title="distance to the teacher", rangemode="tozero")
+    figure.update_yaxes(title=title, rangemode="tozero")
     return figure
 
 
@@ -71,16 +72,17 @@ def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: l
              image: np.ndarray | None = None, overlay: bool = False, scale: float | None = None) -> go.Figure:
     """Maps side by side on one colour scale, as one stitched picture.
 
-    `tiles` (rows, columns, H, W), signed or not. `image` (H, W) in [0, 1] leads the first row in grey and, with
-    `overlay`, lies under every map. `notes` are written under the columns where there is one row, else beside the names
-    of the rows. `scale` is the value at the end of the colour scale, by default the largest in sight.
+    `tiles` (rows, columns, H, W), signed or not; `rows` are their names, empty where the one row needs none. `image`
+    (H, W) in [0, 1] leads the first row in grey and, with `overlay`, lies under every map. `notes` stand beside the
+    names of the rows, or under the columns where there are none. `scale` is the value at the end of the colour scale,
+    by default the largest in sight.
     """
     signed, largest = bool(tiles.min() < 0), scale or float(np.abs(tiles).max()) or 1.0
-    gap = 1 if len(tiles) == 1 else round(0.45 * tiles.shape[2])  # room for a line above each row
+    gap = 1 if not rows else round(0.45 * tiles.shape[2])  # room for a line above each row
     figure = go.Figure()
     if image is not None:
         tiles = np.concatenate([np.full_like(tiles[:, :1], np.nan), tiles], axis=1)
-        columns, notes = ["image", *columns], ["", *notes] if len(tiles) == 1 else notes
+        columns, notes = ["image", *columns], notes if rows else ["", *notes]
         grey = np.broadcast_to(image, tiles.shape).copy() if overlay else np.full_like(tiles, np.nan)
         grey[:, 0] = np.nan
         grey[0, 0] = image
@@ -93,7 +95,7 @@ def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: l
                                  "xref": "container", "x": 1, "xanchor": "right"})
     _label(figure, tiles.shape, gap, rows, columns, notes)
     # The browser sets the height from the width it has, so that the pixels of a map stay square and large.
-    figure.update_layout(uirevision="constant", margin={"l": 8, "r": 64, "t": 56, "b": 44 if len(tiles) == 1 else 8},
+    figure.update_layout(uirevision="constant", margin={"l": 8, "r": 64, "t": 56, "b": 8 if rows else 44},
                          meta={"aspect": whole.shape[0] / whole.shape[1], "tallest": MAP_PIXELS * len(tiles)})
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
@@ -102,12 +104,12 @@ def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: l
 
 def _label(figure: go.Figure, shape: tuple[int, ...], gap: int, rows: list[str], columns: list[str],
            notes: list[str]) -> None:
-    count, width, height_px, width_px = shape
+    _, width, height_px, width_px = shape
     across = [i * (width_px + 1) + (width_px - 1) / 2 for i in range(width)]
     for x, label in zip(across, columns):
-        figure.add_annotation(x=x, y=-0.5, yanchor="bottom", yshift=0 if count == 1 else 18,
+        figure.add_annotation(x=x, y=-0.5, yanchor="bottom", yshift=18 if rows else 0,
                               text=f"<b>{_lines(label)}</b>", showarrow=False)
-    if count == 1:
+    if not rows:
         for x, note in zip(across, notes):
             figure.add_annotation(x=x, y=height_px - 0.5, yanchor="top", text=_lines(note), showarrow=False)
     for row, (label, note) in enumerate(zip(rows, notes)):
@@ -128,4 +130,4 @@ def stitched(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
 
 def markdown(text: str) -> str:
     """Text as Markdown that shows it as written, whatever a user put into it."""
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()<>#+-.!|$~:" else letter for letter in text)
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()<>#+-.!|$~:&" else letter for letter in text)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import Any
 
 from kdcore.errors import UserError
-
-KEY_VARIABLE = "KD_INSPECTOR_KEY"
-ROOT = Path(__file__).resolve().parent.parent
+from kdcore.inspector import KEY_VARIABLE
+from kdcore.worker import ROOT
 
 
 class InspectorLink:
@@ -49,7 +50,7 @@ class InspectorLink:
         return value
 
     def _warm(self) -> None:
-        with self._lock:
+        with self._lock, suppress(EOFError, OSError):  # the first question says what is wrong
             self._connect()
 
     def _connect(self) -> None:
@@ -59,6 +60,15 @@ class InspectorLink:
         with tempfile.TemporaryDirectory(prefix="apprentice") as folder:
             address = str(Path(folder) / "inspector")
             with Listener(address, authkey=key) as listener:
-                subprocess.Popen([sys.executable, "-m", "kdcore", "inspector", address, "--store", str(self._folder)],
-                                 env={**os.environ, KEY_VARIABLE: key.hex()}, cwd=ROOT, stdin=subprocess.DEVNULL)
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "kdcore", "inspector", address, "--store", str(self._folder)],
+                    env={**os.environ, KEY_VARIABLE: key.hex()}, cwd=ROOT, stdin=subprocess.DEVNULL)
+                threading.Thread(target=_unblock_at_end, args=(process, address), daemon=True).start()
                 self._connection = listener.accept()
+
+
+def _unblock_at_end(process: subprocess.Popen, address: str) -> None:
+    """When the inspector ends without having connected, connect in its place and hang up: `accept` fails at once."""
+    process.wait()
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(address)

@@ -11,10 +11,14 @@ if str(ROOT) not in sys.path:
 
 from app import engine  # noqa: E402
 from app.components.status import worker_status  # noqa: E402
+from app.figures import markdown  # noqa: E402
 from app.navigation import PAGES  # noqa: E402
 
 st.set_page_config(page_title="Apprentice", page_icon=":material/school:", layout="wide")
-engine.start()
-page = st.navigation(list(PAGES.values()))
-worker_status()
-page.run()
+try:
+    engine.start()
+    page = st.navigation(list(PAGES.values()))
+    worker_status()
+    page.run()
+except engine.UserError as error:
+    st.error(markdown(str(error)))

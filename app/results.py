@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 
 from app import engine
@@ -21,7 +22,8 @@ def lines(runs: list[dict], metric: str) -> list[dict]:
     found = engine.store().curves([run["id"] for run in runs], metric)
     titles = list(dict.fromkeys(run["title"] for run in runs if not is_baseline(run)))
     seeds = sorted({run["seed"] for run in runs})
-    return [{"name": run["name"], "group": run["title"] if run["role"] == "student" else "Teacher, while it learns",
+    return [{"run": run["id"], "name": run["name"],
+             "group": run["title"] if run["role"] == "student" else "Teacher, while it learns",
              "colour": _colour(run, titles), "dash": DASHES[seeds.index(run["seed"]) % len(DASHES)],
              "steps": found[run["id"]][0], "values": found[run["id"]][1]}
             for run in runs if run["id"] in found]
@@ -39,32 +41,65 @@ def is_baseline(run: dict) -> bool:
 
 
 def table(runs: list[dict]) -> list[dict]:
-    """One row a run: best and last accuracy, points gained on the baseline of the same seed, seconds, state."""
+    """One row a run: best and last accuracy, seconds, state, and points gained on the baseline.
+
+    The gain is over the baseline of the same seed, once both are done.
+    """
     summary = engine.store().summary([run["id"] for run in runs])
-    baselines = {(run["experiment"], run["seed"]): summary[run["id"]]["last"]
-                 for run in runs if is_baseline(run) and run["role"] == "student" and run["id"] in summary}
+    done = {run["id"] for run in runs if run["state"] == "done" and run["id"] in summary}
+    baselines = {run["seed"]: summary[run["id"]]["last"] for run in runs if is_baseline(run) and run["id"] in done}
     rows = []
     for run in runs:
         found = summary.get(run["id"], {"best": None, "last": None, "seconds": None})
-        baseline = baselines.get((run["experiment"], run["seed"])) if run["role"] == "student" else None
-        compared = None not in (found["last"], baseline) and not is_baseline(run)
-        gain = 100 * (found["last"] - baseline) if compared else None
+        gained = run["id"] in done and not is_baseline(run) and run["seed"] in baselines
         rows.append({"run": run["id"], "name": run["name"], "method": run["title"], "seed": run["seed"],
                      "state": run["state"], "progress": run["step"] / run["steps"], "last": found["last"],
-                     "best": found["best"], "gain": gain, "seconds": found["seconds"]})
+                     "best": found["best"], "seconds": found["seconds"],
+                     "gain": 100 * (found["last"] - baselines[run["seed"]]) if gained else None})
     return rows
 
 
 def by_method(runs: list[dict]) -> dict[str, dict]:
-    """{method title: {"mean", "spread" (standard deviation), "count"}} of the last accuracies of runs that are done."""
+    """What each method came to over the seeds whose run is done: {title: {"accuracy", "gain"}}.
+
+    Both are (mean, standard error, number of seeds); the gain is over the baseline with the same seed, and absent for
+    the baseline itself. The standard error is None for a single seed.
+    """
     summary = engine.store().summary([run["id"] for run in runs])
-    groups: dict[str, list[float]] = {}
-    for run in runs:
-        if run["state"] == "done" and run["id"] in summary:
-            groups.setdefault(run["title"], []).append(summary[run["id"]]["last"])
-    return {title: {"mean": statistics.mean(values), "count": len(values),
-                    "spread": statistics.stdev(values) if len(values) > 1 else 0.0}
-            for title, values in groups.items()}
+    last = {(run["title"], run["seed"]): summary[run["id"]]["last"]
+            for run in runs if run["state"] == "done" and run["id"] in summary}
+    baseline = next((run["title"] for run in runs if is_baseline(run)), None)
+    found = {}
+    for title in dict.fromkeys(title for title, _ in last):
+        of_seed = {seed: value for (method, seed), value in last.items() if method == title}
+        gains = [value - last[baseline, seed] for seed, value in of_seed.items() if (baseline, seed) in last]
+        found[title] = {"accuracy": _mean(list(of_seed.values())),
+                        "gain": _mean(gains) if gains and title != baseline else None}
+    return found
+
+
+def _mean(values: list[float]) -> tuple[float, float | None, int]:
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+    return statistics.mean(values), error, len(values)
+
+
+def winner(groups: dict[str, dict]) -> str | None:
+    """The method with the largest gain, where that is positive and more than two of its standard errors."""
+    gained = {title: group["gain"] for title, group in groups.items() if group["gain"]}
+    best = max(gained, key=lambda title: gained[title][0], default=None)
+    if best is None or gained[best][0] <= 2 * (gained[best][1] or 0):
+        return None
+    return best
+
+
+def settings(runs: list[dict], kind: str) -> dict:
+    """The hyper-parameters with which one of the runs trained on a kind of knowledge; empty where none did."""
+    for run in reversed(runs):
+        for stage in json.loads(run["config"])["method"]["stages"]:
+            for weighted in stage["objective"].values():
+                if weighted["term"]["kind"] == kind:
+                    return {name: value for name, value in weighted["term"].items() if name != "kind"}
+    return {}
 
 
 def teacher_accuracy(runs: list[dict]) -> float | None:
@@ -87,8 +122,11 @@ def image_set(run: dict) -> dict:
 
 
 def last_step(run: dict) -> int:
-    """Step of a run's newest snapshot."""
-    return engine.store().snapshot_steps(run["id"])[-1]
+    """Step of a run's newest snapshot. Raises UserError where it has none."""
+    steps = engine.store().snapshot_steps(run["id"])
+    if not steps:
+        raise engine.UserError(f"The snapshots of run {run['id']} are gone; train it again to see its maps.")
+    return steps[-1]
 
 
 def metrics(ids: list[int]) -> dict[str, str]:
@@ -108,6 +146,14 @@ def metrics(ids: list[int]) -> dict[str, str]:
 def per_cent(share: float) -> str:
     """A share as a percentage with one decimal."""
     return f"{100 * share:.1f} %"
+
+
+def points(gain: tuple[float, float | None, int] | None) -> str | None:
+    """A gain in percentage points, with its standard error where it has one."""
+    if gain is None:
+        return None
+    error = f" ± {100 * gain[1]:.1f}" if gain[1] is not None else ""
+    return f"{100 * gain[0]:+.1f}{error}"
 
 
 def duration(seconds: float) -> str:

@@ -11,9 +11,7 @@ _HOME = {
     "METHODS": "methods",
     "Response": "response",
     "Store": "store",
-    "Measurement": "train",
     "fit": "train",
-    "train": "train",
     "demo": "experiment",
 }
 __all__ = sorted(_HOME)

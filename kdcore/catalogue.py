@@ -10,20 +10,20 @@ from kdcore.knowledge import TERMS
 from kdcore.knowledge.outputs import CrossEntropy
 from kdcore.knowledge.sensitivity import SensitivityTerm
 from kdcore.models import ARCHITECTURES, NetworkConfig
-from kdcore.objective import Optimiser
+from kdcore.objective import Method, Optimiser
 
 
 def catalogue() -> dict:
     """Methods, terms with their schemas, architectures, image sets and help sentences."""
     return {
         "methods": {name: {**method.model_dump(mode="json"), "formula": method.formula(),
-                           "needs_teacher": method.needs_teacher(), "suits": suits(method)}
+                           "needs_teacher": method.needs_teacher(), "suits": _suits(method)}
                     for name, method in methods.METHODS.items()},
         "baseline": methods.BASELINE,
         "headline": methods.HEADLINE,
         "terms": {kind: _term(cls) for kind, cls in TERMS.items()},
-        "maps": {kind: cls.picture_title for kind, cls in sorted(_drawn().items(), key=lambda e: -e[1].row_per_class)},
-        "class_maps": [kind for kind, cls in _drawn().items() if cls.row_per_class],
+        "maps": {kind: {"title": cls.picture_title, "row_per_class": cls.row_per_class,
+                        "number": "distance" if cls.zero_at_equality else "penalty"} for kind, cls in _drawn().items()},
         "attributions": {f"attribution.{name}": title for name, title in ATTRIBUTIONS.items()},
         "networks": {name: {"title": network.title, "sentence": network.sentence, "paper": network.paper}
                      for name, network in ARCHITECTURES.items()},
@@ -35,15 +35,16 @@ def catalogue() -> dict:
     }
 
 
-def suits(method) -> str:
-    """Which pairs a method suits, in a sentence."""
-    if not method.needs_teacher():
-        return "Any network; no teacher is needed."
-    return "Any two networks that look at the same images and tell the same classes apart."
+def _suits(method: Method) -> str:
+    sentences = [weighted.term.suits() for stage in method.stages for weighted in stage.objective.values()
+                 if weighted.term.needs_teacher or not method.needs_teacher()]
+    return " ".join(dict.fromkeys(sentences))
 
 
 def _drawn() -> dict[str, type[SensitivityTerm]]:
-    return {kind: cls for kind, cls in TERMS.items() if issubclass(cls, SensitivityTerm)}
+    """Terms with a picture, those with one a class first."""
+    drawn = {kind: cls for kind, cls in TERMS.items() if issubclass(cls, SensitivityTerm)}
+    return dict(sorted(drawn.items(), key=lambda item: not item[1].row_per_class))
 
 
 def _term(cls) -> dict:

@@ -13,7 +13,7 @@ from kdcore.data import DataConfig
 from kdcore.data.sources import SOURCES
 from kdcore.errors import UserError
 from kdcore.knowledge import Pair
-from kdcore.methods import BASELINE, METHODS
+from kdcore.methods import BASELINE, METHODS, by_name
 from kdcore.models import NetworkConfig
 from kdcore.objective import Method, Optimiser
 
@@ -48,12 +48,7 @@ class RunConfig(BaseModel):
     @field_validator("method", mode="before")
     @classmethod
     def _by_name(cls, method: Any) -> Any:
-        if not isinstance(method, str):
-            return method
-        if method not in METHODS:
-            raise ValueError(f"There is no method {method!r}{_meant(method, METHODS)}; "
-                             "python -m kdcore methods lists them.")
-        return METHODS[method]
+        return by_name(method)
 
     @model_validator(mode="after")
     def _suits(self) -> RunConfig:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from itertools import pairwise
 
 from kdcore import data, device, train
 from kdcore.config import RunConfig
@@ -32,21 +30,14 @@ def estimate(experiment: Experiment) -> dict:
 
 
 def _seconds(run: RunConfig) -> float:
-    """Seconds that one run takes: its set-up, what its teacher hands over, its steps and its measurements."""
+    """Seconds that one run takes: what its teacher hands over, its steps and its measurements."""
     teacher = train.build(run.teacher).eval() if run.teacher else None
     images = train.training_images(run)
     smaller = data.DataConfig(name=run.data.name, images=min(len(images), TRIAL_IMAGES))
-    trial = run.model_copy(update={"steps": TRIAL_STEPS, "evaluations": TRIAL_STEPS, "data": smaller})
-    marks, spent = [time.perf_counter()], []
-    for record in train.train(trial, teacher=teacher):
-        if isinstance(record, train.Measurement):
-            marks.append(time.perf_counter())
-            spent.append(record.values["seconds"])
-    a_step = statistics.median(after - before for before, after in pairwise(spent))
-    a_measurement = statistics.median(after - before for before, after in pairwise(marks[1:])) - a_step
+    a_step, a_measurement = train.trial(run.model_copy(update={"data": smaller}), teacher, TRIAL_STEPS)
     measurements = min(run.evaluations + len(train.snapshot_steps(run.steps)), run.steps + 1)
-    setup = marks[1] - marks[0] + _teaching_seconds(run, teacher) * len(images) / CHUNK
-    return setup + a_step * run.steps + a_measurement * measurements
+    teaching = _teaching_seconds(run, teacher) * len(images) / CHUNK
+    return teaching + a_step * run.steps + a_measurement * measurements
 
 
 def _teaching_seconds(run: RunConfig, teacher) -> float:

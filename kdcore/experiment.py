@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from kdcore import methods
 from kdcore.config import RunConfig, read
@@ -21,13 +22,24 @@ class Experiment(BaseModel):
     methods: tuple[Method, ...] = Field(description="What is handed over, one run for each.")
     seeds: tuple[int, ...] = Field((0,), min_length=1, max_length=100)
 
-    @model_validator(mode="before")
+    @field_validator("methods", mode="before")
     @classmethod
-    def _by_name(cls, content):
-        if isinstance(content, dict) and isinstance(content.get("methods"), (list, tuple)):
-            found = [methods.METHODS.get(m, m) if isinstance(m, str) else m for m in content["methods"]]
-            return {**content, "methods": found}
-        return content
+    def _by_name(cls, content: Any) -> Any:
+        return [methods.by_name(method) for method in content] if isinstance(content, (list, tuple)) else content
+
+    @field_validator("seeds")
+    @classmethod
+    def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("The seeds of an experiment must differ: a seed that is run twice tells nothing new.")
+        return seeds
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Experiment:
+        titles = [method.title for method in self.methods]
+        if len(set(titles)) < len(titles):
+            raise ValueError("Two methods of an experiment have the same title; give them different ones.")
+        return self
 
     def runs(self) -> list[RunConfig]:
         """The runs, seed by seed, the baseline first; each configuration is validated on its own."""

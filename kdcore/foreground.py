@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 
 from tqdm import tqdm
 
@@ -14,19 +15,20 @@ from kdcore.worker import execute
 
 
 def train_in_foreground(content: str | dict, store: Store) -> dict:
-    """Train a run, and its teacher first where the store has none; returns its results.
+    """Train a run, and its teacher first, unless the store has them; returns the run's results.
 
     {"run", "name", "state", "steps", "test_accuracy", "best_test_accuracy", "seconds"} and the last value of every
-    metric. Raises UserError where the configuration is not possible or the run fails.
+    metric. An interrupted run waits in the store, and the same call goes on with it. Raises UserError where the
+    configuration is not possible or the run fails.
     """
     planned = read(content).planned()
-    run = store.submit(planned)
+    found = store.find(planned["hash"])
+    run = found["id"] if found else store.submit(planned, planned["config"]["name"])
     row = store.run(run)
     if row["teacher"]:
         _finish(store, row["teacher"])
     _finish(store, run)
-    last = {name: values[-1] for name in store.metric_names([run])
-            for _, values in [store.curves([run], name)[run]]}
+    last = {name: store.curves([run], name)[run][1][-1] for name in store.metric_names([run])}
     accuracy = store.summary([run])[run]
     return {"run": run, "name": row["name"], "state": "done", "steps": row["steps"],
             "test_accuracy": accuracy["last"], "best_test_accuracy": accuracy["best"], "seconds": accuracy["seconds"],
@@ -34,21 +36,30 @@ def train_in_foreground(content: str | dict, store: Store) -> dict:
 
 
 def _finish(store: Store, run: int) -> None:
+    """Execute the run, or follow the process that does."""
     row = store.run(run)
-    if row["state"] == "done":
-        return
-    claimed = store.claim(row["threads"], run)
-    if claimed is None:
-        raise UserError(f"Run {run} ({row['name']}) is being trained by another process; wait for it and call again.")
     with _progress_bar(store, row):
-        execute(store, claimed)
-    ended = store.run(run)
-    if ended["state"] != "done":
-        raise UserError(f"{row['name']} {ended['state']}: {ended['message']}")
+        while row["state"] in ("queued", "running"):
+            if claimed := store.claim(row["threads"], run):
+                try:
+                    with suppress(UserError):  # the run says itself how it ended
+                        execute(store, claimed)
+                except KeyboardInterrupt:
+                    store.release(run, claimed["claim"], "Interrupted; it continues from its last resume point.",
+                                  died=False)
+                    raise
+            else:
+                time.sleep(0.2)
+            row = store.run(run)
+    if row["state"] != "done":
+        raise UserError(f"{row['name']} {row['state']}: {row['message']}")
 
 
 @contextmanager
 def _progress_bar(store: Store, row: dict):
+    if row["state"] == "done":
+        yield
+        return
     over = threading.Event()
     with tqdm(total=row["steps"], desc=row["name"], unit="step") as bar:
         def follow():

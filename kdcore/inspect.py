@@ -5,30 +5,30 @@ Networks are named by (run, step); a step of None is the last snapshot.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from kdcore import data, snapshots
 from kdcore.config import RunConfig, read
-from kdcore.data.sources import SOURCES
+from kdcore.data.sources import SOURCES, Source
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS
+from kdcore.knowledge.sensitivity import SensitivityTerm
 from kdcore.response import Response
 from kdcore.store import Store
+from kdcore.teaching import answer
 
 Named = tuple[int, int | None]
+Drawer = Callable[[nn.Module], tuple[np.ndarray, float | None]]
 
 
 def image(store: Store, run: int, index: int, part: str = "test") -> dict:
     """One image of the set that a run belongs to: {"pixels" (C, H, W) in [0, 1], "label", "classes"}."""
-    config = _config(store, run)
-    source = SOURCES[config.data.name]
-    count = source.test if part == "test" else source.train
-    if not 0 <= index < count:
-        raise UserError(f"{source.title} has {part} images 0 to {count - 1}; there is no image {index}.")
-    one = data.images(config.data.name, part, index=torch.tensor([index]))
+    one, source = _one(store, run, index, part)
     return {"pixels": one.pixels[0].numpy(), "label": int(one.labels[0]), "classes": source.classes}
 
 
@@ -37,14 +37,16 @@ def maps(store: Store, networks: list[Named], kind: str, index: int, part: str =
     """The maps of one image in several networks, and each one's distance to the teacher's.
 
     `kind` is a term with a picture, or "attribution.NAME" for one of ATTRIBUTIONS; `settings` are the term's
-    hyper-parameters. Each entry: {"maps" (rows, C, H, W), "distance" (the term's loss for this image, None without a
-    teacher), "probabilities" (classes,), "reason" (why there is no map, in a sentence)}.
+    hyper-parameters. Each entry: {"maps" (rows, C, H, W), or None, "distance" (the term's loss for this image, None
+    without a teacher), "probabilities" (classes,), "reason" (why there is no map, in a sentence)}.
     """
-    config = _config(store, networks[0][0])
-    one = data.images(config.data.name, part, index=torch.tensor([index]))
-    draw = _attribution_maps if kind.startswith("attribution.") else _term_maps
+    one, _ = _one(store, networks[0][0], index, part)
     reference = _network(store, *teacher) if teacher else None
-    return [draw(_network(store, *named), reference, kind, one, settings or {}) for named in networks]
+    if kind.startswith("attribution."):
+        draw = _attribution_drawer(kind.removeprefix("attribution."), one, reference)
+    else:
+        draw = _term_drawer(TERMS[kind](**(settings or {})), one, reference)
+    return [_entry(store, named, one, draw) for named in networks]
 
 
 def timeline(store: Store, run: int, steps: list[int], kind: str, index: int, part: str = "test",
@@ -62,37 +64,40 @@ def disagreements(store: Store, first: Named, second: Named, count: int = 50) ->
     return surest[: min(count, int(wrong.sum()))].tolist()
 
 
-def _term_maps(network: nn.Module, teacher: nn.Module | None, kind: str, one: data.Images, settings: dict) -> dict:
-    term = TERMS[kind](kind=kind, **settings)
-    response = Response(network, one.pixels, one.labels)
-    with torch.no_grad():
-        taught = term.teach(Response(teacher, one.pixels, one.labels)) if teacher is not None else {}
-        if teacher is None and kind_reads_teacher(kind):
-            return {"maps": None, "distance": None, "reason": f"{term.title} needs a teacher.",
-                    "probabilities": response.logits[0].softmax(0).numpy()}
-        comparable = teacher is not None or not term.needs_teacher
-        return {"maps": term.picture(response, taught)[0].numpy(), "reason": "",
-                "distance": float(term.loss(response, taught)) if comparable else None,
-                "probabilities": response.logits[0].detach().softmax(0).numpy()}
-
-
-def kind_reads_teacher(kind: str) -> bool:
-    """Whether the picture itself, not only its distance, is made with the teacher's help."""
-    return TERMS[kind].needs_teacher and not TERMS[kind].zero_at_equality
-
-
-def _attribution_maps(network: nn.Module, teacher: nn.Module | None, kind: str, one: data.Images,
-                      settings: dict) -> dict:
-    name = kind.removeprefix("attribution.")
-    probabilities = _probabilities(network, one.pixels)[0].numpy()
+def _entry(store: Store, named: Named, one: data.Images, draw: Drawer) -> dict:
+    entry = {"maps": None, "distance": None, "probabilities": None, "reason": ""}
     try:
-        found = attribution(name, network, one.pixels, one.labels)[0]
-        theirs = attribution(name, teacher, one.pixels, one.labels)[0] if teacher is not None else None
-    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
-        return {"maps": None, "distance": None, "probabilities": probabilities,
-                "reason": f"{ATTRIBUTIONS[name]} is not defined for this network: {error}"}
-    return {"maps": found[None].numpy(), "probabilities": probabilities, "reason": "",
-            "distance": float((found - theirs).square().mean()) if theirs is not None else None}
+        network = _network(store, *named)
+        entry["probabilities"] = _probabilities(network, one.pixels)[0].numpy()
+        entry["maps"], entry["distance"] = draw(network)
+    except UserError as error:
+        entry["reason"] = str(error)
+    return entry
+
+
+def _term_drawer(term: SensitivityTerm, one: data.Images, teacher: nn.Module | None) -> Drawer:
+    if teacher is None and term.needs_teacher and not term.zero_at_equality:
+        raise UserError(f"{term.title} is made with the teacher's help; choose a student that has a teacher.")
+    taught = answer(term, teacher, one) if teacher is not None else {}
+
+    @torch.no_grad()
+    def draw(network: nn.Module) -> tuple[np.ndarray, float | None]:
+        response = Response(network, one.pixels, one.labels)
+        comparable = teacher is not None or not term.needs_teacher
+        return (term.picture(response, taught)[0].numpy(),
+                float(term.loss(response, taught)) if comparable else None)
+
+    return draw
+
+
+def _attribution_drawer(name: str, one: data.Images, teacher: nn.Module | None) -> Drawer:
+    theirs = attribution(name, teacher, one.pixels, one.labels)[0] if teacher is not None else None
+
+    def draw(network: nn.Module) -> tuple[np.ndarray, float | None]:
+        ours = attribution(name, network, one.pixels, one.labels)[0]
+        return ours[None].numpy(), float((ours - theirs).square().mean()) if theirs is not None else None
+
+    return draw
 
 
 ATTRIBUTIONS = {"saliency": "Saliency", "integrated_gradients": "Integrated gradients",
@@ -101,20 +106,23 @@ ATTRIBUTIONS = {"saliency": "Saliency", "integrated_gradients": "Integrated grad
 
 
 def attribution(name: str, network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """One of captum's attributions of each image's label output: (N, C, H, W) -> (N, C, H, W). Baselines are black."""
+    """One of captum's attributions of each image's label output: (N, C, H, W) -> (N, C, H, W). Baselines are black.
+
+    Raises UserError where the attribution is not defined for the network.
+    """
     from captum import attr
 
-    inputs = images.detach().clone().requires_grad_()
-    if name == "occlusion":
-        side = max(1, images.shape[-1] // 8)
-        found = attr.Occlusion(network).attribute(inputs, (images.shape[1], side, side), target=labels)
-    elif name == "saliency":
-        found = attr.Saliency(network).attribute(inputs, target=labels, abs=False)
-    else:
-        methods = {"integrated_gradients": attr.IntegratedGradients, "input_x_gradient": attr.InputXGradient,
-                   "deep_lift": attr.DeepLift, "lrp": attr.LRP}
-        found = methods[name](network).attribute(inputs, target=labels)
-    return found.detach()
+    methods = {"saliency": attr.Saliency, "integrated_gradients": attr.IntegratedGradients,
+               "input_x_gradient": attr.InputXGradient, "deep_lift": attr.DeepLift, "lrp": attr.LRP,
+               "occlusion": attr.Occlusion}
+    side = max(1, images.shape[-1] // 8)
+    settings = {"saliency": {"abs": False}, "occlusion": {"perturbations_per_eval": 128,
+                                                          "sliding_window_shapes": (images.shape[1], side, side)}}
+    try:
+        return methods[name](network).attribute(images.detach().clone().requires_grad_(), target=labels,
+                                                **settings.get(name, {})).detach()
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        raise UserError(f"{ATTRIBUTIONS[name]} is not defined for this network: {error}") from error
 
 
 @torch.no_grad()
@@ -123,13 +131,22 @@ def _probabilities(network: nn.Module, pixels: Tensor) -> Tensor:
 
 
 def _network(store: Store, run: int, step: int | None) -> nn.Module:
-    last = store.snapshot_steps(run)[-1:] if step is None else [step]
-    return _loaded(store, run, *last) if last else snapshots.network(store, run)
+    steps = store.snapshot_steps(run)
+    return _loaded(store, run, steps[-1] if step is None and steps else step)
 
 
 @lru_cache(maxsize=100)
-def _loaded(store: Store, run: int, step: int) -> nn.Module:
+def _loaded(store: Store, run: int, step: int | None) -> nn.Module:
     return snapshots.network(store, run, step).requires_grad_(False)
+
+
+def _one(store: Store, run: int, index: int, part: str) -> tuple[data.Images, Source]:
+    name = _config(store, run).data.name
+    source = SOURCES[name]
+    count = source.test if part == "test" else source.train
+    if not 0 <= index < count:
+        raise UserError(f"{source.title} has {part} images 0 to {count - 1}; there is no image {index}.")
+    return data.images(name, part, index=torch.tensor([index])), source
 
 
 def _config(store: Store, run: int) -> RunConfig:

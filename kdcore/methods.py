@@ -4,6 +4,9 @@ Weights are the papers'. Where Ehmann & Samek print λ = 1e7 for a term made of 
 50 images a batch, the same strength with this project's per-sample gradients is 1e7 / 50² = 4000.
 """
 
+import difflib
+from typing import Any
+
 from kdcore.knowledge.outputs import CrossEntropy, LogitError, SoftTargets
 from kdcore.knowledge.sensitivity import (
     CostGradient,
@@ -88,3 +91,12 @@ _ALL = (
         stages=_with_labels(targeted=(PER_SAMPLE_1E7, TargetedDoubleBackpropagation(outside=2, inside=1)))),
 )
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+
+
+def by_name(method: Any) -> Any:
+    """The method of a name; anything else is returned as it is. Raises ValueError, a sentence, for an unknown one."""
+    if isinstance(method, str) and method not in METHODS:
+        close = difflib.get_close_matches(method, METHODS, n=1)
+        raise ValueError(f"There is no method {method!r}{f' (did you mean {close[0]!r}?)' if close else ''}; "
+                         "python -m kdcore methods lists them.")
+    return METHODS[method] if isinstance(method, str) else method

@@ -12,8 +12,8 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kdcore.errors import StaleClaim, UserError
@@ -21,15 +21,15 @@ from kdcore.places import store_folder
 
 VERSION = 1
 STALE_SECONDS = 15.0
-CLAIMS = 5
+DEATHS = 5
 _SCHEMA = """
 CREATE TABLE runs (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, experiment TEXT NOT NULL, role TEXT NOT NULL, method TEXT NOT NULL,
-    title TEXT NOT NULL, seed INTEGER NOT NULL, config TEXT NOT NULL, hash TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, experiment TEXT NOT NULL, role TEXT NOT NULL,
+    method TEXT NOT NULL, title TEXT NOT NULL, seed INTEGER NOT NULL, config TEXT NOT NULL, hash TEXT NOT NULL,
     teacher INTEGER REFERENCES runs(id), state TEXT NOT NULL DEFAULT 'queued', message TEXT NOT NULL DEFAULT '',
-    claim INTEGER NOT NULL DEFAULT 0, heartbeat REAL NOT NULL DEFAULT 0, stopping INTEGER NOT NULL DEFAULT 0,
-    threads INTEGER NOT NULL, step INTEGER NOT NULL DEFAULT 0, steps INTEGER NOT NULL,
-    created REAL NOT NULL, started REAL, finished REAL);
+    claim INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0, heartbeat REAL NOT NULL DEFAULT 0,
+    stopping INTEGER NOT NULL DEFAULT 0, threads INTEGER NOT NULL, step INTEGER NOT NULL DEFAULT 0,
+    steps INTEGER NOT NULL, created REAL NOT NULL, started REAL, finished REAL);
 CREATE INDEX runs_by_hash ON runs(hash);
 CREATE INDEX runs_by_state ON runs(state);
 CREATE INDEX runs_by_experiment ON runs(experiment);
@@ -38,7 +38,7 @@ CREATE TABLE metrics (
     value REAL, PRIMARY KEY (run, name, step)) WITHOUT ROWID;
 CREATE TABLE events (
     run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, step INTEGER NOT NULL, at REAL NOT NULL,
-    text TEXT NOT NULL);
+    text TEXT NOT NULL, lasting INTEGER NOT NULL);
 CREATE INDEX events_by_run ON events(run);
 CREATE TABLE workers (pid INTEGER PRIMARY KEY, heartbeat REAL NOT NULL, device TEXT NOT NULL, slots INTEGER NOT NULL);
 """
@@ -78,10 +78,17 @@ class Store:
                  time.time())).lastrowid
 
     def find(self, hash: str) -> dict | None:
-        """The newest run with this configuration that has not failed or been stopped."""
+        """The run with this configuration that is done, else the newest that waits or runs."""
         rows = self._read(f"SELECT {_FIELDS} FROM runs WHERE hash = ? AND state IN ('queued', 'running', 'done') "
                           "ORDER BY state = 'done' DESC, id DESC LIMIT 1", (hash,))
         return rows[0] if rows else None
+
+    def restart(self, run: int) -> None:
+        """Queue a run that failed or was stopped once more, and its teacher where that did; it continues if it can."""
+        teacher = self.run(run)["teacher"]
+        with self._write() as db:
+            db.execute("UPDATE runs SET state = 'queued', message = '', stopping = 0, deaths = 0, finished = NULL "
+                       "WHERE id IN (?, ?) AND state IN ('failed', 'stopped')", (run, teacher))
 
     def run(self, run: int) -> dict:
         """One run. Raises UserError where there is none of this id."""
@@ -141,48 +148,49 @@ class Store:
             db.execute("UPDATE runs SET name = ? WHERE id = ?", (name, run))
 
     def stop(self, run: int) -> None:
-        """Ask a run to stop; it keeps what it has. A waiting run stops at once."""
+        """Ask a run to stop; it keeps what it has. A run that waits, or whose process is gone, stops at once."""
         with self._write() as db:
             db.execute("UPDATE runs SET stopping = 1 WHERE id = ? AND state = 'running'", (run,))
-            db.execute("UPDATE runs SET state = 'stopped', finished = ?, message = 'Stopped before it started.' "
-                       "WHERE id = ? AND state = 'queued'", (time.time(), run))
+            db.execute("UPDATE runs SET state = 'stopped', finished = :now WHERE id = :run AND (state = 'queued' OR "
+                       "(state = 'running' AND heartbeat < :stale))",
+                       {"now": time.time(), "run": run, "stale": time.time() - STALE_SECONDS})
 
     def delete(self, run: int) -> None:
         """Delete a run, its metrics and its files. Raises UserError where it still runs or students need it."""
-        if self.run(run)["state"] == "running":
-            raise UserError("This run is still running; stop it first.")
-        waiting = self._read("SELECT id FROM runs WHERE teacher = ?", (run,))
-        if waiting:
-            raise UserError(f"{len(waiting)} students learnt from this teacher; delete them first.")
         with self._write() as db:
-            db.execute("DELETE FROM runs WHERE id = ?", (run,))
+            students = db.execute("SELECT COUNT(*) FROM runs WHERE teacher = ?", (run,)).fetchone()[0]
+            if students:
+                raise UserError(f"{students} students learnt from this teacher; delete them first.")
+            if not db.execute("DELETE FROM runs WHERE id = ? AND state != 'running'", (run,)).rowcount:
+                raise UserError("This run is still running, or was deleted already; stop it first.")
         shutil.rmtree(self._place(run), ignore_errors=True)
 
-    def claim(self, threads: int, run: int | None = None) -> dict | None:
+    def claim(self, threads: float, run: int | None = None, mine: Iterable[int] = ()) -> dict | None:
         """Take the next run that waits, fits into `threads` CPU threads and has its teacher, or the one asked for.
 
-        A run whose process gave no sign of life for 15 seconds is taken over. Returns None where there is none.
+        A run whose process gave no sign of life for 15 seconds is taken over, unless it is one of `mine`: a machine
+        that was asleep has not lost its processes. Returns None where there is none.
         """
-        now = time.time()
+        now, mine = time.time(), list(mine)
+        lost = f"(r.state = 'running' AND r.heartbeat < {now - STALE_SECONDS} AND r.id NOT IN ({_marks(mine)}))"
         with self._write() as db:
-            self._give_up(db, now)
+            self._give_up(db, now, lost, mine)
             row = db.execute(
-                "UPDATE runs SET state = 'running', claim = claim + 1, heartbeat = :now, "
-                "started = COALESCE(started, :now) WHERE id = (SELECT r.id FROM runs r LEFT JOIN runs t "
-                "ON r.teacher = t.id WHERE (r.state = 'queued' OR (r.state = 'running' AND r.heartbeat < :stale)) "
-                "AND (t.id IS NULL OR t.state = 'done') AND r.threads <= :threads AND (:run IS NULL OR r.id = :run) "
-                f"ORDER BY r.id LIMIT 1) RETURNING {_FIELDS}",
-                {"now": now, "stale": now - STALE_SECONDS, "threads": threads, "run": run}).fetchone()
-        return _row(row) if row else None
+                "UPDATE runs SET deaths = deaths + (state = 'running'), state = 'running', claim = claim + 1, "
+                "heartbeat = ?, started = COALESCE(started, ?) WHERE id = (SELECT r.id FROM runs r LEFT JOIN runs t "
+                f"ON r.teacher = t.id WHERE (r.state = 'queued' OR {lost}) AND (t.id IS NULL OR t.state = 'done') "
+                f"AND r.threads <= ? AND (? IS NULL OR r.id = ?) ORDER BY r.id LIMIT 1) RETURNING {_FIELDS}",
+                (now, now, *mine, threads, run, run)).fetchone()
+        return dict(row) if row else None
 
-    def _give_up(self, db: sqlite3.Connection, now: float) -> None:
+    def _give_up(self, db: sqlite3.Connection, now: float, lost: str, mine: list[int]) -> None:
         db.execute("UPDATE runs SET state = 'failed', finished = ?, message = 'Its teacher did not finish; start it "
                    "again to train a new one.' WHERE state = 'queued' AND teacher IN "
                    "(SELECT id FROM runs WHERE state IN ('failed', 'stopped'))", (now,))
-        db.execute("UPDATE runs SET state = 'failed', finished = ?, message = ? WHERE claim >= ? AND "
-                   "(state = 'queued' OR (state = 'running' AND heartbeat < ?))",
-                   (now, f"Its process died {CLAIMS} times; the events below say how far it came.", CLAIMS,
-                    now - STALE_SECONDS))
+        db.execute("UPDATE runs AS r SET state = 'failed', finished = ?, message = ? WHERE deaths >= ? AND "
+                   f"(state = 'queued' OR {lost})",
+                   (now, f"Its process died {DEATHS} times without getting any further; was the memory enough? Lower "
+                    "the batch size or the width, or match projections, and start it again.", DEATHS, *mine))
 
     def heartbeat(self, run: int, claim: int) -> bool:
         """Say that the claim is alive. Returns whether the run is asked to stop."""
@@ -203,18 +211,23 @@ class Store:
     def note(self, run: int, claim: int, step: int, text: str) -> None:
         """Record an event in words."""
         with self._own(run, claim) as db:
-            db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (run, step, time.time(), text))
+            db.execute("INSERT INTO events VALUES (?, ?, ?, ?, 0)", (run, step, time.time(), text))
 
     def progress(self, run: int, claim: int, step: int) -> None:
         """Record how far the run is."""
         with self._own(run, claim) as db:
             db.execute("UPDATE runs SET step = ? WHERE id = ?", (step, run))
 
+    def saved(self, run: int, claim: int) -> None:
+        """A resume point is kept: the run has got further, and deaths before it no longer count."""
+        with self._own(run, claim) as db:
+            db.execute("UPDATE runs SET deaths = 0 WHERE id = ?", (run,))
+
     def withdraw(self, run: int, claim: int, after: int) -> None:
-        """Take back all metrics and events recorded after a step: the run continues from there."""
+        """Take back what was recorded after a step, except how the process died: the run continues from there."""
         with self._own(run, claim) as db:
             db.execute("DELETE FROM metrics WHERE run = ? AND step > ?", (run, after))
-            db.execute("DELETE FROM events WHERE run = ? AND step > ?", (run, after))
+            db.execute("DELETE FROM events WHERE run = ? AND step > ? AND NOT lasting", (run, after))
             db.execute("UPDATE runs SET step = MAX(?, 0) WHERE id = ?", (after, run))
 
     def finish(self, run: int, claim: int, state: str, message: str = "") -> None:
@@ -223,11 +236,11 @@ class Store:
             db.execute("UPDATE runs SET state = ?, message = ?, finished = ? WHERE id = ?",
                        (state, message, time.time(), run))
 
-    def release(self, run: int, claim: int, text: str) -> None:
-        """Put a run whose process died back into the queue; it continues from its resume point."""
+    def release(self, run: int, claim: int, text: str, died: bool = True) -> None:
+        """Put a run whose process ended back into the queue; it continues from its resume point."""
         with self._own(run, claim) as db:
-            db.execute("INSERT INTO events SELECT id, step, ?, ? FROM runs WHERE id = ?", (time.time(), text, run))
-            db.execute("UPDATE runs SET state = 'queued' WHERE id = ?", (run,))
+            db.execute("INSERT INTO events SELECT id, step, ?, ?, 1 FROM runs WHERE id = ?", (time.time(), text, run))
+            db.execute("UPDATE runs SET state = 'queued', deaths = deaths + ? WHERE id = ?", (died, run))
 
     def threads_in_use(self) -> int:
         """CPU threads of the runs that give signs of life."""
@@ -252,7 +265,7 @@ class Store:
 
     def snapshot_steps(self, run: int) -> list[int]:
         """Steps of which the run's weights are kept."""
-        return sorted(int(path.stem) for path in self._place(run).glob("snapshots/*.pt"))
+        return sorted(int(path.stem) for path in self._place(run).glob("snapshots/*.pt") if path.stem.isdigit())
 
     def snapshot(self, run: int, step: int) -> Path:
         """File of the run's weights at a step."""
@@ -271,7 +284,7 @@ class Store:
 
     def _prepare(self) -> None:
         db = self._connection()
-        db.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(db)
         db.execute("BEGIN IMMEDIATE")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
@@ -294,7 +307,7 @@ class Store:
         return self._local.db
 
     def _read(self, query: str, values=()) -> list[dict]:
-        return [_row(row) for row in self._connection().execute(query, values)]
+        return [dict(row) for row in self._connection().execute(query, values)]
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -316,6 +329,16 @@ class Store:
             yield db
 
 
+def _switch_to_wal(db: sqlite3.Connection) -> None:
+    """The switch does not wait for another process that is making the same store, so it is tried for some seconds."""
+    for _ in range(100):
+        with suppress(sqlite3.OperationalError):
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        time.sleep(0.05)
+    db.execute("PRAGMA journal_mode = WAL")
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees either the old or the new content, whatever happens in between."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -330,9 +353,5 @@ def replace_file(path: Path, content: bytes) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def _row(row: sqlite3.Row) -> dict:
-    return dict(row)
-
-
-def _marks(values: list) -> str:
+def _marks(values: Sequence) -> str:
     return ", ".join("?" * len(values))

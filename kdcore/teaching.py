@@ -10,7 +10,7 @@ from kdcore.knowledge import Taught, Term
 from kdcore.randomness import Draws
 from kdcore.response import Response
 
-KEPT_BYTES = 2 * 2**30
+KEPT_BYTES = 2**30
 CHUNK = 50
 
 

@@ -6,6 +6,7 @@ for record in train(config): the worker stores records, a test compares them, a 
 from __future__ import annotations
 
 import copy
+import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from kdcore import data, device, models
 from kdcore.config import RunConfig, read
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS, Pair, Term
+from kdcore.knowledge.outputs import CrossEntropy
 from kdcore.objective import Stage
 from kdcore.randomness import Draws, stream
 from kdcore.response import Response
@@ -153,16 +155,18 @@ class _Training:
         self.probe = Probe(self.teacher, self.test[:PROBE_IMAGES], config.pair())
         self.step, self.seconds, self.factors, self.sums = 0, 0.0, {}, _Sums()
         self.last_order = (-1, None)
-        self.resumed = resume is not None
+        self.resumed = None  # the state of the optimiser to go on with
         if resume:
             self._restore(resume)
 
     def records(self) -> Iterator[Record]:
         total = self.config.steps
         snapshots = set(snapshot_steps(total))
-        measured = snapshots | set(np.linspace(0, total, self.config.evaluations + 1).round().astype(int).tolist())
+        ends = {end for _, end, _ in self._stages()}  # sums are of one stage
+        evenly = np.linspace(0, total, self.config.evaluations + 1).round().astype(int).tolist()
+        measured = {*snapshots, *ends, *evenly}
         spoke = saved = time.monotonic()
-        if not self.resumed:
+        if self.resumed is None:
             yield Snapshot(0, self._weights())
             yield self._measure()
         for start, end, stage in self._stages():
@@ -177,9 +181,9 @@ class _Training:
                     yield Snapshot(self.step, self._weights())
                 if self.step in measured:
                     yield self._measure()
-                    if time.monotonic() - saved > RESUME_SECONDS and self.step < end:
-                        yield ResumePoint(self.step, self._state())
-                        saved = time.monotonic()
+                if time.monotonic() - saved > RESUME_SECONDS and self.step < end:
+                    yield ResumePoint(self.step, self._state())
+                    saved = time.monotonic()
                 if time.monotonic() - spoke > PROGRESS_SECONDS:
                     yield Progress(self.step)
                     spoke = time.monotonic()
@@ -199,12 +203,11 @@ class _Training:
             if not lessons.kept and fresh:
                 yield Notice(self.step, f"What the teacher hands over for {self.terms[key].title.lower()} does not fit "
                              "into memory and is computed anew each step.")
-        restored = self.optimiser.state_dict() if not fresh else None
         self.optimiser = (stage.optimiser or self.config.optimiser).build(self.network.parameters())
-        if restored:
-            self.optimiser.load_state_dict(restored)
         if fresh:
             self.factors = self._weigh(stage)
+        else:
+            self.optimiser.load_state_dict(self.resumed)
 
     def _weigh(self, stage: Stage) -> dict[str, float]:
         factors = {key: weighted.weight for key, weighted in stage.objective.items()}
@@ -212,7 +215,7 @@ class _Training:
         if wanted:
             self.network.train()
             student, index = self._respond()
-            cost = TERMS["cross_entropy"](kind="cross_entropy").loss(student, {})
+            cost = CrossEntropy().loss(student, {})
             for key, share in wanted.items():
                 value = self.terms[key].loss(student, self.lessons[key](index, student.draws))
                 factors[key] = share * float(cost.detach()) / max(float(value.detach()), 1e-30)
@@ -273,15 +276,34 @@ class _Training:
         return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
 
     def _state(self) -> dict:
-        return {"step": self.step, "seconds": self.seconds, "factors": self.factors,
-                "network": self._weights(), "optimiser": copy.deepcopy(self.optimiser.state_dict())}
+        return copy.deepcopy({"step": self.step, "seconds": self.seconds, "factors": self.factors,
+                              "sums": (self.sums.steps, self.sums.values), "network": self._weights(),
+                              "optimiser": self.optimiser.state_dict()})
 
     def _restore(self, state: dict) -> None:
+        state = copy.deepcopy(state)
         self.step, self.seconds, self.factors = state["step"], state["seconds"], state["factors"]
+        steps, values = state["sums"]
+        self.sums = _Sums(steps, {name: value.to(self.device) for name, value in values.items()})
         self.network.load_state_dict(state["network"])
-        stage = next(stage for start, end, stage in self._stages() if start <= self.step < end)
-        self.optimiser = (stage.optimiser or self.config.optimiser).build(self.network.parameters())
-        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+        self.resumed = state["optimiser"]
+
+
+def trial(config: RunConfig, teacher: nn.Module | None, steps: int) -> tuple[float, float]:
+    """Median seconds of a training step, over `steps` of the last stage, and seconds of one measurement."""
+    with device.threads(config.threads):
+        training = _Training(config, teacher, None)
+        for _, _, stage in training._stages():
+            for _ in training._enter(stage, fresh=True):
+                pass
+        taken = []
+        for _ in range(steps):
+            began = time.perf_counter()
+            training._advance(stage)
+            taken.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        training._measure()
+        return statistics.median(taken), time.perf_counter() - began
 
 
 def _frozen(teacher: nn.Module, where: torch.device) -> nn.Module:
@@ -303,7 +325,7 @@ class Probe:
 
     def __init__(self, teacher: nn.Module | None, images: data.Images, pair: Pair):
         self.images = images
-        kinds: dict[str, Term] = {kind: cls(kind=kind) for kind, cls in TERMS.items() if cls.zero_at_equality}
+        kinds: dict[str, Term] = {kind: cls() for kind, cls in TERMS.items() if cls.zero_at_equality}
         self.terms = {kind: term for kind, term in kinds.items() if teacher is not None and not term.unsuited(pair)}
         self.taught = {kind: answer(term, teacher, images) for kind, term in self.terms.items()}
 

@@ -7,14 +7,18 @@ milliseconds, and a crash, an out-of-memory error or a poisoned device ends that
 from __future__ import annotations
 
 import fcntl
+import math
 import multiprocessing
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from kdcore.errors import StaleClaim, UserError
@@ -34,9 +38,10 @@ def work(store: Store, idle_seconds: float = IDLE_SECONDS) -> None:
 
 
 def ensure(store: Store) -> None:
-    """Start a worker for the store, detached from this process, unless one gives signs of life."""
-    if store.workers():
-        return
+    """Start a worker for the store, detached from this process, unless there is one."""
+    with _alone(store) as alone:
+        if not alone:
+            return
     with (store.folder / "worker.log").open("ab") as log:
         subprocess.Popen([sys.executable, "-m", "kdcore", "worker", "--store", str(store.folder)], stdout=log,
                          stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=ROOT)
@@ -46,6 +51,7 @@ def execute(store: Store, claimed: dict) -> str:
     """Execute a claimed run in this process and return its final state.
 
     It continues from the run's resume point where there is one; what was recorded after that point is withdrawn.
+    Raises UserError with what the run's message says where it fails, StaleClaim where another process has taken over.
     """
     run, claim = claimed["id"], claimed["claim"]
     try:
@@ -54,13 +60,10 @@ def execute(store: Store, claimed: dict) -> str:
     except StaleClaim:
         raise
     except Exception as error:
-        state = "failed"
-        store.finish(run, claim, state, _reason(error))
-        if not isinstance(error, UserError):
-            raise
-    finally:
-        if store.run(run)["state"] != "running":
-            store.resume_point(run).unlink(missing_ok=True)
+        store.finish(run, claim, "failed", _reason(error))
+        raise UserError(_reason(error)) from error
+    if state == "done":
+        store.resume_point(run).unlink(missing_ok=True)
     return state
 
 
@@ -81,6 +84,7 @@ def _train(store: Store, claimed: dict) -> bool:
                     snapshots.save(store.snapshot(run, step), state)
                 case train.ResumePoint(_, state):
                     snapshots.save(store.resume_point(run), state)
+                    store.saved(run, claim)
                 case train.Notice(step, text):
                     store.note(run, claim, step, text)
                 case train.Progress(step):
@@ -111,6 +115,8 @@ def _heartbeat(store: Store, run: int, claim: int):
                     stopping.set()
             except StaleClaim:
                 stopping.set()
+            except sqlite3.OperationalError:
+                continue  # the disk is full or the store busy: the next beat may succeed
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
@@ -144,46 +150,54 @@ class _Worker:
 
     def work(self) -> None:
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ending", True))
-        device = self._device()
-        slots, cores = device["slots"], device["cores"]
-        greeted, busy = 0.0, time.monotonic()
+        device = self._describe_device()
+        busy = time.monotonic()
         while not self.ending and time.monotonic() - busy < self.idle_seconds:
-            if time.monotonic() - greeted > HEARTBEAT_SECONDS:
-                self.store.greet(os.getpid(), device["title"], slots)
-                greeted = time.monotonic()
-            self._reap()
-            free = cores - self.store.threads_in_use()
-            if len(self.running) < slots and free > 0 and (claimed := self.store.claim(free)):
-                self._start(claimed)
-                continue
+            try:
+                self._turn(device)
+            except sqlite3.OperationalError as error:
+                print(f"The store cannot be used just now: {error}.", file=sys.stderr)
+                time.sleep(HEARTBEAT_SECONDS)
             if self.running:
                 busy = time.monotonic()
-            time.sleep(POLL_SECONDS)
         self.store.part(os.getpid())
 
-    def _device(self) -> dict:
+    def _turn(self, device: dict) -> None:
+        self.store.greet(os.getpid(), device["title"], device["slots"])
+        for run in [run for run, (process, _) in self.running.items() if not process.is_alive()]:
+            self._reap(run)
+        turned = time.monotonic()
+        while time.monotonic() - turned < HEARTBEAT_SECONDS and all(p.is_alive() for p, _ in self.running.values()):
+            free = device["cores"] - self.store.threads_in_use()
+            free = math.inf if free == device["cores"] else free  # a run with more threads than cores runs alone
+            claimed = self.store.claim(free, mine=self.running) if len(self.running) < device["slots"] else None
+            if claimed:
+                self._start(claimed, device)
+            elif not self.ending:
+                time.sleep(POLL_SECONDS)
+
+    def _describe_device(self) -> dict:
         ours, theirs = self.processes.Pipe()
         self.processes.Process(target=_describe_device, args=(theirs,), daemon=True).start()
         return ours.recv()
 
-    def _start(self, claimed: dict) -> None:
-        process = self.processes.Process(target=_execute, args=(str(self.store.folder), claimed))
+    def _start(self, claimed: dict, device: dict) -> None:
+        taken = {of_run["gpu"] for _, of_run in self.running.values()}
+        gpu = next(number for number in count() if number not in taken)
+        where = f"cuda:{gpu}" if device["device"] == "cuda" else None
+        process = self.processes.Process(target=_execute, args=(str(self.store.folder), claimed, where))
         process.start()
-        self.running[claimed["id"]] = (process, claimed)
+        self.running[claimed["id"]] = (process, {**claimed, "gpu": gpu})
 
-    def _reap(self) -> None:
-        for run, (process, claimed) in list(self.running.items()):
-            if process.is_alive():
-                continue
-            del self.running[run]
-            if process.exitcode != 0:
-                self._mourn(claimed, process.exitcode)
-
-    def _mourn(self, claimed: dict, code: int) -> None:
-        died = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        with suppress(StaleClaim):  # it may have said itself how it ended
-            self.store.release(claimed["id"], claimed["claim"], f"The run's process ended unexpectedly ({died}); it "
-                               "continues from its last resume point.")
+    def _reap(self, run: int) -> None:
+        process, claimed = self.running[run]
+        code = process.exitcode
+        if code != 0:
+            died = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            with suppress(StaleClaim):  # it may have said itself how it ended
+                self.store.release(run, claimed["claim"], f"The run's process ended unexpectedly ({died}); it "
+                                   "continues from its last resume point.")
+        del self.running[run]
 
 
 def _describe_device(pipe) -> None:
@@ -192,8 +206,13 @@ def _describe_device(pipe) -> None:
     pipe.send({**describe(), "cores": cores()})
 
 
-def _execute(folder: str, claimed: dict) -> None:
-    execute(Store(folder), claimed)
+def _execute(folder: str, claimed: dict, where: str | None) -> None:
+    if where:
+        os.environ.setdefault("KD_DEVICE", where)  # what "auto" means to this process
+    try:
+        execute(Store(folder), claimed)
+    except UserError:
+        traceback.print_exc()  # the store has the sentence, the worker's log the details
 
 
 @contextmanager

@@ -3,13 +3,11 @@
 import streamlit as st
 
 from app import engine
-from app.components.waiting import waiting
 
 st.title("Methods")
 st.markdown("What a teacher can hand over, as published. *N* images, *C* classes, *D* input values; *t* is the "
             "teacher, *s* the student, *z* are logits and *p* their softmax. Every term is a mean over the batch.")
-with waiting("The catalogue is being read…"):
-    catalogue = engine.catalogue()
+catalogue = engine.catalogue()
 
 for name, method in catalogue["methods"].items():
     with st.container(border=True):

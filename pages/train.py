@@ -4,14 +4,12 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.experiment_form import budget_form, data_form, methods_form, offer_download, pair_form
-from app.components.waiting import waiting
 from app.navigation import PAGES
 
 st.title("Train")
 st.markdown("Choose a pair of networks and what the teacher hands over. Labels alone are always trained beside your "
             "choice, on the same images for the same steps, so that every gain is measured.")
-with waiting("The catalogue is being read…"):
-    catalogue = engine.catalogue()
+catalogue = engine.catalogue()
 
 st.subheader("Images")
 data, settings = data_form(catalogue)
@@ -28,7 +26,7 @@ experiment = {"name": st.text_input("Name", placeholder="A name for this experim
               "methods": methods, "seeds": budget["seeds"]}
 try:
     planned = engine.ask("plan", content=experiment)
-    with waiting("Measuring a few steps, to tell what this costs…"):
+    with st.spinner("Measuring a few steps, to tell what this costs…"):
         cost = engine.cost(experiment, planned)
 except engine.UserError as error:
     st.error(figures.markdown(str(error)))
@@ -40,8 +38,7 @@ with st.expander("What each run minimises"):
         st.latex(formula, width="content")
 start, words = st.columns([1, 3], vertical_alignment="center")
 words.markdown(f"**{cost['runs']} runs**, about **{results.duration(cost['seconds'])}** on this machine "
-               f"({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. "
-               + ("Their teacher is already trained." if cost["teacher"] else "Their teacher is trained first."))
+               f"({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. {cost['teacher']}")
 if cost["bytes"] > engine.free_disk():
     st.error("There is not enough room on the disk for this; lower the seeds, or set KD_STORE to another folder.")
 elif start.button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):

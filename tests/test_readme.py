@@ -17,7 +17,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_notebook_example_runs(capsys):
     code, = blocks("python")
-    exec(code.replace("kdcore.train(run)", "kdcore.train(run.model_copy(update={'steps': 5}))"), {})
+    exec(code.replace("in train(run)", "in train(run.model_copy(update={'steps': 5}))"), {})
     assert len(capsys.readouterr().out.splitlines()) > 2
 
 

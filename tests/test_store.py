@@ -120,7 +120,7 @@ def test_an_ended_runs_claim_is_stale(store, write):
 
 def test_a_run_whose_processes_keep_dying_is_given_up_in_a_sentence(store):
     run = store.submit(planned())
-    for _ in range(store_module.CLAIMS):
+    for _ in range(store_module.DEATHS):
         row = store.claim(99)
         store.release(run, row["claim"], "it died")
     assert store.claim(99) is None
@@ -219,7 +219,7 @@ def test_deleting_removes_metrics_events_and_files(store):
     store.finish(run, claim, "stopped")
     store.delete(run)
     assert everything(store) == [[], [], []]
-    assert not [path for path in store.folder.rglob("*.pt")]
+    assert not list(store.folder.rglob("*.pt"))
     with pytest.raises(UserError, match=f"There is no run {run}"):
         store.run(run)
 

@@ -94,7 +94,7 @@ def test_a_continued_run_is_the_unbroken_one(name, teacher):
         if isinstance(record, ResumePoint):
             points.append(through_a_file(record.state))
     whole = measured(records)
-    assert len(points) == len(whole) - 1 - len(config.method.stages)  # neither at the start nor at an end
+    assert len(points) == config.steps - len(config.method.stages)  # after every step but a stage's last
     for state in (points[0], points[len(points) // 2], points[-1]):
         rest = list(train(config, teacher=teacher, resume=state))
         assert_same(final(rest), final(records))

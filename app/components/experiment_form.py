@@ -20,7 +20,7 @@ def data_form(catalogue: dict) -> tuple[str, dict]:
                                help="How many the student trains on, in equal parts of each class. Each seed draws "
                                "images of its own; they lie inside those that the teacher saw.")
     note.caption(sets[name]["sentence"])
-    return name, {"name": name, "images": total}
+    return name, {"name": name, "images": None if total == sets[name]["train"] else total}
 
 
 def pair_form(catalogue: dict, data: str) -> tuple[dict, dict]:
@@ -34,7 +34,7 @@ def pair_form(catalogue: dict, data: str) -> tuple[dict, dict]:
         most = catalogue["data"][data]["train"]
         seen = images.number_input("Images it sees", len(catalogue["data"][data]["classes"]), most,
                                    suggested["teacher_images"] or most, key=f"teacher.images.{data}",
-                                   help="In equal parts of each class; all of them where that is not possible.")
+                                   help="In equal parts of each class; the largest number means all of them.")
         count = steps.number_input("Its steps", 1, 10_000_000, suggested["teacher_steps"],
                                    key=f"teacher.steps.{data}", help="A teacher with the same settings is trained "
                                    "once and found again.")
@@ -98,13 +98,12 @@ def _network_form(catalogue: dict, data: str, role: str) -> dict:
 
 def offer_download(catalogue: dict, data: str) -> None:
     """Where the image set is not on this machine, offer to download it and stop the page."""
-    share = engine.present()[data]
-    if share == 1:
-        return
     entry = catalogue["data"][data]
+    if not entry["bytes"] or engine.present()[data] == 1:
+        return
     st.info(f"{entry['title']} is not on this machine yet. It is a download of {entry['bytes'] / 1e6:.0f} MB, once.",
             icon=":material/download:")
-    if st.button(f"Download {entry['title']}", type="primary"):
+    if st.button(f"Download {entry['title']}", type="primary", disabled="downloading" in st.session_state):
         engine.start_download(data)
         st.session_state["downloading"] = data
     if st.session_state.get("downloading") == data:

@@ -34,8 +34,10 @@ def method_form(method: dict, terms: dict[str, dict], key: str) -> dict:
         objective = {name: _weighted_term(weighted, terms[weighted["term"]["kind"]], f"{key}.{number}.{name}")
                      for name, weighted in stage["objective"].items()}
         stages.append({**stage, "objective": objective})
-    kept = ("name", "title", "sentence", "paper", "equations", "rows")
-    return {**{name: method[name] for name in kept}, "stages": stages}
+    kept = {name: method[name] for name in ("name", "title", "sentence", "paper", "equations", "rows")}
+    if stages != method["stages"]:
+        kept |= {"title": f"{method['title']} (changed)", "rows": []}  # no longer the paper's row
+    return {**kept, "stages": stages}
 
 
 def _weighted_term(weighted: dict, term: dict, key: str) -> dict:

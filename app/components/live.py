@@ -13,7 +13,7 @@ POLL_SECONDS = 1.0
 def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = None, logarithmic: bool = False,
                 table: bool = False) -> None:
     """Curves of a metric, updated each second until all runs have ended; then the page is drawn once more."""
-    ended = _all_ended(ids)
+    ended, known = _all_ended(ids), len(engine.store().metric_names(ids))
 
     @st.fragment(run_every=None if ended else POLL_SECONDS)
     def draw() -> None:
@@ -34,8 +34,8 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
                            if not ended else f"No run has recorded {metric}.")
         if table:
             results_table(runs)
-        if not ended and _all_ended(ids):
-            st.rerun()
+        if not ended and (_all_ended(ids) or len(engine.store().metric_names(ids)) > known):
+            st.rerun()  # the page around this fragment has something new to say
 
     draw()
 

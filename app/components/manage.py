@@ -11,11 +11,11 @@ from app import engine
 
 def manage(runs: list[dict]) -> None:
     """Controls for one run of an experiment, and what happened to it."""
-    with st.expander("Stop, rename, delete; what happened", icon=":material/tune:"):
+    with st.expander("Rename, stop, start again, delete; what happened", icon=":material/tune:"):
         named = {run["id"]: f"{run['name']} ({run['role']}, {run['state']})" for run in runs}
         run = st.selectbox("Run", list(named), format_func=named.get, key="managed")
         _stop_all(runs)
-        name, rename, stop, delete = st.columns([3, 1, 1, 1], vertical_alignment="bottom")
+        name, rename, stop, again, delete = st.columns([3, 1, 1, 1, 1], vertical_alignment="bottom")
         row = next(row for row in runs if row["id"] == run)
         new = name.text_input("Name", row["name"], max_chars=120, key=f"name.{run}")
         if rename.button("Rename", width="stretch", disabled=new == row["name"]):
@@ -23,6 +23,9 @@ def manage(runs: list[dict]) -> None:
         if stop.button("Stop", width="stretch", disabled=row["state"] not in ("running", "queued"),
                        help="The run keeps what it has recorded."):
             _do(engine.store().stop, run)
+        if again.button("Again", width="stretch", disabled=row["state"] not in ("failed", "stopped"),
+                        help="Start it once more; it continues from its last resume point where there is one."):
+            _do(engine.restart, run)
         with delete.popover("Delete", width="stretch", disabled=row["state"] == "running"):
             st.write("Its curves and maps are deleted with it. This cannot be undone.")
             if st.button("Delete it", type="primary"):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import figures
+from app import engine, figures
 from app.components.chart import chart
 
 
 def map_picture(entries: list[dict], names: list[str], image: dict, key: str, *, rows: list[int] | None = None,
-                overlay: bool = False, scale: float | None = None) -> None:
+                overlay: bool = False, scale: float | None = None, number: str = "distance") -> None:
     """Draw the inspector's entries: one column a network for a single map, one row a network for several.
 
-    `image` is the inspector's image; `rows` picks maps of an entry, all by default.
+    `image` is the inspector's image; `rows` picks maps of an entry, all by default; `number` says what
+    is written with each: a "distance" to the teacher, or a "penalty".
     """
     for name, entry in zip(names, entries):
         if entry["maps"] is None:
@@ -28,9 +29,18 @@ def map_picture(entries: list[dict], names: list[str], image: dict, key: str, *,
         maps, lines, columns = maps.swapaxes(0, 1), [], labels
     else:
         lines, columns = labels, [image["classes"][row] for row in rows or range(maps.shape[1])]
-    figure = figures.map_grid(maps, rows=lines, columns=columns, notes=[_note(entry, image) for _, entry in drawn],
-                              image=image["pixels"].mean(0), overlay=overlay, scale=scale)
+    notes = [_note(entry, image, number) for _, entry in drawn]
+    figure = figures.map_grid(maps, rows=lines, columns=columns, notes=notes, image=image["pixels"].mean(0), overlay=overlay, scale=scale)
     chart(figure, key=key, description=f"Sensitivity maps of {', '.join(labels)} on one colour scale")
+
+
+def explained(kind: str, number: str) -> str:
+    """What the number with each map is, as the end of a sentence."""
+    if kind not in engine.catalogue()["maps"]:
+        return ", and the mean squared difference to the teacher's map."
+    return {"distance": ", and the map's distance to the teacher's over all its rows: the term's own loss for this "
+            "image, in evaluation mode.", "penalty": ", and what the term makes a student pay for this image, in "
+            "evaluation mode."}[number]
 
 
 def largest(entries: list[dict], rows: list[int] | None = None) -> float:
@@ -40,7 +50,7 @@ def largest(entries: list[dict], rows: list[int] | None = None) -> float:
     return float(max(seen, default=1.0)) or 1.0
 
 
-def _note(entry: dict, image: dict) -> str:
+def _note(entry: dict, image: dict, number: str) -> str:
     best = int(entry["probabilities"].argmax())
     answer = f"says {image['classes'][best]} ({entry['probabilities'][best]:.0%})"
-    return answer if entry["distance"] is None else f"{answer} · distance {entry['distance']:.3g}"
+    return answer if entry["distance"] is None else f"{answer} · {number} {entry['distance']:.3g}"

@@ -14,6 +14,9 @@ def experiment_picker() -> str:
         st.info("There is nothing to see yet. Run the one-minute demo on **Start**, or set up a run on **Train**.",
                 icon=":material/rocket_launch:")
         st.stop()
+    asked = st.query_params.get("experiment", names[0])
+    if asked not in names:
+        st.info("The experiment of this link was deleted; this is the newest one.", icon=":material/link_off:")
     return st.selectbox("Experiment", names, key="experiment", bind="query-params",
                         help="The runs that were started together.")
 
@@ -47,19 +50,20 @@ def student_picker(runs: list[dict]) -> tuple[list[dict], tuple[int, int] | None
     return [by_id[run] for run in chosen], (teacher, results.last_step({"id": teacher})) if teacher else None
 
 
-def map_picker(run: dict) -> tuple[str, list[int] | str | None, bool]:
-    """Which map: (kind, rows of it or "label" or None for all, whether the image shows beneath)."""
-    catalogue = engine.catalogue()
-    kinds = {**catalogue["maps"], **catalogue["attributions"]}
-    classes = results.image_set(run)["classes"]
+def map_picker(run: dict) -> tuple[str, str, list[int] | str | None, bool]:
+    """Which map: (kind, what its number is, rows of it or "label" or None for all, whether the image is beneath)."""
+    catalogue, classes = engine.catalogue(), results.image_set(run)["classes"]
+    drawn = catalogue["maps"]
+    titles = {**{kind: entry["title"] for kind, entry in drawn.items()}, **catalogue["attributions"]}
     which, of_class, under = st.columns([2, 2, 1], vertical_alignment="bottom")
-    kind = which.selectbox("Map", list(kinds), format_func=kinds.get, key="map", bind="query-params",
+    kind = which.selectbox("Map", list(titles), format_func=titles.get, key="map", bind="query-params",
                            help="The first are what the losses are made of; the others are attributions, which explain "
                            "the answer for the image's label.")
     rows: list[int] | str | None = None
-    if kind in catalogue["class_maps"]:
+    if kind in drawn and drawn[kind]["row_per_class"]:
         options = ["the image's class", "all classes", *classes]
         choice = of_class.selectbox("Class", options, key="class", bind="query-params",
                                     help="One class's map, or a row of all.")
         rows = {"the image's class": "label", "all classes": None}.get(choice, [options.index(choice) - 2])
-    return kind, rows, under.toggle("Image beneath", key="under", bind="query-params")
+    number = drawn[kind]["number"] if kind in drawn else "distance"
+    return kind, number, rows, under.toggle("Image beneath", key="under", bind="query-params")

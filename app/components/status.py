@@ -6,10 +6,12 @@ from app import engine
 
 
 def worker_status() -> None:
-    """Say on which device runs compute, or that the worker is starting."""
+    """Say on which device runs compute; a worker that is gone while runs wait for it is started again."""
     workers = engine.store().workers()
     if workers:
         st.sidebar.caption(f":material/memory: Runs compute on **{workers[0]['device']}**, "
                            f"{workers[0]['slots']} at a time.")
-    else:
+    elif engine.wake_worker():
         st.sidebar.caption(":material/hourglass_empty: The worker is starting…")
+    else:
+        st.sidebar.caption(":material/bedtime: The worker sleeps until there is something to train.")

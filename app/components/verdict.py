@@ -8,33 +8,27 @@ from app import engine, figures, results
 from app.components.maps import map_picture
 from app.navigation import PAGES
 
-MAPS = "full_jacobian"
-
 
 def verdict(students: list[dict]) -> None:
-    """Say which method won, by how much, over how many seeds."""
+    """Say which method won, by how much, over how many seeds; "won" means by more than two standard errors."""
     groups = results.by_method(students)
-    baseline = next((run["title"] for run in students if results.is_baseline(run)), None)
-    if baseline not in groups:
-        st.warning("The baseline did not finish, so there is nothing to compare with. The page **Runs** says why.")
-        return
     teacher = results.teacher_accuracy(students)
-    best = max(groups, key=lambda title: groups[title]["mean"])
-    gain = groups[best]["mean"] - groups[baseline]["mean"]
-    seeds = groups[best]["count"]
-    st.subheader("Labels alone were the best." if best == baseline else
-                 f"{best}: {100 * gain:+.0f} percentage points over labels alone")
+    if not any(group["gain"] for group in groups.values()):
+        st.info("There is no pair of a method and its baseline that both finished, so there is nothing to compare.")
+        return
+    best = results.winner(groups)
+    st.subheader(f"{figures.markdown(best)}: {100 * groups[best]['gain'][0]:+.0f} percentage points over labels alone"
+                 if best else "No method is clearly better than labels alone")
     columns = iter(st.columns(len(groups) + bool(teacher)))
     for title, group in groups.items():
-        gained = "" if title == baseline else f"{100 * (group['mean'] - groups[baseline]['mean']):+.1f} · "
-        next(columns).metric(figures.markdown(title), results.per_cent(group["mean"]),
-                             f"{gained}± {100 * group['spread']:.1f}", delta_arrow="off", border=True,
-                             delta_color="off" if title == baseline else "normal", height="stretch")
+        next(columns).metric(figures.markdown(title), results.per_cent(group["accuracy"][0]),
+                             results.points(group["gain"]), delta_arrow="off", border=True, height="stretch")
     if teacher:
         next(columns).metric("Teacher", results.per_cent(teacher), border=True, height="stretch")
-    st.caption(f"Accuracy on the test images at the last step, and points gained on labels alone; "
-               f"mean ± standard deviation over {seeds} seeds."
-               if seeds > 1 else "Accuracy on the test images at the last step, one seed: more seeds show the spread.")
+    seeds = max(group["accuracy"][2] for group in groups.values())
+    st.caption("Accuracy on the test images at the last step, and points gained over labels alone: "
+               + (f"mean over {seeds} seeds, ± standard error of the gain, paired by seed." if seeds > 1 else
+                  "one seed; more seeds show the spread."))
 
 
 def explaining_maps(students: list[dict]) -> None:
@@ -44,18 +38,20 @@ def explaining_maps(students: list[dict]) -> None:
     baseline = next((run for run in shown if results.is_baseline(run)), None)
     if baseline is None:
         return
-    networks = [(run["id"], engine.store().snapshot_steps(run["id"])[-1]) for run in shown]
-    teacher = (shown[0]["teacher"], engine.store().snapshot_steps(shown[0]["teacher"])[-1])
+    networks = [(run["id"], results.last_step(run)) for run in shown]
+    teacher = (shown[0]["teacher"], results.last_step({"id": shown[0]["teacher"]}))
+    kind = next(kind for kind, entry in engine.catalogue()["maps"].items() if entry["row_per_class"])
     with st.spinner("Looking for an image that tells them apart…"):
         wrong = engine.answer("disagreements", first=teacher, second=networks[shown.index(baseline)])
         if not wrong:
             return
         image = engine.answer("image", run=baseline["id"], index=wrong[0])
-        entries = engine.answer("maps", networks=[teacher, *networks], kind=MAPS, index=wrong[0], teacher=teacher)
+        entries = engine.answer("maps", networks=[teacher, *networks], kind=kind, index=wrong[0], teacher=teacher)
     label = image["label"]
     st.subheader("Why: it looks where the teacher looks")
     st.markdown(f"Test image {wrong[0]} is a **{image['classes'][label]}**. Red pixels speak for "
                 f"“{image['classes'][label]}” in the eyes of each network, blue ones against it.")
-    map_picture(entries, ["Teacher", *(run["title"] for run in shown)], image, "demo-maps", rows=[label])
+    map_picture(entries, ["Teacher", *(run["title"] for run in shown)], image, "demo-maps", rows=[label],
+                number=engine.catalogue()["maps"][kind]["number"])
     st.page_link(PAGES["sensitivity"], query_params={"experiment": students[0]["experiment"]},
                  label="More images, all classes, every step of the training", icon=":material/visibility:")

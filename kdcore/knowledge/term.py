@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Taught = dict[str, Tensor]
 
 
+SAME_QUESTION = "Any two networks that look at the same images and tell the same classes apart."
+
+
 @dataclass(frozen=True)
 class Pair:
     """The facts about a teacher (None: there is none) and a student that decide whether a term suits them."""
@@ -68,6 +71,11 @@ class Term(BaseModel, ABC):
     def unsuited(self, pair: Pair) -> str | None:
         """Why this term cannot train this pair, as the end of a sentence; None where it can."""
         return pair.differs() if self.needs_teacher else None
+
+    @classmethod
+    def suits(cls) -> str:
+        """Which pairs the term suits, in a sentence: `unsuited` in advance."""
+        return SAME_QUESTION if cls.needs_teacher else "Any network; no teacher is needed."
 
     @abstractmethod
     def teach(self, teacher: Response) -> Taught:

@@ -68,18 +68,13 @@ def build(config: NetworkConfig, image_shape: tuple[int, int, int], classes: int
     return network
 
 
+@lru_cache(maxsize=8)
 def tapped(network: nn.Module, names: tuple[str, ...]) -> Callable[[Tensor], dict[str, Tensor]]:
     """Return a module that shares `network`'s weights and answers with the values at the named taps."""
-    return _tapped(network, names)
-
-
-@lru_cache(maxsize=8)
-def _tapped(network: nn.Module, names: tuple[str, ...]) -> nn.Module:
     nodes: dict[str, list[str]] = {}
     for name in names:
         nodes.setdefault(network.taps[name], []).append(name)
-    extractor = create_feature_extractor(network, {node: node for node in nodes})
-    return _Renamed(extractor, nodes)
+    return _Renamed(create_feature_extractor(network, {node: node for node in nodes}), nodes)
 
 
 class _Renamed(nn.Module):

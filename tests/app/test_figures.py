@@ -148,7 +148,7 @@ def test_a_name_is_shown_as_written_beside_a_map(name):
 
 
 def line(name="a run", group="a method", count=3):
-    return {"name": name, "group": group, "colour": "#000000", "dash": "solid", "steps": list(range(count)),
+    return {"run": 1, "name": name, "group": group, "colour": "#000000", "dash": "solid", "steps": list(range(count)),
             "values": [0.5] * count}
 
 
@@ -157,8 +157,8 @@ def test_a_name_is_shown_as_written_beside_a_curve(name):
     made = figures.curves([line(name, name)], title="Accuracy", level=(name, 0.5))
     curve, = made.data
     assert html.unescape(curve.name) == name and html.unescape(made.layout.annotations[0].text) == name
-    assert html.unescape(curve.hovertemplate.split(": %{y")[0]) == name
-    assert not any("<script" in text for text in (curve.name, curve.hovertemplate, made.layout.annotations[0].text))
+    assert html.unescape(curve.text) == name
+    assert not any("<script" in text for text in (curve.name, curve.text, made.layout.annotations[0].text))
 
 
 def test_a_groups_lines_share_a_legend_entry():
@@ -182,7 +182,7 @@ def test_a_thinned_curve_keeps_its_ends(count):
 
 
 def test_the_shown_step_is_marked_among_the_distances():
-    made = figures.distance_over_steps({0: {"distance": 2.0}, 10: {"distance": 0.5}}, step=10)
+    made = figures.over_snapshots({0: {"distance": 2.0}, 10: {"distance": 0.5}}, 10, "distance")
     line, mark = made.data
     assert (list(line.x), list(line.y)) == (["0", "10"], [2.0, 0.5])
     assert (list(mark.x), list(mark.y)) == (["10"], [0.5])
