@@ -26,7 +26,7 @@ class Optimiser(_Record):
     def build(self, parameters) -> torch.optim.Optimizer:
         """Return the optimiser over `parameters`; Adam as published (β 0.9 and 0.999, ε 1e-8)."""
         if self.kind == "adam":
-            return torch.optim.Adam(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
+            return torch.optim.Adam(parameters, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
         return torch.optim.SGD(parameters, lr=self.learning_rate, momentum=self.momentum, nesterov=self.nesterov,
                                weight_decay=self.weight_decay)
 

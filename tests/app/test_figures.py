@@ -147,8 +147,8 @@ def test_a_name_is_shown_as_written_beside_a_map(name):
         assert not any("<script" in text for text in texts)
 
 
-def line(name="a run", group="a method", count=3):
-    return {"run": 1, "name": name, "group": group, "colour": "#000000", "dash": "solid", "steps": list(range(count)),
+def line(name="a run", group="a method", count=3, run=1):
+    return {"run": run, "name": name, "group": group, "colour": "#000000", "dash": "solid", "steps": list(range(count)),
             "values": [0.5] * count}
 
 
@@ -162,7 +162,7 @@ def test_a_name_is_shown_as_written_beside_a_curve(name):
 
 
 def test_a_groups_lines_share_a_legend_entry():
-    made = figures.curves([line("1", "a"), line("2", "a"), line("3", "b")], title="Accuracy")
+    made = figures.curves([line("1", "a", run=1), line("2", "a", run=2), line("3", "b", run=3)], title="Accuracy")
     assert [curve.showlegend for curve in made.data] == [True, False, True]
     assert [curve.legendgroup for curve in made.data] == ["a", "a", "b"]
     assert len({curve.uid for curve in made.data}) == 3 and made.layout.uirevision == "constant"
