@@ -84,12 +84,10 @@ def _mean(values: list[float]) -> tuple[float, float | None, int]:
 
 
 def winner(groups: dict[str, dict]) -> str | None:
-    """The method with the largest gain, where that is positive and more than two of its standard errors."""
-    gained = {title: group["gain"] for title, group in groups.items() if group["gain"]}
-    best = max(gained, key=lambda title: gained[title][0], default=None)
-    if best is None or gained[best][0] <= 2 * (gained[best][1] or 0):
-        return None
-    return best
+    """The method with the largest gain among those whose gain is more than two of its standard errors."""
+    clear = {title: group["gain"][0] for title, group in groups.items()
+             if group["gain"] and group["gain"][1] is not None and group["gain"][0] > 2 * group["gain"][1]}
+    return max(clear, key=clear.get, default=None)
 
 
 def settings(runs: list[dict], kind: str) -> dict:

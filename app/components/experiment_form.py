@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import engine
-from app.components.forms import field, method_form
+from app.components.forms import composed_form, field, method_form
 
 
 def data_form(catalogue: dict) -> tuple[str, dict]:
@@ -57,7 +57,7 @@ def methods_form(catalogue: dict) -> list[dict]:
     for name in chosen:
         with st.expander(f"{known[name]['title']} — {known[name]['sentence']}"):
             edited.append(method_form(known[name], catalogue["terms"], f"method.{name}"))
-    return edited
+    return [*edited, *composed_form(catalogue["terms"], "composed")]
 
 
 def budget_form(catalogue: dict, data: str) -> dict:

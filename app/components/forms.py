@@ -40,6 +40,23 @@ def method_form(method: dict, terms: dict[str, dict], key: str) -> dict:
     return {**kept, "stages": stages}
 
 
+def composed_form(terms: dict[str, dict], key: str) -> list[dict]:
+    """A method made of any terms, each with its weight and settings; none where no term is chosen."""
+    with st.expander("Compose a method of your own", icon=":material/tune:"):
+        kinds = st.multiselect("Terms", list(terms), key=key, bind="query-params",
+                               format_func=lambda kind: terms[kind]["title"],
+                               help="The loss is their weighted sum. Leave cross entropy out to learn without labels.")
+        if not kinds:
+            return []
+        title = st.text_input("What to call it", "My method", max_chars=80, key=f"{key}.title")
+        objective = {}
+        for kind in kinds:
+            defaults = {name: schema["default"] for name, schema in terms[kind]["fields"].items()}
+            objective[kind] = _weighted_term({"weight": 1.0, "term": {"kind": kind, **defaults}}, terms[kind],
+                                             f"{key}.{kind}")
+    return [{"title": title, "stages": [{"objective": objective}]}]
+
+
 def _weighted_term(weighted: dict, term: dict, key: str) -> dict:
     with st.container(border=True):
         st.markdown(f"**{term['title']}** — {term['sentence']}")

@@ -16,16 +16,19 @@ def verdict(students: list[dict]) -> None:
     if not any(group["gain"] for group in groups.values()):
         st.info("There is no pair of a method and its baseline that both finished, so there is nothing to compare.")
         return
-    best = results.winner(groups)
-    st.subheader(f"{figures.markdown(best)}: {100 * groups[best]['gain'][0]:+.0f} percentage points over labels alone"
-                 if best else "No method is clearly better than labels alone")
+    best, seeds = results.winner(groups), max(group["accuracy"][2] for group in groups.values())
+    if best:
+        gain = 100 * groups[best]["gain"][0]
+        st.subheader(f"{figures.markdown(best)}: {gain:+.0f} percentage points over labels alone")
+    else:
+        st.subheader("No method is clearly better than labels alone" if seeds > 1 else
+                     "One seed is too few for a verdict")
     columns = iter(st.columns(len(groups) + bool(teacher)))
     for title, group in groups.items():
         next(columns).metric(figures.markdown(title), results.per_cent(group["accuracy"][0]),
                              results.points(group["gain"]), delta_arrow="off", border=True, height="stretch")
     if teacher:
         next(columns).metric("Teacher", results.per_cent(teacher), border=True, height="stretch")
-    seeds = max(group["accuracy"][2] for group in groups.values())
     st.caption("Accuracy on the test images at the last step, and points gained over labels alone: "
                + (f"mean over {seeds} seeds, ± standard error of the gain, paired by seed." if seeds > 1 else
                   "one seed; more seeds show the spread."))
