@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from textwrap import wrap
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,6 +15,7 @@ TEACHER_COLOUR = "#A05EB5"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 POINTS = 300
 MAP_PIXELS = 230
+LINE = 78  # letters in all columns' titles together, on the narrowest screen
 
 
 def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic: bool = False,
@@ -29,8 +31,8 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
         figure.add_scatter(x=steps, y=values, name=escape(line["group"]), legendgroup=line["group"], mode="lines",
                            uid=str(line["run"]), showlegend=line["group"] not in seen,
                            line={"color": line["colour"], "dash": line["dash"], "width": 2.2},
-                           text=escape(line["name"]),
-                           hovertemplate=f"%{{text}}: %{{y:{'.1%' if percent else '.4g'}}}<extra></extra>")
+                           meta=escape(line["name"]),
+                           hovertemplate=f"%{{meta}}: %{{y:{'.1%' if percent else '.4g'}}}<extra></extra>")
         seen.add(line["group"])
     if level:
         figure.add_hline(y=level[1], line={"dash": "dot", "color": TEACHER_COLOUR, "width": 1.5},
@@ -39,7 +41,7 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
     figure.update_layout(height=400, uirevision="constant", hovermode="x unified",
                          margin={"l": 64, "r": 16, "t": 44, "b": 48},
                          legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
-    figure.update_xaxes(title="training steps", rangemode="tozero")
+    figure.update_xaxes(title="training steps", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"})
     figure.update_yaxes(title=title, tickformat=".0%" if percent else None,
                         type="log" if logarithmic else "linear")
     return figure
@@ -95,10 +97,10 @@ def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: l
                                  "xref": "container", "x": 1, "xanchor": "right"})
     _label(figure, tiles.shape, gap, rows, columns, notes)
     # The browser sets the height from the width it has, so that the pixels of a map stay square and large.
-    figure.update_layout(uirevision="constant", margin={"l": 8, "r": 64, "t": 56, "b": 8 if rows else 44},
+    figure.update_layout(uirevision="constant", margin={"l": 8, "r": 64, "t": 64, "b": 8 if rows else 64},
                          meta={"aspect": whole.shape[0] / whole.shape[1], "tallest": MAP_PIXELS * len(tiles)})
-    figure.update_xaxes(visible=False, constrain="domain")
-    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
+    figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, whole.shape[1] - 0.5])
+    figure.update_yaxes(visible=False, fixedrange=True, range=[whole.shape[0] - 0.5, -0.5])
     return figure
 
 
@@ -108,17 +110,19 @@ def _label(figure: go.Figure, shape: tuple[int, ...], gap: int, rows: list[str],
     across = [i * (width_px + 1) + (width_px - 1) / 2 for i in range(width)]
     for x, label in zip(across, columns):
         figure.add_annotation(x=x, y=-0.5, yanchor="bottom", yshift=18 if rows else 0,
-                              text=f"<b>{_lines(label)}</b>", showarrow=False)
+                              text=f"<b>{_lines(label, LINE // width)}</b>", showarrow=False)
     if not rows:
         for x, note in zip(across, notes):
-            figure.add_annotation(x=x, y=height_px - 0.5, yanchor="top", text=_lines(note), showarrow=False)
+            figure.add_annotation(x=x, y=height_px - 0.5, yanchor="top", text=_lines(note, LINE // width),
+                                  showarrow=False)
     for row, (label, note) in enumerate(zip(rows, notes)):
         figure.add_annotation(x=-0.5, y=row * (height_px + gap) - 0.5, xanchor="left", yanchor="bottom",
                               text=f"<b>{escape(label)}</b>  {escape(note)}", showarrow=False)
 
 
-def _lines(text: str) -> str:
-    return escape(text).replace(" · ", "<br>")
+def _lines(text: str, width: int) -> str:
+    parts = [line for part in text.split(" · ") for line in wrap(part, max(width, 8), break_long_words=False)]
+    return "<br>".join(escape(line) for line in parts)
 
 
 def stitched(tiles: np.ndarray, gap: int = 1) -> np.ndarray:

@@ -14,3 +14,9 @@ TITLES = {
 }
 PAGES = {name: st.Page(FOLDER / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "start")
          for name, (title, icon) in TITLES.items()}
+
+
+def go_to(name: str, experiment: str) -> None:
+    """Open a page on an experiment, whatever the page showed before."""
+    st.session_state["experiment"] = experiment
+    st.switch_page(PAGES[name], query_params={"experiment": experiment})

@@ -20,19 +20,22 @@ def students(runs: list[dict]) -> list[dict]:
 def lines(runs: list[dict], metric: str) -> list[dict]:
     """Curves of a metric, for `figures.curves`: one colour a method, one dash a seed."""
     found = engine.store().curves([run["id"] for run in runs], metric)
-    titles = list(dict.fromkeys(run["title"] for run in runs if not is_baseline(run)))
     seeds = sorted({run["seed"] for run in runs})
     return [{"run": run["id"], "name": run["name"],
              "group": run["title"] if run["role"] == "student" else "Teacher, while it learns",
-             "colour": _colour(run, titles), "dash": DASHES[seeds.index(run["seed"]) % len(DASHES)],
+             "colour": _colour(run), "dash": DASHES[seeds.index(run["seed"]) % len(DASHES)],
              "steps": found[run["id"]][0], "values": found[run["id"]][1]}
             for run in runs if run["id"] in found]
 
 
-def _colour(run: dict, titles: list[str]) -> str:
+def _colour(run: dict) -> str:
+    """A method has one colour wherever it is drawn."""
     if run["role"] == "teacher":
         return TEACHER_COLOUR
-    return BASELINE_COLOUR if is_baseline(run) else COLOURS[titles.index(run["title"]) % len(COLOURS)]
+    if is_baseline(run):
+        return BASELINE_COLOUR
+    methods = list(engine.catalogue()["methods"])
+    return COLOURS[(methods.index(run["method"]) - 1 if run["method"] in methods else -1) % len(COLOURS)]
 
 
 def is_baseline(run: dict) -> bool:
@@ -85,9 +88,18 @@ def _mean(values: list[float]) -> tuple[float, float | None, int]:
 
 def winner(groups: dict[str, dict]) -> str | None:
     """The method with the largest gain among those whose gain is more than two of its standard errors."""
-    clear = {title: group["gain"][0] for title, group in groups.items()
-             if group["gain"] and group["gain"][1] is not None and group["gain"][0] > 2 * group["gain"][1]}
+    clear = _clear(groups, sign=1)
     return max(clear, key=clear.get, default=None)
+
+
+def losers(groups: dict[str, dict]) -> list[str]:
+    """The methods that lose more than two standard errors against the baseline."""
+    return list(_clear(groups, sign=-1))
+
+
+def _clear(groups: dict[str, dict], sign: int) -> dict[str, float]:
+    return {title: group["gain"][0] for title, group in groups.items()
+            if group["gain"] and group["gain"][1] is not None and sign * group["gain"][0] > 2 * group["gain"][1]}
 
 
 def settings(runs: list[dict], kind: str) -> dict:

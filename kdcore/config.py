@@ -128,6 +128,8 @@ def _sentence(model: type[BaseModel], fault: dict) -> str:
             return f"{where} must say which kind it is, as in {{\"kind\": \"soft_targets\"}}."
         case "too_short":
             return f"{where} must not be empty."
+        case "too_long":
+            return f"{where} may have {context['max_length']} entries at most."
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"{where} must be an object with named fields, not {_shown(fault)}."
     return f"{where} = {_shown(fault)} is not possible: {fault['msg'].lower()}."

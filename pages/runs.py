@@ -12,7 +12,7 @@ st.title("Runs")
 st.markdown("How each student does while it trains, against the same student with labels alone.")
 experiment = experiment_picker()
 runs = engine.store().runs(experiment)
-shown = results.students(runs) or runs
+shown = results.students(runs) or runs[::-1]
 ids = [run["id"] for run in shown]
 
 names = results.metrics(ids)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.experiment_form import budget_form, data_form, methods_form, offer_download, pair_form
-from app.navigation import PAGES
+from app.navigation import go_to
 
 st.title("Train")
 st.markdown("Choose a pair of networks and what the teacher hands over. Labels alone are always trained beside your "
@@ -42,5 +42,4 @@ words.markdown(f"**{cost['runs']} runs**, about **{results.duration(cost['second
 if cost["bytes"] > engine.free_disk():
     st.error("There is not enough room on the disk for this; lower the seeds, or set KD_STORE to another folder.")
 elif start.button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):
-    name = engine.submit(planned)
-    st.switch_page(PAGES["runs"], query_params={"experiment": name})
+    go_to("runs", engine.submit(planned))

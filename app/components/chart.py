@@ -39,19 +39,23 @@ _CHART = st.components.v2.component(
       const target = parentElement.querySelector('.apprentice-chart');
       target.setAttribute('aria-label', data.description);
       const { layout } = data.figure, { aspect, tallest } = layout.meta ?? {}, { l, r, t, b } = layout.margin;
-      const fit = () => {
-        const height = aspect ? Math.min((target.clientWidth - l - r) * aspect, tallest) + t + b : layout.height;
-        target.style.height = height + 'px';
-      };
+      // A picture with an aspect is as wide as its place allows, and high enough for square pixels.
       const draw = () => {
-        fit();
-        return window.Plotly.react(target, data.figure.data, themed(layout, getComputedStyle(target)),
-          { responsive: true, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d'] });
+        const room = target.clientWidth, inner = aspect && Math.min(room - l - r, tallest / aspect);
+        const size = aspect ? { width: Math.round(inner + l + r), height: Math.round(inner * aspect + t + b) }
+                            : { height: layout.height };
+        target.style.height = size.height + 'px';
+        target.__room = room;
+        return window.Plotly.react(target, data.figure.data,
+          { ...themed(layout, getComputedStyle(target)), ...size },
+          { responsive: !aspect, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d'] });
       };
+      target.__observer?.disconnect();
       if (aspect) {
-        target.__fit?.disconnect();
-        target.__fit = new ResizeObserver(fit);
-        target.__fit.observe(parentElement.host ?? parentElement);
+        target.__observer = new ResizeObserver(() => {
+          if (window.Plotly && target.clientWidth !== target.__room) draw();
+        });
+        target.__observer.observe(target);
       }
       plotly().then(draw, () => { target.textContent = 'The chart library could not be loaded; reload the page.'; });
     }

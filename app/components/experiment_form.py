@@ -7,6 +7,8 @@ import streamlit as st
 from app import engine
 from app.components.forms import composed_form, field, method_form
 
+MOST_SEEDS = 100
+
 
 def data_form(catalogue: dict) -> tuple[str, dict]:
     """Which image set and how many labelled images; returns (set, settings of the run's data)."""
@@ -15,10 +17,10 @@ def data_form(catalogue: dict) -> tuple[str, dict]:
     name = left.selectbox("Image set", list(sets), format_func=lambda key: sets[key]["title"], key="data",
                           bind="query-params", help="Where the images come from.")
     suggested = sets[name]["suggested"]
-    total = right.number_input("Labelled images", len(sets[name]["classes"]), sets[name]["train"],
-                               suggested["images"], step=len(sets[name]["classes"]), key=f"images.{name}",
-                               help="How many the student trains on, in equal parts of each class. Each seed draws "
-                               "images of its own; they lie inside those that the teacher saw.")
+    total = right.number_input("Labelled images", value=suggested["images"], step=len(sets[name]["classes"]),
+                               key=f"images.{name}", help="How many the student trains on, in parts of each class "
+                               "as equal as can be. Each seed draws images of its own; they lie inside those that the "
+                               "teacher saw.")
     note.caption(sets[name]["sentence"])
     return name, {"name": name, "images": None if total == sets[name]["train"] else total}
 
@@ -32,12 +34,12 @@ def pair_form(catalogue: dict, data: str) -> tuple[dict, dict]:
         network = _network_form(catalogue, data, "teacher")
         images, steps = st.columns(2)
         most = catalogue["data"][data]["train"]
-        seen = images.number_input("Images it sees", len(catalogue["data"][data]["classes"]), most,
-                                   suggested["teacher_images"] or most, key=f"teacher.images.{data}",
-                                   help="In equal parts of each class; the largest number means all of them.")
-        count = steps.number_input("Its steps", 1, 10_000_000, suggested["teacher_steps"],
-                                   key=f"teacher.steps.{data}", help="A teacher with the same settings is trained "
-                                   "once and found again.")
+        seen = images.number_input("Images it sees", value=suggested["teacher_images"] or most, step=100,
+                                   key=f"teacher.images.{data}", help="In parts of each class as equal as can be; the "
+                                   "largest number means all of them.")
+        count = steps.number_input("Its steps", value=suggested["teacher_steps"], step=100,
+                                   key=f"teacher.steps.{data}", help="A teacher with the same settings is trained once "
+                                   "and found again.")
     run = {"data": {"name": data, "images": None if seen == most else seen}, "network": network, "steps": count,
            "optimiser": {"learning_rate": suggested["teacher_learning_rate"]}}
     with student.container(border=True):
@@ -71,14 +73,14 @@ def budget_form(catalogue: dict, data: str) -> dict:
     with columns[2]:
         rate = field("learning_rate", catalogue["schemas"]["optimiser"]["learning_rate"], suggested["learning_rate"],
                      f"rate.{data}")
-    seeds = columns[3].number_input("Seeds", 1, 100, 3, help="Runs of each method; each seed has its own images and "
-                                    "initial weights. Three or more show the spread.", key="seeds")
-    first = columns[4].number_input("First seed", 0, 10**6, 1, key="first", help="The others follow it.")
+    seeds = columns[3].number_input("Seeds", value=3, step=1, key="seeds", help="Runs of each method; each seed "
+                                    "has its own images and initial weights. Three or more show the spread.")
+    first = columns[4].number_input("First seed", value=1, step=1, key="first", help="The others follow it.")
     devices = engine.answer("device")["available"]
     device = "auto" if devices == ["cpu"] else st.selectbox("Device", ["auto", *devices], key="device",
                                                             help=schema["device"]["description"])
     return {"run": {"steps": steps, "batch_size": batch, "optimiser": {"learning_rate": rate}, "device": device},
-            "seeds": list(range(first, first + seeds))}
+            "seeds": list(range(first, first + min(seeds, MOST_SEEDS + 1)))}
 
 
 def _network_form(catalogue: dict, data: str, role: str) -> dict:

@@ -12,16 +12,17 @@ from app import engine, results
 def image_picker(teacher: tuple | None, students: list[dict]) -> int:
     """The index of the chosen test image; it lives in the link."""
     count = results.image_set(students[0])["test"]
-    number, chance, telling, _ = st.columns([2, 2, 3, 2], vertical_alignment="bottom")
-    chance.button("Random image", width="stretch", icon=":material/casino:",
-                  on_click=lambda: st.session_state.update(image=random.randrange(count)))
     baseline = next((run for run in students if results.is_baseline(run)), None)
-    telling.button("Teacher right, baseline wrong", width="stretch", icon=":material/compare_arrows:",
-                   disabled=not (teacher and baseline), on_click=_choose_telling, args=(teacher, baseline),
-                   help="A test image that the teacher names correctly and the labels-only student does not."
-                   if teacher and baseline else "Needs a teacher and the labels-only student among those shown.")
-    return number.number_input("Test image", 0, count - 1, key="image", bind="query-params",
-                               help="Its position in the test set.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        index = st.number_input("Test image", 0, count - 1, key="image", bind="query-params", width=150,
+                                help="Its position in the test set.")
+        st.button("Random image", icon=":material/casino:",
+                  on_click=lambda: st.session_state.update(image=random.randrange(count)))
+        st.button("Teacher right, baseline wrong", icon=":material/compare_arrows:",
+                  disabled=not (teacher and baseline), on_click=_choose_telling, args=(teacher, baseline),
+                  help="A test image that the teacher names correctly and the labels-only student does not."
+                  if teacher and baseline else "Needs a teacher and the labels-only student among those shown.")
+    return index
 
 
 def _choose_telling(teacher: tuple, baseline: dict) -> None:

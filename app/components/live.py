@@ -17,9 +17,9 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
 
     @st.fragment(run_every=None if ended else POLL_SECONDS)
     def draw() -> None:
-        runs = engine.store().runs(ids=ids)
+        runs = engine.store().runs(ids=ids)[::-1]  # in the order in which they run
         teachers = engine.store().runs(ids=list({run["teacher"] for run in runs if run["teacher"]}))
-        progress_line([*runs, *teachers])
+        progress_line([*(run for run in teachers if run["state"] not in results.ENDED), *runs])
         percent = metric == "accuracy"
         learning = [run for run in teachers if run["state"] == "running"]
         lines = [*results.lines(learning, metric), *results.lines(results.students(runs) or runs, metric)]
@@ -53,7 +53,7 @@ def progress_line(runs: list[dict]) -> None:
     running = ", ".join(figures.markdown(run["name"]) for run in runs if run["state"] == "running")
     words = [f"{counts[state]} {word}" for state, word in (("queued", "waiting"), ("done", "done"),
              ("failed", "failed"), ("stopped", "stopped")) if counts[state]]
-    st.progress(share, text=" · ".join([f"Running: {running}" if running else "Starting…", *words]))
+    st.progress(share, text=" · ".join([f"Running: {running}" if running else "Waiting for a free place", *words]))
 
 
 def results_table(runs: list[dict]) -> None:

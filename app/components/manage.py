@@ -11,8 +11,8 @@ from app import engine
 
 def manage(runs: list[dict]) -> None:
     """Controls for one run of an experiment, and what happened to it."""
-    with st.expander("Rename, stop, start again, delete; what happened", icon=":material/tune:"):
-        named = {run["id"]: f"{run['name']} ({run['role']}, {run['state']})" for run in runs}
+    with st.expander("Rename, stop, start again, delete; what happened", icon=":material/tune:", key="manage"):
+        named = {run["id"]: run["name"] for run in sorted(runs, key=lambda run: run["id"])}
         run = st.selectbox("Run", list(named), format_func=named.get, key="managed")
         _stop_all(runs)
         name, rename, stop, again, delete = st.columns([3, 1, 1, 1, 1], vertical_alignment="bottom")
@@ -26,14 +26,20 @@ def manage(runs: list[dict]) -> None:
         if again.button("Again", width="stretch", disabled=row["state"] not in ("failed", "stopped"),
                         help="Start it once more; it continues from its last resume point where there is one."):
             _do(engine.restart, run)
-        with delete.popover("Delete", width="stretch", disabled=row["state"] == "running"):
-            st.write("Its curves and maps are deleted with it. This cannot be undone.")
-            if st.button("Delete it", type="primary"):
-                _do(engine.store().delete, run)
+        if delete.button("Delete", width="stretch", disabled=row["state"] == "running"):
+            _confirm(row)
         for event in engine.store().events(run):
             st.text(f"{time.strftime('%H:%M:%S', time.localtime(event['at']))}  step {event['step']}: {event['text']}")
         if row["message"]:
             st.text(row["message"])
+
+
+@st.dialog("Delete this run?")
+def _confirm(row: dict) -> None:
+    st.text(row["name"])
+    st.write("Its curves and maps are deleted with it. This cannot be undone.")
+    if st.button("Delete it", type="primary"):
+        _do(engine.store().delete, row["id"])
 
 
 def _stop_all(runs: list[dict]) -> None:

@@ -39,9 +39,9 @@ def explained(kind: str, number: str) -> str:
     """What the number with each map is, as the end of a sentence."""
     if kind not in engine.catalogue()["maps"]:
         return ", and the mean squared difference to the teacher's map."
-    return {"distance": ", and the map's distance to the teacher's over all its rows: the term's own loss for this "
-            "image, in evaluation mode.", "penalty": ", and what the term makes a student pay for this image, in "
-            "evaluation mode."}[number]
+    return {"distance": ", and the mean squared difference of its maps, of all classes where there are several, to the "
+            "teacher's: 0 is a perfect match, and it is the very number that the loss is made of.",
+            "penalty": ", and what the term makes a student pay for this image, in evaluation mode."}[number]
 
 
 def largest(entries: list[dict], rows: list[int] | None = None) -> float:

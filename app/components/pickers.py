@@ -14,11 +14,13 @@ def experiment_picker() -> str:
         st.info("There is nothing to see yet. Run the one-minute demo on **Start**, or set up a run on **Train**.",
                 icon=":material/rocket_launch:")
         st.stop()
-    asked = st.query_params.get("experiment", names[0])
+    asked = st.session_state.get("experiment") or st.query_params.get("experiment")
+    if asked and asked not in names:
+        st.info("The experiment of this link is not in this store; this is the newest one.", icon=":material/link_off:")
     if asked not in names:
-        st.info("The experiment of this link was deleted; this is the newest one.", icon=":material/link_off:")
-    return st.selectbox("Experiment", names, key="experiment", bind="query-params",
-                        help="The runs that were started together.")
+        st.session_state["experiment"] = names[0]  # chosen rather than a default, so that the link names it
+    return st.selectbox("Experiment", names, index=None, key="experiment", bind="query-params",
+                        help="The runs that were started together.") or names[0]
 
 
 def trained(runs: list[dict]) -> list[dict]:
@@ -34,8 +36,12 @@ def trained(runs: list[dict]) -> list[dict]:
 def student_picker(runs: list[dict]) -> tuple[list[dict], tuple[int, int] | None]:
     """Which students to show, one seed of each method by default, and their teacher as (run, last step)."""
     by_id = {run["id"]: run for run in runs}
-    seed = min(run["seed"] for run in runs)
-    chosen = st.multiselect("Students", list(by_id), [run["id"] for run in runs if run["seed"] == seed],
+    seed, experiment = min(run["seed"] for run in runs), runs[0]["experiment"]
+    default = [run["id"] for run in runs if run["seed"] == seed]
+    if st.session_state.get("students of", experiment) != experiment:
+        st.session_state["students"] = default
+    st.session_state["students of"] = experiment
+    chosen = st.multiselect("Students", list(by_id), None if "students" in st.session_state else default,
                             format_func=lambda run: by_id[run]["name"], key="students", bind="query-params",
                             help="They are shown in this order, beside their teacher.")
     if not chosen:
@@ -55,7 +61,7 @@ def map_picker(run: dict) -> tuple[str, str, list[int] | str | None, bool]:
     catalogue, classes = engine.catalogue(), results.image_set(run)["classes"]
     drawn = catalogue["maps"]
     titles = {**{kind: entry["title"] for kind, entry in drawn.items()}, **catalogue["attributions"]}
-    which, of_class, under = st.columns([2, 2, 1], vertical_alignment="bottom")
+    which, of_class, under = st.columns([2, 2, 1.7], vertical_alignment="bottom")
     kind = which.selectbox("Map", list(titles), format_func=titles.get, key="map", bind="query-params",
                            help="The first are what the losses are made of; the others are attributions, which explain "
                            "the answer for the image's label.")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.maps import map_picture
-from app.navigation import PAGES
+from app.navigation import go_to
 
 
 def verdict(students: list[dict]) -> None:
@@ -16,22 +16,28 @@ def verdict(students: list[dict]) -> None:
     if not any(group["gain"] for group in groups.values()):
         st.info("There is no pair of a method and its baseline that both finished, so there is nothing to compare.")
         return
-    best, seeds = results.winner(groups), max(group["accuracy"][2] for group in groups.values())
-    if best:
-        gain = 100 * groups[best]["gain"][0]
-        st.subheader(f"{figures.markdown(best)}: {gain:+.0f} percentage points over labels alone")
-    else:
-        st.subheader("No method is clearly better than labels alone" if seeds > 1 else
-                     "One seed is too few for a verdict")
-    columns = iter(st.columns(len(groups) + bool(teacher)))
-    for title, group in groups.items():
-        next(columns).metric(figures.markdown(title), results.per_cent(group["accuracy"][0]),
-                             results.points(group["gain"]), delta_arrow="off", border=True, height="stretch")
-    if teacher:
-        next(columns).metric("Teacher", results.per_cent(teacher), border=True, height="stretch")
+    st.subheader(_headline(groups))
+    seeds = max(group["accuracy"][2] for group in groups.values())
+    with st.container(horizontal=True):
+        for title, group in groups.items():
+            st.metric(figures.markdown(title), results.per_cent(group["accuracy"][0]), results.points(group["gain"]),
+                      delta_arrow="off", border=True, width=166, height="stretch")
+        if teacher:
+            st.metric("Teacher", results.per_cent(teacher), border=True, width=166, height="stretch")
     st.caption("Accuracy on the test images at the last step, and points gained over labels alone: "
                + (f"mean over {seeds} seeds, ± standard error of the gain, paired by seed." if seeds > 1 else
                   "one seed; more seeds show the spread."))
+
+
+def _headline(groups: dict[str, dict]) -> str:
+    best, worse = results.winner(groups), results.losers(groups)
+    if max(group["accuracy"][2] for group in groups.values()) == 1:
+        return "One seed is too few for a verdict"
+    if best:
+        return f"{figures.markdown(best)}: {100 * groups[best]['gain'][0]:+.0f} percentage points over labels alone"
+    if worse:
+        return f"Labels alone do better than {figures.markdown(', '.join(worse))}"
+    return "No method is clearly better than labels alone"
 
 
 def explaining_maps(students: list[dict]) -> None:
@@ -56,5 +62,5 @@ def explaining_maps(students: list[dict]) -> None:
                 f"“{image['classes'][label]}” in the eyes of each network, blue ones against it.")
     map_picture(entries, ["Teacher", *(run["title"] for run in shown)], image, "demo-maps", rows=[label],
                 number=engine.catalogue()["maps"][kind]["number"])
-    st.page_link(PAGES["sensitivity"], query_params={"experiment": students[0]["experiment"]},
-                 label="More images, all classes, every step of the training", icon=":material/visibility:")
+    if st.button("More images, all classes, every step of the training", icon=":material/visibility:"):
+        go_to("sensitivity", students[0]["experiment"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from kdcore.data.sources import SOURCES, Arrays, load
 from kdcore.errors import UserError
+from kdcore.places import data_folder
 from kdcore.randomness import stream
 
 
@@ -61,9 +63,13 @@ class Images:
         return Images(self.pixels[index], self.labels[index])
 
 
-@lru_cache(maxsize=2)
 def arrays(name: str) -> Arrays:
     """The set as stored: uint8 pixels and labels of both parts. Raises UserError where it is not on this machine."""
+    return _arrays(name, data_folder())
+
+
+@lru_cache(maxsize=2)
+def _arrays(name: str, folder: Path) -> Arrays:
     return load(name)
 
 

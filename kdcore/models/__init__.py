@@ -26,16 +26,19 @@ class Architecture:
 
 ARCHITECTURES: dict[str, Architecture] = {
     "fc_student": Architecture(
-        "FC student", "Two fully connected layers, 1000 hidden neurons.", "Ehmann & Samek 2018",
+        "FC student", "Two fully connected layers; at width 1, 1000 hidden neurons.",
+        "Ehmann & Samek 2018",
         lambda shape, classes, width: ehmann_samek.fully_connected(shape, classes, (1000,), width)),
     "fc_teacher": Architecture(
-        "FC teacher", "Four fully connected layers: 1000, 500 and 200 hidden neurons.", "Ehmann & Samek 2018",
+        "FC teacher", "Four fully connected layers; at width 1, 1000, 500 and 200 hidden neurons.",
+        "Ehmann & Samek 2018",
         lambda shape, classes, width: ehmann_samek.fully_connected(shape, classes, (1000, 500, 200), width)),
     "conv_student": Architecture(
-        "Convolutional student", "Two convolutions with 10 maps between them, no pooling.", "Ehmann & Samek 2018",
+        "Convolutional student", "Two convolutions, no pooling; at width 1, 10 maps between them.",
+        "Ehmann & Samek 2018",
         lambda shape, classes, width: ehmann_samek.convolutional(shape, classes, (15, 14), (10,), width)),
     "conv_teacher": Architecture(
-        "Convolutional teacher", "Four convolutions with 10, 25 and 100 maps between them, no pooling.",
+        "Convolutional teacher", "Four convolutions, no pooling; at width 1, 10, 25 and 100 maps between them.",
         "Ehmann & Samek 2018",
         lambda shape, classes, width: ehmann_samek.convolutional(shape, classes, (10, 9, 8, 4), (10, 25, 100), width)),
 }

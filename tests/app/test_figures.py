@@ -157,8 +157,8 @@ def test_a_name_is_shown_as_written_beside_a_curve(name):
     made = figures.curves([line(name, name)], title="Accuracy", level=(name, 0.5))
     curve, = made.data
     assert html.unescape(curve.name) == name and html.unescape(made.layout.annotations[0].text) == name
-    assert html.unescape(curve.text) == name
-    assert not any("<script" in text for text in (curve.name, curve.text, made.layout.annotations[0].text))
+    assert html.unescape(curve.meta) == name
+    assert not any("<script" in text for text in (curve.name, curve.meta, made.layout.annotations[0].text))
 
 
 def test_a_groups_lines_share_a_legend_entry():

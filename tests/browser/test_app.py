@@ -142,7 +142,9 @@ def test_the_slider_turns_the_students_map_into_the_teachers(demo_link, page, se
 
 
 def test_an_experiment_is_set_up_and_started_from_the_form(demo_link, page, server):
-    page.goto("/train")
+    page.goto("/runs")
+    wait_for_points(page, 2)  # another experiment is looked at first
+    page.get_by_role("link", name="Train").click()
     expect(page.get_by_role("button", name="Start")).to_be_visible(timeout=30_000)
     page.get_by_label("Steps", exact=True).fill("60")
     page.get_by_label("Steps", exact=True).press("Enter")
@@ -154,7 +156,16 @@ def test_an_experiment_is_set_up_and_started_from_the_form(demo_link, page, serv
     page.get_by_role("button", name="Start").click()
     expect(page).to_have_url(re.compile("/runs"), timeout=15_000)
     expect(page.get_by_role("heading", name="One seed")).to_be_visible(timeout=60_000)
-    assert "<b>../../etc</b> mine" in Store(server.store).experiments()
+    expect(page.get_by_role("combobox", name="Experiment")).to_have_value("<b>../../etc</b> mine")
+
+
+def test_an_impossible_number_is_a_sentence_and_nothing_can_be_started(demo_link, page):
+    page.goto("/train")
+    expect(page.get_by_role("button", name="Start")).to_be_visible(timeout=30_000)
+    page.get_by_label("Steps", exact=True).fill("-4")
+    page.get_by_label("Steps", exact=True).press("Enter")
+    expect(page.get_by_text("steps = -4 is not possible")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name="Start")).to_have_count(0)
 
 
 @pytest.mark.parametrize("name", PAGES)

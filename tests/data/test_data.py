@@ -20,9 +20,9 @@ COUNT = {"train": 20, "t10k": 10}
 
 @pytest.fixture(autouse=True)
 def fresh_arrays():
-    data.arrays.cache_clear()
+    data._arrays.cache_clear()
     yield
-    data.arrays.cache_clear()
+    data._arrays.cache_clear()
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_digits_are_in_0_to_1_and_fifty_of_each_are_tests():
 
 def test_digits_are_split_once_and_for_all():
     first = data.images("digits", "test")
-    data.arrays.cache_clear()
+    data._arrays.cache_clear()
     np.random.seed(5)
     assert torch.equal(first.pixels, data.images("digits", "test").pixels)
 
