@@ -275,10 +275,6 @@ class Store:
         """File of all that is needed to continue the run."""
         return self._place(run) / "resume.pt"
 
-    def size(self) -> int:
-        """Bytes that the store takes."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
-
     def _place(self, run: int) -> Path:
         return self.folder / "runs" / str(int(run))
 
