@@ -5,6 +5,7 @@ import random
 import streamlit as st
 
 from app import engine, results
+from app.components.chart import fetch_library
 from app.components.illustration import illustration
 from app.components.live import live_curves
 from app.components.verdict import explaining_maps, verdict
@@ -15,6 +16,7 @@ st.markdown(
     "image that it looks at. Apprentice trains such pairs on your machine, with the methods of published papers. "
     "While they train, it shows you what each student took over.")
 illustration(key="illustration")
+fetch_library(key="library")  # while the visitor still reads
 
 if st.button("Run the one-minute demo", type="primary", icon=":material/play_arrow:"):
     with st.spinner("Preparing…"):

@@ -7,12 +7,7 @@ import json
 import plotly.graph_objects as go
 import streamlit as st
 
-_CHART = st.components.v2.component(
-    "apprentice_chart",
-    html="<div class='apprentice-chart' role='img'></div>",
-    css=".apprentice-chart { width: 100%; }",
-    isolate_styles=False,
-    js="""
+_PLOTLY = """
     const plotly = () => window.Plotly ? Promise.resolve() : (window.__plotly ||= new Promise((done, failed) => {
       const script = document.createElement('script');
       script.src = new URL('app/static/plotly.min.js', document.baseURI.replace(/[^/]*$/, '')).href;
@@ -20,7 +15,15 @@ _CHART = st.components.v2.component(
       script.onerror = failed;
       document.head.appendChild(script);
     }));
-
+"""
+fetch_library = st.components.v2.component(
+    "apprentice_library", html="<div></div>", js=_PLOTLY + "export default () => { plotly(); }")
+_CHART = st.components.v2.component(
+    "apprentice_chart",
+    html="<div class='apprentice-chart' role='img'></div>",
+    css=".apprentice-chart { width: 100%; }",
+    isolate_styles=False,
+    js=_PLOTLY + """
     // Colours come from the theme in force, so that a switch between light and dark needs no new data.
     const themed = (layout, style) => {
       const colour = name => style.getPropertyValue(name).trim();

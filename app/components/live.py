@@ -7,7 +7,7 @@ import streamlit as st
 from app import engine, figures, results
 from app.components.chart import chart
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 
 
 def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = None, logarithmic: bool = False,
