@@ -76,7 +76,8 @@ def budget_form(catalogue: dict, data: str) -> dict:
     seeds = columns[3].number_input("Seeds", value=3, step=1, key="seeds", help="Runs of each method; each seed "
                                     "has its own images and initial weights. Three or more show the spread.")
     first = columns[4].number_input("First seed", value=1, step=1, key="first", help="The others follow it.")
-    devices = engine.answer("device")["available"]
+    with st.spinner("The engine is starting…"):
+        devices = engine.answer("device")["available"]
     device = "auto" if devices == ["cpu"] else st.selectbox("Device", ["auto", *devices], key="device",
                                                             help=schema["device"]["description"])
     return {"run": {"steps": steps, "batch_size": batch, "optimiser": {"learning_rate": rate}, "device": device},
