@@ -23,7 +23,8 @@ def catalogue() -> dict:
         "headline": methods.HEADLINE,
         "terms": {kind: _term(cls) for kind, cls in TERMS.items()},
         "maps": {kind: {"title": cls.picture_title, "row_per_class": cls.row_per_class,
-                        "number": "distance" if cls.zero_at_equality else "penalty"} for kind, cls in _drawn().items()},
+                        "number": "distance" if cls().zero_at_equality else "penalty"}
+                 for kind, cls in _drawn().items()},
         "attributions": {f"attribution.{name}": title for name, title in ATTRIBUTIONS.items()},
         "networks": {name: {"title": network.title, "sentence": network.sentence, "paper": network.paper}
                      for name, network in ARCHITECTURES.items()},
@@ -48,8 +49,9 @@ def _drawn() -> dict[str, type[SensitivityTerm]]:
 
 
 def _term(cls) -> dict:
+    term = cls()
     return {"title": cls.title, "sentence": cls.sentence, "formula": cls.formula, "paper": cls.paper,
-            "equation": cls.equation, "needs_teacher": cls.needs_teacher, "needs_labels": cls.needs_labels,
+            "equation": cls.equation, "needs_teacher": term.needs_teacher, "needs_labels": term.needs_labels,
             "is_labels": cls is CrossEntropy,
             "fields": {name: field for name, field in _fields(cls).items() if name != "kind"}}
 

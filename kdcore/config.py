@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from kdcore import models
 from kdcore.data import DataConfig
 from kdcore.data.sources import SOURCES
 from kdcore.errors import UserError
-from kdcore.knowledge import Pair
+from kdcore.knowledge import Pair, Side
 from kdcore.methods import BASELINE, METHODS, by_name
 from kdcore.models import NetworkConfig
 from kdcore.objective import Method, Optimiser
@@ -60,11 +62,13 @@ class RunConfig(BaseModel):
 
     def pair(self) -> Pair:
         """The facts that decide which methods suit this run."""
+        return Pair(self.side(), self.teacher.side() if self.teacher else None)
+
+    def side(self) -> Side:
+        """What the run's network looks at, tells apart and shows inside."""
         source = SOURCES[self.data.name]
-        if self.teacher is None:
-            return Pair(source.shape, len(source.classes))
-        taught = SOURCES[self.teacher.data.name]
-        return Pair(source.shape, len(source.classes), taught.shape, len(taught.classes))
+        return Side(source.shape, source.classes,
+                    partial(models.shapes, self.network, source.shape, len(source.classes)))
 
     def planned(self) -> dict:
         """The run as plain data for the store: {"config", "hash", "teacher": the same of its teacher, or None}."""

@@ -48,5 +48,5 @@ def _teaching_seconds(run: RunConfig, teacher) -> float:
     for stage in run.method.stages:
         for weighted in stage.objective.values():
             if weighted.term.needs_teacher:
-                answer(weighted.term, teacher.to(where), images)
+                answer(weighted.term, teacher.to(where), images, weighted.term.bind(run.pair()).to(where))
     return time.perf_counter() - began

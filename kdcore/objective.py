@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from kdcore.knowledge import AnyTerm, Pair
 
@@ -22,6 +22,22 @@ class Optimiser(_Record):
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD; Adam has its own.")
     nesterov: bool = Field(False, description="Nesterov's form of momentum, for SGD.")
     weight_decay: float = Field(0.0, ge=0, description="Pull of the weights towards zero.")
+    falls: tuple[float, ...] = Field((), description="When the learning rate falls: shares of the steps, such as 0.3, "
+                                     "0.6, 0.8.")
+    fall: float = Field(0.1, gt=0, le=1, title="Factor of a fall", description="What the learning rate is multiplied "
+                        "by at each fall.")
+
+    @field_validator("falls")
+    @classmethod
+    def _ascending(cls, falls: tuple[float, ...]) -> tuple[float, ...]:
+        if list(falls) != sorted(set(falls)) or not all(0 < share < 1 for share in falls):
+            raise ValueError("The falls of a learning rate must be ascending shares of the steps between 0 and 1, such "
+                             "as 0.3, 0.6, 0.8.")
+        return falls
+
+    def rate(self, done: float) -> float:
+        """The learning rate when the share `done` of the steps it is counted over lies behind."""
+        return self.learning_rate * self.fall ** sum(done >= share for share in self.falls)
 
     def build(self, parameters) -> torch.optim.Optimizer:
         """Return the optimiser over `parameters`; Adam as published (β 0.9 and 0.999, ε 1e-8)."""
@@ -37,13 +53,21 @@ class WeightedTerm(_Record):
     weight: float | None = Field(None, ge=0, description="λ, the factor on the term.")
     share: float | None = Field(None, gt=0, le=1000, description="Instead of a weight: λ is set once, on the first "
                                 "batch, so that the term starts at this share of the cross entropy.")
+    final: float | None = Field(None, ge=0, title="Weight at the end", description="The weight moves to this one in a "
+                                "straight line over the stage. Empty: it stays.")
     term: AnyTerm
 
     @model_validator(mode="after")
     def _one_of_both(self) -> WeightedTerm:
         if (self.weight is None) == (self.share is None):
             raise ValueError("Give a term either a weight or a share of the cross entropy.")
+        if self.final is not None and self.weight is None:
+            raise ValueError("A weight that moves to a final one must be given as a weight, not as a share.")
         return self
+
+    def factor(self, start: float, done: float) -> float:
+        """λ when the share `done` of the stage lies behind; `start` is its value at first."""
+        return start if self.final is None else start + (self.final - start) * done
 
 
 class Stage(_Record):
@@ -52,7 +76,12 @@ class Stage(_Record):
     name: str = "training"
     share: float = Field(1.0, gt=0, le=1, description="Share of the run's steps.")
     objective: dict[str, WeightedTerm] = Field(min_length=1)
-    optimiser: Optimiser | None = Field(None, description="Instead of the run's own optimiser.")
+    optimiser: Optimiser | None = Field(None, description="Instead of the run's own optimiser; its falls are counted "
+                                        "over this stage.")
+    restarts: bool = Field(False, description="Whether the falls of the run's own learning rate are counted over this "
+                           "stage alone, from its start, or over the whole run.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the neurons before the last layer that are silenced "
+                           "at random in each step.")
 
 
 class Method(_Record):
@@ -92,7 +121,9 @@ class Method(_Record):
 
 def _summand(weighted: WeightedTerm) -> str:
     formula = weighted.term.formula
-    if weighted.weight == 1:
+    if weighted.weight == 1 and weighted.final is None:
         return formula
     factor = f"{weighted.weight:g}" if weighted.weight is not None else r"\lambda"
+    if weighted.final is not None:
+        factor = rf"({factor} \to {weighted.final:g})"
     return rf"{factor} \left[ {formula} \right]" if formula.startswith("-") else rf"{factor} \cdot {formula}"

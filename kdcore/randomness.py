@@ -1,5 +1,7 @@
 """All randomness of a run, as a function of its seed and the step: nothing to store, nothing to restore."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -16,10 +18,19 @@ class Draws:
 
     def signs(self, *shape: int) -> Tensor:
         """Random ±1, float32, of the given shape."""
-        if shape not in self._drawn:
-            device = self._generator.device
-            self._drawn[shape] = torch.randint(2, shape, generator=self._generator, device=device).float() * 2 - 1
-        return self._drawn[shape]
+        return self._once("signs", shape, lambda: torch.randint(2, shape, **self._here()).float() * 2 - 1)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers, float32, of the given shape."""
+        return self._once("normal", shape, lambda: torch.randn(shape, **self._here()))
+
+    def _here(self) -> dict:
+        return {"generator": self._generator, "device": self._generator.device}
+
+    def _once(self, kind: str, shape: tuple[int, ...], draw: Callable[[], Tensor]) -> Tensor:
+        if (kind, shape) not in self._drawn:
+            self._drawn[kind, shape] = draw()
+        return self._drawn[kind, shape]
 
 
 def stream(*numbers: int) -> int:

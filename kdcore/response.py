@@ -1,5 +1,6 @@
 """Response: one network's lazy answer to one batch."""
 
+from contextlib import contextmanager
 from functools import cached_property
 
 import torch
@@ -25,6 +26,7 @@ class Response:
         self.labels = labels
         self.draws = draws
         self._taps = taps
+        self._noisy: dict[float, Response] = {}
 
     @cached_property
     def taps(self) -> dict[str, Tensor]:
@@ -53,3 +55,34 @@ class Response:
     def summed_jacobian(self) -> Tensor:
         """(N, *input): Σ_c ∂z_c/∂x."""
         return sensitivity.summed_jacobian(self.logits, self.inputs)
+
+    def noisy(self, std: float) -> "Response":
+        """The same network's response at x + ξ, ξ normal with standard deviation `std`, from the step's draws.
+
+        Without draws the noise is always the same. Batch norm keeps statistics of the images alone: in training mode
+        their own response comes first, and that of the noisy ones is not recorded.
+        """
+        if std not in self._noisy:
+            draws = self.draws or Draws(0, 0, self.inputs.device)
+            noise = draws.normal(*self.inputs.shape).to(self.inputs)
+            response = Response(self.network, self.inputs + std * noise, self.labels, differentiable=False)
+            if self.network.training:
+                self.logits  # noqa: B018
+            with _unrecorded(self.network):
+                response.logits  # noqa: B018
+            self._noisy[std] = response
+        return self._noisy[std]
+
+
+@contextmanager
+def _unrecorded(network: nn.Module):
+    """Leave the running statistics of batch norm alone; a network in training mode still normalises by the batch."""
+    norms = [module for module in network.modules()
+             if network.training and getattr(module, "track_running_stats", False)]
+    for module in norms:
+        module.track_running_stats = False
+    try:
+        yield
+    finally:
+        for module in norms:
+            module.track_running_stats = True

@@ -44,7 +44,7 @@ def network(store: Store, run: int, step: int | None = None) -> nn.Module:
     path = store.snapshot(run, steps[-1] if step is None else step)
     made = train.build(read(row["config"]))
     try:
-        made.load_state_dict(load(path))
-    except (RuntimeError, TypeError, AttributeError) as error:
+        made.load_state_dict(load(path)["network"])
+    except (KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise UserError(f"The snapshot {path.name} of run {run} belongs to another network; run it again.") from error
     return made.eval()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
 from kdcore.data import Images
-from kdcore.knowledge import Taught, Term
+from kdcore.knowledge import NOTHING, Bound, Taught, Term
 from kdcore.randomness import Draws
 from kdcore.response import Response
 
@@ -15,48 +17,61 @@ CHUNK = 50
 
 
 class Lessons:
-    """What one teacher hands over for one term, by position among the run's training images.
+    """What one teacher hands over for the terms of a stage, by position among the run's training images.
 
     Kept answers are computed in index order at a fixed batch size, so that a continued run has the same ones to the
-    last bit. They are kept up to `KEPT_BYTES`; a larger set is answered anew each step.
+    last bit. Each term's are kept up to `KEPT_BYTES`; what is larger, depends on a step's draws, or comes from images
+    that change (`keep` is False) is answered anew each step, by one response of the teacher for all terms.
     """
 
-    def __init__(self, term: Term, teacher: nn.Module | None, images: Images):
-        self._term, self._teacher, self._images = term, teacher, images
-        self._kept: Taught | None = self._keep() if teacher is not None and term.needs_teacher else {}
+    def __init__(self, terms: dict[str, Term], bounds: dict[str, Bound], teacher: nn.Module | None, images: Images, *,
+                 keep: bool = True):
+        asked = {key: (term, bounds[key]) for key, term in terms.items() if teacher is not None and term.needs_teacher}
+        kept = {key: _kept(term, teacher, images, bound) if keep and term.keepable else None
+                for key, (term, bound) in asked.items()}
+        self._teacher = teacher
+        self._kept = {key: value for key, value in kept.items() if value is not None}
+        self._anew = {key: both for key, both in asked.items() if kept[key] is None}
+        self._silent = [key for key in terms if key not in asked]
+        self.too_large = [key for key, (term, _) in self._anew.items() if keep and term.keepable]
 
-    def __call__(self, index: Tensor, draws: Draws) -> Taught:
-        """What is handed over for the images at `index`."""
-        if self._kept is None:
-            return answer(self._term, self._teacher, self._images[index], draws)
-        return {name: value[index] for name, value in self._kept.items()}
-
-    @property
-    def kept(self) -> bool:
-        """Whether the teacher's answers are kept."""
-        return self._kept is not None
-
-    def _keep(self) -> Taught | None:
-        chunks = range(0, len(self._images), CHUNK)
-        first = answer(self._term, self._teacher, self._images[:CHUNK])
-        if sum(value.nbytes for value in first.values()) * len(chunks) > KEPT_BYTES:
-            return None
-        kept = {name: value.new_empty(len(self._images), *value.shape[1:]) for name, value in first.items()}
-        for start in chunks:
-            part = self._images[start : start + CHUNK]
-            for name, value in (first if start == 0 else answer(self._term, self._teacher, part)).items():
-                kept[name][start : start + CHUNK] = value
-        return kept
+    def __call__(self, index: Tensor, batch: Images, draws: Draws) -> dict[str, Taught]:
+        """What is handed over for `batch`, the images at `index`: {term's key: taught}."""
+        kept = {key: {name: value[index] for name, value in taught.items()} for key, taught in self._kept.items()}
+        anew = answers(self._anew, self._teacher, batch, draws) if self._anew else {}
+        return {**dict.fromkeys(self._silent, {}), **kept, **anew}
 
 
-def answer(term: Term, teacher: nn.Module, images: Images, draws: Draws | None = None) -> Taught:
-    """What the teacher, in evaluation mode, hands over for these images, without a graph."""
-    with torch.no_grad():
-        response = Response(teacher, images.pixels, images.labels, draws=draws, taps=intermediate(term),
-                            differentiable=term.differentiates_input)
-        return {name: value.detach() for name, value in term.teach(response).items()}
+def _kept(term: Term, teacher: nn.Module, images: Images, bound: Bound) -> Taught | None:
+    chunks = range(0, len(images), CHUNK)
+    first = answer(term, teacher, images[:CHUNK], bound)
+    if sum(value.nbytes for value in first.values()) * len(chunks) > KEPT_BYTES:
+        return None
+    kept = {name: value.new_empty(len(images), *value.shape[1:]) for name, value in first.items()}
+    for start in chunks:
+        part = images[start : start + CHUNK]
+        for name, value in (first if start == 0 else answer(term, teacher, part, bound)).items():
+            kept[name][start : start + CHUNK] = value
+    return kept
 
 
-def intermediate(*terms: Term) -> tuple[str, ...]:
-    """The taps that the terms read, besides the logits."""
-    return tuple(sorted({tap for term in terms for tap in term.reads} - {"logits"}))
+@torch.no_grad()
+def answers(asked: dict[str, tuple[Term, Bound]], teacher: nn.Module, images: Images,
+            draws: Draws | None = None) -> dict[str, Taught]:
+    """What the teacher, in evaluation mode, hands over for these images to several terms, without a graph."""
+    response = Response(teacher, images.pixels, images.labels, draws=draws,
+                        taps=union(bound.teacher_taps for _, bound in asked.values()),
+                        differentiable=any(term.differentiates_input for term, _ in asked.values()))
+    return {key: {name: value.detach() for name, value in term.teach(response, bound).items()}
+            for key, (term, bound) in asked.items()}
+
+
+def answer(term: Term, teacher: nn.Module, images: Images, bound: Bound = NOTHING,
+           draws: Draws | None = None) -> Taught:
+    """The same for one term."""
+    return answers({"": (term, bound)}, teacher, images, draws)[""]
+
+
+def union(taps: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """All the taps but the logits, which every response has."""
+    return tuple(sorted({tap for some in taps for tap in some} - {"logits"}))

@@ -9,6 +9,7 @@ import copy
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,17 +19,21 @@ from torch import Tensor, nn
 from kdcore import data, device, models
 from kdcore.config import RunConfig, read
 from kdcore.errors import UserError
-from kdcore.knowledge import TERMS, Pair, Term
+from kdcore.knowledge import TERMS, Pair, Taught, Term
+from kdcore.knowledge.layers import LayerTerm
 from kdcore.knowledge.outputs import CrossEntropy
 from kdcore.objective import Stage
 from kdcore.randomness import Draws, stream
 from kdcore.response import Response
-from kdcore.teaching import Lessons, answer, intermediate
+from kdcore.teaching import Lessons, answers, union
 
 SNAPSHOTS = 20
 RESUME_SECONDS = 30.0
 PROGRESS_SECONDS = 0.25
 PROBE_IMAGES = 64
+PROBE_CLASS_MAPS = 640  # with many classes fewer images: the maps of all classes cost the most
+PROBE_LEAST = 8
+PROBE_FITTED = 256
 EVALUATION_CHUNK = 1000
 
 
@@ -38,7 +43,9 @@ class Measurement:
 
     `values` holds "accuracy" and "loss.test" on the test images; "loss", and "term.KEY" for each term of the stage
     before its weight, as means over the steps since the last measurement; "knowledge.KIND", the student's distance
-    to its teacher on the probe images, for every kind of knowledge; "seconds" of training so far.
+    to its teacher on the probe images, for every kind of knowledge that suits the pair, and "agreement.GROUP", the
+    share of neurons with the same activation, each with ".fitted" behind it where a least-squares map stands between
+    layers of different width; "seconds" of training so far.
     """
 
     step: int
@@ -47,10 +54,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The network's weights at a step, to look at."""
+    """The network's weights at a step, to look at, and those of the stage's connectors, by term."""
 
     step: int
     state: dict[str, Tensor]
+    connectors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,8 +114,8 @@ def fit(config: RunConfig | dict | str, *, teacher: nn.Module | None = None) -> 
 
 def build(config: RunConfig) -> nn.Module:
     """Return the run's network with its initial weights, on the CPU."""
-    pair = config.pair()
-    return models.build(config.network, pair.student_images, pair.student_classes, stream(config.seed, 2))
+    side = config.side()
+    return models.build(config.network, side.images, len(side.classes), stream(config.seed, 2))
 
 
 def snapshot_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
@@ -120,7 +128,7 @@ def training_images(config: RunConfig) -> Tensor:
     teacher = config.teacher
     if teacher and teacher.data.name == config.data.name:
         inside = data.subset(teacher.data, teacher.seed)
-        wanted = config.data.images or (config.data.per_class or 0) * config.pair().student_classes
+        wanted = config.data.images or (config.data.per_class or 0) * len(config.side().classes)
         if wanted and wanted <= len(inside):
             return data.subset(config.data, config.seed, inside)
     return data.subset(config.data, config.seed)
@@ -142,6 +150,20 @@ class _Sums:
         return {name: float(value) / self.steps for name, value in self.values.items()}
 
 
+@dataclass(frozen=True)
+class _Span:
+    """A stage and the steps that it takes."""
+
+    number: int
+    start: int
+    end: int
+    stage: Stage
+
+    def done(self, step: int) -> float:
+        """The share of the stage that lies behind at a step."""
+        return (step - self.start) / (self.end - self.start)
+
+
 class _Training:
     """The state of one training and its steps."""
 
@@ -152,94 +174,128 @@ class _Training:
         self.test = data.images(config.data.name, "test", self.device)
         self.network = build(config).to(self.device)
         self.teacher = _frozen(teacher, self.device) if teacher is not None else None
-        self.probe = Probe(self.teacher, self.test[:PROBE_IMAGES], config.pair())
-        self.step, self.seconds, self.factors, self.sums = 0, 0.0, {}, _Sums()
+        self.probe = Probe(self.teacher, self.network, self.test, config.pair())
+        self.step, self.seconds, self.factors, self.bounds, self.sums = 0, 0.0, {}, {}, _Sums()
         self.last_order = (-1, None)
-        self.resumed = None  # the state of the optimiser to go on with
+        self.resumed = None  # the state to go on from
         if resume:
             self._restore(resume)
 
     def records(self) -> Iterator[Record]:
         total = self.config.steps
-        snapshots = set(snapshot_steps(total))
-        ends = {end for _, end, _ in self._stages()}  # sums are of one stage
+        snapshots = set(snapshot_steps(total, min(SNAPSHOTS, self.config.evaluations + 1)))
+        ends = {stage.end for stage in self._stages()}  # sums are of one stage
         evenly = np.linspace(0, total, self.config.evaluations + 1).round().astype(int).tolist()
         measured = {*snapshots, *ends, *evenly}
         spoke = saved = time.monotonic()
         if self.resumed is None:
-            yield Snapshot(0, self._weights())
+            yield self._snapshot()
             yield self._measure()
-        for start, end, stage in self._stages():
-            if end <= self.step:
+        for stage in self._stages():
+            if stage.end <= self.step:
                 continue
-            yield from self._enter(stage, fresh=self.step == start)
-            while self.step < end:
+            yield from self._enter(stage)
+            while self.step < stage.end:
                 began = time.monotonic()
-                self._advance(stage)
+                self._advance()
                 self.seconds += time.monotonic() - began
                 if self.step in snapshots:
-                    yield Snapshot(self.step, self._weights())
+                    yield self._snapshot()
                 if self.step in measured:
                     yield self._measure()
-                if time.monotonic() - saved > RESUME_SECONDS and self.step < end:
+                if time.monotonic() - saved > RESUME_SECONDS and self.step < stage.end:
                     yield ResumePoint(self.step, self._state())
                     saved = time.monotonic()
                 if time.monotonic() - spoke > PROGRESS_SECONDS:
                     yield Progress(self.step)
                     spoke = time.monotonic()
 
-    def _stages(self) -> Iterator[tuple[int, int, Stage]]:
+    def _stages(self) -> Iterator[_Span]:
         start, share = 0, 0.0
-        for stage in self.config.method.stages:
+        for number, stage in enumerate(self.config.method.stages):
             share += stage.share
             end = round(share * self.config.steps)
-            yield start, end, stage
+            yield _Span(number, start, end, stage)
             start = end
 
-    def _enter(self, stage: Stage, fresh: bool) -> Iterator[Notice]:
+    def _enter(self, span: _Span) -> Iterator[Notice]:
+        fresh, stage = self.step == span.start, span.stage
+        self.span = span
         self.terms = {key: weighted.term for key, weighted in stage.objective.items()}
-        self.lessons = {key: Lessons(term, self.teacher, self.images) for key, term in self.terms.items()}
-        for key, lessons in self.lessons.items():
-            if not lessons.kept and fresh:
-                yield Notice(self.step, f"What the teacher hands over for {self.terms[key].title.lower()} does not fit "
-                             "into memory and is computed anew each step.")
-        self.optimiser = (stage.optimiser or self.config.optimiser).build(self.network.parameters())
+        self.bounds = {key: term.bind(self.config.pair(), stream(self.config.seed, 5, span.number, i)).to(self.device)
+                       for i, (key, term) in enumerate(self.terms.items())}
+        self.lessons = Lessons(self.terms, self.bounds, self.teacher, self.images)
+        if fresh and self.lessons.too_large:
+            titles = ", ".join(self.terms[key].title.lower() for key in self.lessons.too_large)
+            yield Notice(self.step, f"What the teacher hands over for {titles} does not fit into memory and is "
+                         "computed anew each step.")
+        for module in self.network.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = stage.dropout
+        learning = [self.network, *self.bounds.values()]
+        self.optimiser = (stage.optimiser or self.config.optimiser).build(
+            [parameter for module in learning for parameter in module.parameters()])
         if fresh:
             self.factors = self._weigh(stage)
         else:
-            self.optimiser.load_state_dict(self.resumed)
+            self.optimiser.load_state_dict(self.resumed["optimiser"])
+            for key, bound in self.bounds.items():
+                bound.load_state_dict(self.resumed["connectors"][key])
 
     def _weigh(self, stage: Stage) -> dict[str, float]:
         factors = {key: weighted.weight for key, weighted in stage.objective.items()}
         wanted = {key: weighted.share for key, weighted in stage.objective.items() if weighted.share is not None}
         if wanted:
             self.network.train()
-            student, index = self._respond()
+            student, taught = self._lesson()
             cost = CrossEntropy().loss(student, {})
             for key, share in wanted.items():
-                value = self.terms[key].loss(student, self.lessons[key](index, student.draws))
+                value = self.terms[key].loss(student, taught[key], self.bounds[key])
                 factors[key] = share * float(cost.detach()) / max(float(value.detach()), 1e-30)
         return factors
 
-    def _advance(self, stage: Stage) -> None:
+    def _advance(self) -> None:
         self.network.train()
-        student, index = self._respond()
-        losses = {key: term.loss(student, self.lessons[key](index, student.draws)) for key, term in self.terms.items()}
-        total = sum(self.factors[key] * loss for key, loss in losses.items())
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate()
+        student, taught = self._lesson()
+        losses = {key: term.loss(student, taught[key], self.bounds[key]) for key, term in self.terms.items()}
+        done = self.span.done(self.step)
+        total = sum(weighted.factor(self.factors[key], done) * losses[key]
+                    for key, weighted in self.span.stage.objective.items())
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.optimiser.step()
         self.step += 1
         self.sums.add({"loss": total, **{f"term.{key}": loss for key, loss in losses.items()}})
 
-    def _respond(self) -> tuple[Response, Tensor]:
+    def _rate(self) -> float:
+        stage = self.span.stage
+        own = stage.optimiser is not None or stage.restarts
+        done = self.span.done(self.step) if own else self.step / self.config.steps
+        return (stage.optimiser or self.config.optimiser).rate(done)
+
+    def _lesson(self) -> tuple[Response, dict[str, Taught]]:
+        """The student's response to this step's images, and what the teacher hands over for them."""
         index = self._batch()
         batch = self.images[index]
-        terms = self.terms.values()
-        student = Response(self.network, batch.pixels, batch.labels, taps=intermediate(*terms),
-                           draws=Draws(self.config.seed, self.step, self.device),
-                           differentiable=any(term.differentiates_input for term in terms))
-        return student, index
+        draws = Draws(self.config.seed, self.step, self.device)
+        student = Response(self.network, batch.pixels, batch.labels, draws=draws,
+                           taps=union(bound.student_taps for bound in self.bounds.values()),
+                           differentiable=any(term.differentiates_input for term in self.terms.values()))
+        with self._dropping():
+            student.logits  # noqa: B018
+        return student, self.lessons(index, batch, draws)
+
+    @contextmanager
+    def _dropping(self):
+        """Dropout as a function of the seed and the step, like all else; the process's own randomness is left alone."""
+        if not self.span.stage.dropout:
+            yield
+            return
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(stream(self.config.seed, 6, self.step))
+            yield
 
     def _batch(self) -> Tensor:
         """Positions of this step's images: consecutive pieces of an endless row of shuffles."""
@@ -269,16 +325,19 @@ class _Training:
         if not np.isfinite(tested["loss.test"]):
             raise UserError(f"The network's outputs stopped being finite before step {self.step}; a smaller weight or "
                             "learning rate keeps them finite.")
-        return Measurement(self.step, {**tested, **means, **self.probe.distances(self.network),
+        return Measurement(self.step, {**tested, **means, **self.probe.distances(),
                                        "seconds": self.seconds})
 
-    def _weights(self) -> dict[str, Tensor]:
-        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(self.step, _weights(self.network), self._connectors())
+
+    def _connectors(self) -> dict[str, dict[str, Tensor]]:
+        return {key: _weights(bound) for key, bound in self.bounds.items()}
 
     def _state(self) -> dict:
         return copy.deepcopy({"step": self.step, "seconds": self.seconds, "factors": self.factors,
-                              "sums": (self.sums.steps, self.sums.values), "network": self._weights(),
-                              "optimiser": self.optimiser.state_dict()})
+                              "sums": (self.sums.steps, self.sums.values), "network": _weights(self.network),
+                              "connectors": self._connectors(), "optimiser": self.optimiser.state_dict()})
 
     def _restore(self, state: dict) -> None:
         state = copy.deepcopy(state)
@@ -286,24 +345,31 @@ class _Training:
         steps, values = state["sums"]
         self.sums = _Sums(steps, {name: value.to(self.device) for name, value in values.items()})
         self.network.load_state_dict(state["network"])
-        self.resumed = state["optimiser"]
+        self.resumed = state
 
 
 def trial(config: RunConfig, teacher: nn.Module | None, steps: int) -> tuple[float, float]:
-    """Median seconds of a training step, over `steps` of the last stage, and seconds of one measurement."""
+    """Seconds of a training step, the mean over stages of the median of `steps` tried, and of one measurement."""
     with device.threads(config.threads):
         training = _Training(config, teacher, None)
-        for _, _, stage in training._stages():
-            for _ in training._enter(stage, fresh=True):
+        taken = 0.0
+        for span in training._stages():
+            training.step = span.start
+            for _ in training._enter(span):
                 pass
-        taken = []
-        for _ in range(steps):
-            began = time.perf_counter()
-            training._advance(stage)
-            taken.append(time.perf_counter() - began)
+            each = []
+            for _ in range(min(steps, span.end - span.start)):
+                began = time.perf_counter()
+                training._advance()
+                each.append(time.perf_counter() - began)
+            taken += span.stage.share * statistics.median(each or [0.0])
         began = time.perf_counter()
         training._measure()
-        return statistics.median(taken), time.perf_counter() - began
+        return taken, time.perf_counter() - began
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
 
 
 def _frozen(teacher: nn.Module, where: torch.device) -> nn.Module:
@@ -321,16 +387,39 @@ def evaluate(network: nn.Module, images: data.Images) -> dict[str, float]:
 
 
 class Probe:
-    """Measures every kind of knowledge on fixed images, whatever a run trains on."""
+    """Measures every kind of knowledge on fixed images of the test part, whatever a run trains on.
 
-    def __init__(self, teacher: nn.Module | None, images: data.Images, pair: Pair):
-        self.images = images
-        kinds: dict[str, Term] = {kind: cls() for kind, cls in TERMS.items() if cls.zero_at_equality}
-        self.terms = {kind: term for kind, term in kinds.items() if teacher is not None and not term.unsuited(pair)}
-        self.taught = {kind: answer(term, teacher, images) for kind, term in self.terms.items()}
+    Where teacher's and student's layers differ in width, a linear map stands in for a connector: the least-squares one
+    on further images, found anew at each measurement. Its numbers are marked.
+    """
+
+    def __init__(self, teacher: nn.Module | None, student: nn.Module, images: data.Images, pair: Pair):
+        count = max(PROBE_LEAST, min(PROBE_IMAGES, PROBE_CLASS_MAPS // len(pair.student.classes)))
+        self.student, self.teacher = student, teacher
+        self.images, self.others = images[:count], images[count : count + PROBE_FITTED]
+        terms = [cls() for cls in TERMS.values()] if teacher is not None else []
+        recorded = [term for term in terms if term.zero_at_equality or type(term).record is not Term.record]
+        self.asked = {term.kind: (term, term.bind(pair).to(images.pixels)) for term in recorded
+                      if not term.unsuited(pair)}
+        if self.asked:
+            self.taught = answers(self.asked, teacher, self.images)
+            self.teaching = self._respond(teacher, self.others, "teacher_taps", differentiable=False)
 
     @torch.no_grad()
-    def distances(self, network: nn.Module) -> dict[str, float]:
-        """"knowledge.KIND": the mean distance to the teacher, in evaluation mode."""
-        student = Response(network, self.images.pixels, self.images.labels, taps=intermediate(*self.terms.values()))
-        return {f"knowledge.{kind}": float(term.loss(student, self.taught[kind])) for kind, term in self.terms.items()}
+    def distances(self) -> dict[str, float]:
+        """"knowledge.KIND" and "agreement.GROUP", in evaluation mode, as means over the images."""
+        values = {}
+        if not self.asked:
+            return values
+        student = self._respond(self.student, self.images, "student_taps")
+        learning = self._respond(self.student, self.others, "student_taps", differentiable=False)
+        for kind, (term, bound) in self.asked.items():
+            fitted = isinstance(term, LayerTerm) and not all(isinstance(m, nn.Identity) for m in bound.connectors)
+            settled = term.fitted(learning, self.teaching, bound) if fitted else bound
+            for name, value in term.record(student, self.taught[kind], settled).items():
+                values[f"{name}.fitted" if fitted else name] = float(value.mean())
+        return values
+
+    def _respond(self, network: nn.Module, images: data.Images, side: str, differentiable: bool = True) -> Response:
+        return Response(network, images.pixels, images.labels, differentiable=differentiable,
+                        taps=union(getattr(bound, side) for _, bound in self.asked.values()))

@@ -80,8 +80,8 @@ def _train(store: Store, claimed: dict) -> bool:
             match record:
                 case train.Measurement(step, values):
                     store.append(run, claim, step, values)
-                case train.Snapshot(step, state):
-                    snapshots.save(store.snapshot(run, step), state)
+                case train.Snapshot(step, state, connectors):
+                    snapshots.save(store.snapshot(run, step), {"network": state, "connectors": connectors})
                 case train.ResumePoint(_, state):
                     snapshots.save(store.resume_point(run), state)
                     store.saved(run, claim)

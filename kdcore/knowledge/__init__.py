@@ -12,7 +12,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kdcore.knowledge.term import Pair, Taught, Term
+from kdcore.knowledge.pair import Layer, Pair, Side, Unsuited
+from kdcore.knowledge.term import NOTHING, Bound, Taught, Term
 
 _modules = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
 TERMS: dict[str, type[Term]] = {
@@ -23,4 +24,4 @@ TERMS: dict[str, type[Term]] = {
 }
 AnyTerm = Annotated[reduce(or_, TERMS.values()), Field(discriminator="kind")]
 
-__all__ = ["TERMS", "AnyTerm", "Pair", "Taught", "Term"]
+__all__ = ["NOTHING", "TERMS", "AnyTerm", "Bound", "Layer", "Pair", "Side", "Taught", "Term", "Unsuited"]

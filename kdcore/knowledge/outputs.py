@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from kdcore.knowledge.term import Taught, Term
+from kdcore.knowledge.term import NOTHING, Bound, Taught, Term
 
 if TYPE_CHECKING:
     from kdcore.response import Response
@@ -33,10 +33,11 @@ def _soft_target_divergences(student_logits: Tensor, teacher_logits: Tensor, tem
 
 def logit_error(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     """Σ over classes of (z_t − z_s)², batch mean (Srinivas & Fleuret 2018, Prop. 1). Both logits are (N, C)."""
-    return _logit_errors(student_logits, teacher_logits).mean()
+    return logit_errors(student_logits, teacher_logits).mean()
 
 
-def _logit_errors(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+def logit_errors(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """The same for each image: (N, C), (N, C) -> (N,)."""
     return (teacher_logits - student_logits).square().sum(1)
 
 
@@ -54,11 +55,11 @@ class CrossEntropy(Term):
 
     kind: Literal["cross_entropy"] = "cross_entropy"
 
-    def teach(self, teacher: Response) -> Taught:
+    def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         return {}
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:
-        return functional.cross_entropy(student.logits, student.labels, reduction="none")
+    def distance(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
+        return functional.cross_entropy(student.logits, student.labels, reduction="none", ignore_index=-1)
 
 
 class SoftTargets(Term):
@@ -73,10 +74,10 @@ class SoftTargets(Term):
     temperature: float = Field(4.0, gt=0, le=100, description="Temperature of the softmax: higher values show more of "
                                "what the teacher thinks about the wrong classes.")
 
-    def teach(self, teacher: Response) -> Taught:
+    def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         return {"logits": teacher.logits}
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:
+    def distance(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
         return _soft_target_divergences(student.logits, taught["logits"], self.temperature)
 
 
@@ -91,8 +92,8 @@ class LogitError(Term):
 
     kind: Literal["logit_error"] = "logit_error"
 
-    def teach(self, teacher: Response) -> Taught:
+    def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         return {"logits": teacher.logits}
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:
-        return _logit_errors(student.logits, taught["logits"])
+    def distance(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
+        return logit_errors(student.logits, taught["logits"])

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from kdcore.knowledge.term import Taught, Term
+from kdcore.knowledge.term import NOTHING, Bound, Taught, Term
 
 if TYPE_CHECKING:
     from kdcore.response import Response
@@ -28,10 +28,10 @@ Reading = Literal["squared", "literal"]
 def cost_gradient(logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
     """∂CE/∂x of each image (Ehmann & Samek 2018, eq. 2).
 
-    `logits` (N, C) computed from `inputs` (N, *input), `labels` (N,); returns (N, *input). It is the gradient of the
-    batch's *summed* cost: the batch mean would be 1/N of it.
+    `logits` (N, C) computed from `inputs` (N, *input), `labels` (N,), −1 for an image without label, whose row is 0;
+    returns (N, *input). It is the gradient of the batch's *summed* cost: the batch mean would be 1/N of it.
     """
-    return _derivative(lambda: functional.cross_entropy(logits, labels, reduction="sum"), inputs)
+    return derivative(lambda: functional.cross_entropy(logits, labels, reduction="sum", ignore_index=-1), inputs)
 
 
 def jacobian(logits: Tensor, inputs: Tensor) -> Tensor:
@@ -42,12 +42,12 @@ def jacobian(logits: Tensor, inputs: Tensor) -> Tensor:
 
 def summed_jacobian(logits: Tensor, inputs: Tensor) -> Tensor:
     """Σ_c ∂z_c/∂x (Ehmann & Samek 2018, eq. 4): `logits` (N, C), `inputs` (N, *input) -> (N, *input)."""
-    return _derivative(logits.sum, inputs)
+    return derivative(logits.sum, inputs)
 
 
 def class_gradient(logits: Tensor, classes: Tensor, inputs: Tensor) -> Tensor:
     """∂z_c/∂x of one output a sample: `logits` (N, C), `classes` (N,), `inputs` (N, *input) -> (N, *input)."""
-    return _derivative(lambda: logits.gather(1, classes[:, None]).sum(), inputs)
+    return derivative(lambda: logits.gather(1, classes[:, None]).sum(), inputs)
 
 
 def projected_jacobian(logits: Tensor, vectors: Tensor, inputs: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def projected_jacobian(logits: Tensor, vectors: Tensor, inputs: Tensor) -> Tenso
     One backward pass for each of the k, all in one vectorised call; the whole Jacobian is the case of C unit vectors.
     """
     if vectors.shape[1] == 1:
-        return _derivative(lambda: (logits * vectors[:, 0]).sum(), inputs)[:, None]
+        return derivative(lambda: (logits * vectors[:, 0]).sum(), inputs)[:, None]
     rows, = torch.autograd.grad(logits, inputs, vectors.transpose(0, 1), is_grads_batched=True,
                                 create_graph=torch.is_grad_enabled(), retain_graph=True)
     return rows.transpose(0, 1)
@@ -75,7 +75,11 @@ def target_mask(teacher_cost_gradient: Tensor, threshold: float, outside: float,
     return torch.where(strength < threshold * largest, strength.new_tensor(outside), strength.new_tensor(inside))
 
 
-def _derivative(quantity: Callable[[], Tensor], inputs: Tensor) -> Tensor:
+def derivative(quantity: Callable[[], Tensor], inputs: Tensor) -> Tensor:
+    """∂quantity/∂x of a scalar computed from `inputs`, which it may build when called: -> (N, *input).
+
+    The quantity is a sum over the batch, so that each image's row is the derivative of its own part.
+    """
     differentiable = torch.is_grad_enabled()
     with torch.enable_grad():
         return torch.autograd.grad(quantity(), inputs, create_graph=differentiable, retain_graph=True)[0]
@@ -101,13 +105,13 @@ class _MapMatching(SensitivityTerm):
     def map(self, response: Response) -> Tensor:
         """(N, rows, *input)."""
 
-    def teach(self, teacher: Response) -> Taught:
+    def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         return {"map": self.map(teacher)}
 
     def picture(self, response: Response, taught: Taught) -> Tensor:
         return self.map(response)
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:
+    def distance(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
         return (taught["map"] - self.map(student)).square().flatten(1).mean(1)
 
 
@@ -167,13 +171,13 @@ class FullJacobian(SensitivityTerm):
     def picture(self, response: Response, taught: Taught) -> Tensor:
         return response.jacobian
 
-    def teach(self, teacher: Response) -> Taught:
+    def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         vectors = self._vectors(teacher)
         if vectors is None:
             return {"jacobian": teacher.jacobian}
         return {"projected": projected_jacobian(teacher.logits, vectors, teacher.inputs)}
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:
+    def distance(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
         vectors = self._vectors(student)
         if vectors is None:
             return (taught["jacobian"] - student.jacobian).square().flatten(1).mean(1)
@@ -204,13 +208,13 @@ class DoubleBackpropagation(SensitivityTerm):
 
     kind: Literal["double_backpropagation"] = "double_backpropagation"
 
-    def teach(self, teacher: Response) -> Taught:
+    def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         return {}
 
     def picture(self, response: Response, taught: Taught) -> Tensor:
         return response.cost_gradient.square()[:, None]
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:
+    def distance(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
         return self.picture(student, taught).flatten(1).mean(1)
 
 
@@ -235,11 +239,11 @@ class TargetedDoubleBackpropagation(SensitivityTerm):
     reading: Reading = Field("squared", description="Compare the teacher's squared gradient, as the paper's text says, "
                              "or the gradient itself, as its formula is printed (literal).")
 
-    def teach(self, teacher: Response) -> Taught:
+    def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         return {"mask": target_mask(teacher.cost_gradient, self.threshold, self.outside, self.inside, self.reading)}
 
     def picture(self, response: Response, taught: Taught) -> Tensor:
         return (taught["mask"] * response.cost_gradient.square())[:, None]
 
-    def distance(self, student: Response, taught: Taught) -> Tensor:
+    def distance(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
         return self.picture(student, taught).flatten(1).mean(1)

@@ -3,54 +3,54 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
+from torch import Tensor, nn
+
+from kdcore.knowledge.pair import Layer, Pair
 
 if TYPE_CHECKING:
     from kdcore.response import Response
 
 Taught = dict[str, Tensor]
 
-
 SAME_QUESTION = "Any two networks that look at the same images and tell the same classes apart."
 
 
-@dataclass(frozen=True)
-class Pair:
-    """The facts about a teacher (None: there is none) and a student that decide whether a term suits them."""
+class Bound(nn.Module):
+    """What a term settles once for a pair: the taps it matches, and the modules that learn beside the student.
 
-    student_images: tuple[int, ...]
-    student_classes: int
-    teacher_images: tuple[int, ...] | None = None
-    teacher_classes: int | None = None
+    `layers` are the paired taps, `connectors` one module for each where the term has any. Its state belongs to the
+    run as the student's does.
+    """
 
-    def differs(self) -> str | None:
-        """Why outputs and input gradients of the two networks cannot be compared, or None where they can."""
-        if self.teacher_classes is None:
-            return "it needs a teacher, and this run has none; choose one"
-        if self.teacher_classes != self.student_classes:
-            return (f"the teacher tells {self.teacher_classes} classes apart and the student {self.student_classes}; "
-                    "choose a teacher trained on the student's classes")
-        if self.teacher_images != self.student_images:
-            return (f"the teacher looks at images of {_size(self.teacher_images)} and the student at "
-                    f"{_size(self.student_images)}; choose a teacher trained on the student's images")
-        return None
+    def __init__(self, layers: Iterable[Layer] = (), connectors: Iterable[nn.Module] = ()):
+        super().__init__()
+        self.layers = tuple(layers)
+        self.connectors = nn.ModuleList(connectors)
+
+    @property
+    def teacher_taps(self) -> tuple[str, ...]:
+        """What is read of the teacher besides its logits."""
+        return tuple(dict.fromkeys(layer.teacher for layer in self.layers))
+
+    @property
+    def student_taps(self) -> tuple[str, ...]:
+        """What is read of the student besides its logits."""
+        return tuple(dict.fromkeys(layer.student for layer in self.layers))
 
 
-def _size(shape: tuple[int, ...]) -> str:
-    channels, height, width = shape
-    return f"{height}×{width}" + (f"×{channels}" if channels > 1 else "")
+NOTHING = Bound()
 
 
 class Term(BaseModel, ABC):
     """One weighted part of a loss, as a validated record of its hyper-parameters.
 
     `kind` is its name in JSON. Every answer has one row or number an image; the mean over the batch is taken in one
-    place, `loss`, so that the number under a picture is the number in the loss. A term that is zero where student and
-    teacher are equal measures a kind of knowledge: every run's distance to its teacher is recorded in it.
+    place, `loss`, so that the number under a picture is the number in the loss. What depends on both networks is
+    settled once by `bind` and passed to the others; terms that read outputs alone do without.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -60,11 +60,11 @@ class Term(BaseModel, ABC):
     formula: ClassVar[str]
     paper: ClassVar[str]
     equation: ClassVar[str] = ""
-    reads: ClassVar[tuple[str, ...]] = ("logits",)
     needs_teacher: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
     differentiates_input: ClassVar[bool] = False
     zero_at_equality: ClassVar[bool] = True
+    keepable: ClassVar[bool] = True  # False: what is taught depends on the step's draws
 
     kind: str
 
@@ -72,19 +72,30 @@ class Term(BaseModel, ABC):
         """Why this term cannot train this pair, as the end of a sentence; None where it can."""
         return pair.differs() if self.needs_teacher else None
 
-    @classmethod
-    def suits(cls) -> str:
+    def suits(self) -> str:
         """Which pairs the term suits, in a sentence: `unsuited` in advance."""
-        return SAME_QUESTION if cls.needs_teacher else "Any network; no teacher is needed."
+        return SAME_QUESTION if self.needs_teacher else "Any network; no teacher is needed."
+
+    def bind(self, pair: Pair, seed: int = 0) -> Bound:
+        """What depends on both networks: paired taps, connectors with weights drawn from `seed`, permutations."""
+        return NOTHING
 
     @abstractmethod
-    def teach(self, teacher: Response) -> Taught:
+    def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         """What the teacher hands over: tensors whose first dimension is the batch; may be computed once and kept."""
 
     @abstractmethod
-    def distance(self, student: Response, taught: Taught) -> Tensor:
+    def distance(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
         """(N,): what the student pays for each image."""
 
-    def loss(self, student: Response, taught: Taught) -> Tensor:
-        """The term: the mean of `distance` over the batch."""
-        return self.distance(student, taught).mean()
+    def loss(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
+        """The term: the mean of `distance` over the batch, or over its labelled images where it needs labels."""
+        paid = self.distance(student, taught, bound)
+        if not self.needs_labels:
+            return paid.mean()
+        labelled = student.labels >= 0
+        return (paid * labelled).sum() / labelled.sum().clamp(min=1)
+
+    def record(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> dict[str, Tensor]:
+        """What every run's record keeps of this kind of knowledge, whatever it trains on: {name: (N,)}."""
+        return {f"knowledge.{self.kind}": self.distance(student, taught, bound)} if self.zero_at_equality else {}

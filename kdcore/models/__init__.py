@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
@@ -69,6 +70,15 @@ def build(config: NetworkConfig, image_shape: tuple[int, int, int], classes: int
     network = ARCHITECTURES[config.name].build(image_shape, classes, config.width)
     initial.draw(network, config.initial, seed)
     return network
+
+
+@lru_cache(maxsize=256)
+def shapes(config: NetworkConfig, image_shape: tuple[int, int, int], classes: int) -> dict[str, tuple[int, ...]]:
+    """The shape of every tap, without the batch, found without computing anything."""
+    with torch.device("meta"):
+        network = ARCHITECTURES[config.name].build(image_shape, classes, config.width).eval()
+        values = tapped(network, tuple(network.taps))(torch.empty(1, *image_shape))
+    return {name: tuple(value.shape[1:]) for name, value in values.items()}
 
 
 @lru_cache(maxsize=8)

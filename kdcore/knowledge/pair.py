@@ -1,0 +1,128 @@
+"""A teacher and a student side by side: whether knowledge can pass between them, and through which taps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Shape = tuple[int, ...]
+Groups = Literal["all", "first", "middle", "last"] | tuple[tuple[str, str], ...]
+
+
+class Unsuited(ValueError):
+    """Why a pair does not suit a term, as the end of a sentence."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one network looks at, tells apart, and shows inside.
+
+    `images` (channels, H, W); `classes` their names; `measure` answers with the shape of every tap without its batch,
+    and is asked only where a term reads taps.
+    """
+
+    images: Shape
+    classes: tuple[str, ...]
+    measure: Callable[[], dict[str, Shape]] = dict
+
+    def tap(self, name: str, who: str) -> Shape:
+        """The shape of a tap. Raises Unsuited, with the taps that there are."""
+        taps = self.measure()
+        if name not in taps:
+            raise Unsuited(f"the {who} has no tap {name!r}; it has {', '.join(sorted(taps))}")
+        return taps[name]
+
+    def groups(self, role: str) -> dict[str, Shape]:
+        """The groups that have this role, in order: {tap: shape}."""
+        taps = self.measure()
+        numbers = sorted(int(tap[5:]) for tap in taps if tap.startswith("group") and "." not in tap)
+        names = [f"group{number}{role}" for number in numbers]
+        return {name: taps[name] for name in names if name in taps}
+
+
+class Layer(NamedTuple):
+    """A tap of the teacher and the tap of the student that learns from it, with their shapes (channels, *size)."""
+
+    teacher: str
+    student: str
+    teacher_shape: Shape
+    student_shape: Shape
+
+    @property
+    def size(self) -> Shape:
+        """The spatial size at which the two are compared: the smaller one; () for vectors."""
+        return tuple(map(min, self.teacher_shape[1:], self.student_shape[1:]))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A teacher (None: there is none) and a student."""
+
+    student: Side
+    teacher: Side | None = None
+
+    def apart(self) -> str | None:
+        """Why the two networks cannot look at the same images, as the end of a sentence; None where they can."""
+        if self.teacher is None:
+            return "it needs a teacher, and this run has none; choose one"
+        if self.teacher.images != self.student.images:
+            return (f"the teacher looks at images of {_size(self.teacher.images)} and the student at "
+                    f"{_size(self.student.images)}; choose a teacher trained on the student's images")
+        return None
+
+    def differs(self) -> str | None:
+        """Why outputs of the two networks cannot be compared, class by class, or None where they can."""
+        if self.teacher is not None and self.teacher.classes != self.student.classes:
+            ours, theirs = len(self.student.classes), len(self.teacher.classes)
+            told = (f"the teacher tells {theirs} classes apart and the student {ours}" if ours != theirs
+                    else f"the teacher's {theirs} classes are not the student's")
+            return f"{told}; choose a teacher trained on the student's classes"
+        return self.apart()
+
+    def layers(self, groups: Groups = "all", role: str = "") -> tuple[Layer, ...]:
+        """The taps that are matched, teacher's with student's.
+
+        By default groups are paired by spatial size, the last of each size; where no size is common, and in fully
+        connected networks, from the top. `role` is the part of a group: "" its end, ".pre", ".first", ".pooled".
+        Raises Unsuited where the networks have nothing to match.
+        """
+        if reason := self.apart():
+            raise Unsuited(reason)
+        names = _automatic(self.teacher.groups(role), self.student.groups(role), role)
+        match groups:
+            case "first":
+                names = names[:1]
+            case "middle":
+                names = names[(len(names) - 1) // 2 :][:1]
+            case "last":
+                names = names[-1:]
+            case tuple():
+                names = [tuple(tap if "." in tap or not tap.startswith("group") else tap + role for tap in couple)
+                         for couple in groups]
+        layers = tuple(Layer(theirs, ours, self.teacher.tap(theirs, "teacher"), self.student.tap(ours, "student"))
+                       for theirs, ours in names)
+        for layer in layers:
+            if len(layer.teacher_shape) != len(layer.student_shape):
+                raise Unsuited(f"{layer.teacher} is {_kind(layer.teacher_shape)} in the teacher and {layer.student} "
+                               f"{_kind(layer.student_shape)} in the student; choose two networks of one kind")
+        return layers
+
+
+def _automatic(teacher: dict[str, Shape], student: dict[str, Shape], role: str) -> list[tuple[str, str]]:
+    for who, groups in (("teacher", teacher), ("student", student)):
+        if not groups:
+            raise Unsuited(f"the {who} has no layer with the tap group1{role}")
+    last = [{shape[1:]: name for name, shape in groups.items() if len(shape) > 1} for groups in (teacher, student)]
+    if common := [(name, last[1][size]) for size, name in last[0].items() if size in last[1]]:
+        return common
+    return list(zip(reversed(teacher), reversed(student)))[::-1]
+
+
+def _kind(shape: Shape) -> str:
+    return "a vector" if len(shape) == 1 else "a stack of maps"
+
+
+def _size(shape: Shape) -> str:
+    channels, height, width = shape
+    return f"{height}×{width}" + (f"×{channels}" if channels > 1 else "")
