@@ -14,7 +14,7 @@ ENDED = ("done", "failed", "stopped")
 
 def students(runs: list[dict]) -> list[dict]:
     """Runs that learn from a teacher, oldest first."""
-    return sorted((run for run in runs if run["role"] == "student"), key=lambda run: run["id"])
+    return sorted((run for run in runs if run["role"] in ("student", "ensemble")), key=lambda run: run["id"])
 
 
 def lines(runs: list[dict], metric: str) -> list[dict]:
@@ -22,7 +22,7 @@ def lines(runs: list[dict], metric: str) -> list[dict]:
     found = engine.store().curves([run["id"] for run in runs], metric)
     seeds = sorted({run["seed"] for run in runs})
     return [{"run": run["id"], "name": run["name"],
-             "group": run["title"] if run["role"] == "student" else "Teacher, while it learns",
+             "group": run["title"] if run["role"] != "teacher" else "Teacher, while it learns",
              "colour": _colour(run), "dash": DASHES[seeds.index(run["seed"]) % len(DASHES)],
              "steps": found[run["id"]][0], "values": found[run["id"]][1]}
             for run in runs if run["id"] in found]

@@ -18,6 +18,7 @@ from kdcore.knowledge import Pair, Side
 from kdcore.methods import BASELINE, METHODS, by_name
 from kdcore.models import NetworkConfig
 from kdcore.objective import Method, Optimiser
+from kdcore.randomness import stream
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -40,6 +41,8 @@ class RunConfig(BaseModel):
     steps: int = Field(4000, ge=1, le=10_000_000, description="Training steps, each on one batch.")
     batch_size: int = Field(50, ge=1, le=100_000, description="Images a step.")
     optimiser: Optimiser = Optimiser()
+    member: int | None = Field(None, ge=0, description="Which member of an ensemble this is, for a method that makes "
+                               "one. Empty: the ensemble itself.")
     seed: int = Field(0, ge=0, lt=2**31, description="Decides the initial weights, the order of the images and, "
                       "unless the data say otherwise, which images are drawn.")
     evaluations: int = Field(60, ge=1, le=10_000, description="Measurements on the test images, evenly spaced.")
@@ -56,6 +59,11 @@ class RunConfig(BaseModel):
     def _suits(self) -> RunConfig:
         if self.teacher and self.teacher.teacher:
             raise ValueError("A teacher's own run must not have a teacher.")
+        if self.member is not None and not self.member < self.method.members > 1:
+            raise ValueError(f"{self.method.title} has {self.method.members} member{'s' * (self.method.members > 1)}; "
+                             f"there is no member {self.member}.")
+        if self.method.start == "teacher" and (self.teacher is None or self.teacher.network != self.network):
+            raise ValueError(f"{self.method.title} copies the teacher's weights; choose the same network for both.")
         if reason := self.method.unsuited(self.pair()):
             raise ValueError(reason)
         return self
@@ -70,11 +78,26 @@ class RunConfig(BaseModel):
         return Side(source.shape, source.classes,
                     partial(models.shapes, self.network, source.shape, len(source.classes)))
 
+    def members(self) -> list[RunConfig]:
+        """The students of an ensemble; none for a run that is a student itself."""
+        if self.method.members == 1 or self.member is not None:
+            return []
+        return [self.model_copy(update={"member": i, "name": f"{self._name()} · member {i + 1}"})
+                for i in range(self.method.members)]
+
+    def seed_of(self, stage: int) -> int:
+        """The seed of all randomness in a stage: the members of an ensemble differ after the stages they share."""
+        return self.seed if self.member is None or stage < self.method.shared_stages else stream(self.seed, 7,
+                                                                                                self.member)
+
     def planned(self) -> dict:
-        """The run as plain data for the store: {"config", "hash", "teacher": the same of its teacher, or None}."""
-        named = self if self.name else self.model_copy(update={"name": f"{self.method.title} · seed {self.seed}"})
-        return {"config": named.model_dump(mode="json"), "hash": self.hash(),
-                "teacher": self.teacher.planned() if self.teacher else None}
+        """The run as plain data for the store: {"config", "hash", "teacher", "members"}, the last two planned too."""
+        return {"config": {**self.model_dump(mode="json"), "name": self._name()}, "hash": self.hash(),
+                "teacher": self.teacher.planned() if self.teacher else None,
+                "members": [member.planned() for member in self.members()]}
+
+    def _name(self) -> str:
+        return self.name or f"{self.method.title} · seed {self.seed}"
 
     def hash(self) -> str:
         """16 hexadecimal digits that two runs share when they train the same: names and device do not count."""
@@ -83,7 +106,7 @@ class RunConfig(BaseModel):
 
 
 _LABELS = {"name": True, "device": True, "method": {
-    **dict.fromkeys(("name", "title", "sentence", "paper", "equations", "rows"), True),
+    **dict.fromkeys(("name", "title", "sentence", "paper", "equations", "rows", "ablation"), True),
     "stages": {"__all__": {"name"}}}}
 
 

@@ -24,7 +24,8 @@ def estimate(experiment: Experiment) -> dict:
     trials = runs[: len(runs) // len(experiment.seeds)]  # one seed's runs: every method once
     weights = sum(p.numel() * p.element_size() for p in train.build(runs[0]).parameters())
     return {"runs": len(runs), "slots": slots,
-            "seconds": sum(map(_seconds, trials)) * len(experiment.seeds) / min(slots, len(runs)),
+            "seconds": (sum(_seconds(run) * run.method.members for run in trials) * len(experiment.seeds)
+                        / min(slots, len(runs))),
             "teacher_seconds": _seconds(experiment.run.teacher) if experiment.run.teacher else 0.0,
             "bytes": len(runs) * weights * len(train.snapshot_steps(experiment.run.steps))}
 

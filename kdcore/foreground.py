@@ -25,9 +25,9 @@ def train_in_foreground(content: str | dict, store: Store) -> dict:
     found = store.find(planned["hash"])
     run = found["id"] if found else store.submit(planned, planned["config"]["name"])
     row = store.run(run)
-    if row["teacher"]:
-        _finish(store, row["teacher"])
-    _finish(store, run)
+    for needed in (row["teacher"], *store.members(run), run):
+        if needed:
+            _finish(store, needed)
     last = {name: store.curves([run], name)[run][1][-1] for name in store.metric_names([run])}
     accuracy = store.summary([run])[run]
     return {"run": run, "name": row["name"], "state": "done", "steps": row["steps"],

@@ -94,11 +94,19 @@ class Method(_Record):
     equations: str = ""
     rows: tuple[str, ...] = Field((), description="The rows of the paper's tables that it makes.")
     stages: tuple[Stage, ...] = Field(min_length=1)
+    start: Literal["network", "published", "teacher"] = Field("network", description="The weights to start from: as "
+        "the network's settings say, those published with its architecture, or the teacher's.")
+    members: int = Field(1, ge=1, le=20, description="Students of an ensemble, whose averaged probabilities count.")
+    shared_stages: int = Field(0, ge=0, description="The first stages that the members of an ensemble have in common: "
+                               "they begin to differ after them.")
+    ablation: bool = Field(False, description="Whether it only varies another method's setting.")
 
     @model_validator(mode="after")
     def _whole(self) -> Method:
         if abs(sum(stage.share for stage in self.stages) - 1) > 1e-6:
             raise ValueError("The shares of a method's stages must add up to 1.")
+        if self.shared_stages >= len(self.stages):
+            raise ValueError("The members of an ensemble must differ in the last stage at least; lower shared_stages.")
         return self
 
     def needs_teacher(self) -> bool:

@@ -19,28 +19,32 @@ from pathlib import Path
 from kdcore.errors import StaleClaim, UserError
 from kdcore.places import store_folder
 
-VERSION = 1
+VERSION = 2
 STALE_SECONDS = 15.0
 DEATHS = 5
 _SCHEMA = """
-CREATE TABLE runs (
+CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, experiment TEXT NOT NULL, role TEXT NOT NULL,
     method TEXT NOT NULL, title TEXT NOT NULL, seed INTEGER NOT NULL, config TEXT NOT NULL, hash TEXT NOT NULL,
     teacher INTEGER REFERENCES runs(id), state TEXT NOT NULL DEFAULT 'queued', message TEXT NOT NULL DEFAULT '',
     claim INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0, heartbeat REAL NOT NULL DEFAULT 0,
     stopping INTEGER NOT NULL DEFAULT 0, threads INTEGER NOT NULL, step INTEGER NOT NULL DEFAULT 0,
     steps INTEGER NOT NULL, created REAL NOT NULL, started REAL, finished REAL);
-CREATE INDEX runs_by_hash ON runs(hash);
-CREATE INDEX runs_by_state ON runs(state);
-CREATE INDEX runs_by_experiment ON runs(experiment);
-CREATE TABLE metrics (
+CREATE INDEX IF NOT EXISTS runs_by_hash ON runs(hash);
+CREATE INDEX IF NOT EXISTS runs_by_state ON runs(state);
+CREATE INDEX IF NOT EXISTS runs_by_experiment ON runs(experiment);
+CREATE TABLE IF NOT EXISTS members (
+    run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, member INTEGER NOT NULL REFERENCES runs(id),
+    PRIMARY KEY (run, member)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS metrics (
     run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, name TEXT NOT NULL, step INTEGER NOT NULL,
     value REAL, PRIMARY KEY (run, name, step)) WITHOUT ROWID;
-CREATE TABLE events (
+CREATE TABLE IF NOT EXISTS events (
     run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, step INTEGER NOT NULL, at REAL NOT NULL,
     text TEXT NOT NULL, lasting INTEGER NOT NULL);
-CREATE INDEX events_by_run ON events(run);
-CREATE TABLE workers (pid INTEGER PRIMARY KEY, heartbeat REAL NOT NULL, device TEXT NOT NULL, slots INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS events_by_run ON events(run);
+CREATE TABLE IF NOT EXISTS workers (
+    pid INTEGER PRIMARY KEY, heartbeat REAL NOT NULL, device TEXT NOT NULL, slots INTEGER NOT NULL);
 """
 _FIELDS = ("id, name, experiment, role, method, title, seed, config, hash, teacher, state, message, claim, stopping, "
            "threads, step, steps, created, started, finished")
@@ -63,19 +67,31 @@ class Store:
                             "or move this one away.") from error
 
     def submit(self, planned: dict, experiment: str = "") -> int:
-        """Queue a planned run (`RunConfig.planned()`), its teacher first unless it is there; returns the run's id."""
-        teacher = None
-        if planned["teacher"]:
-            found = self.find(planned["teacher"]["hash"])
-            teacher = found["id"] if found else self.submit(planned["teacher"], experiment)
+        """Queue a planned run (`RunConfig.planned()`) and return its id.
+
+        Its teacher and, for an ensemble, its members are queued before it unless they are there.
+        """
+        teacher = self._needed(planned["teacher"], experiment) if planned["teacher"] else None
+        members = [self._needed(member, experiment) for member in planned["members"]]
         config, method = planned["config"], planned["config"]["method"]
+        role = "ensemble" if members else "member" if config["member"] is not None else (
+            "student" if teacher else "teacher")
         with self._write() as db:
-            return db.execute(
+            run = db.execute(
                 "INSERT INTO runs (name, experiment, role, method, title, seed, config, hash, teacher, threads, steps, "
                 "created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (config["name"], experiment, "student" if teacher else "teacher", method["name"], method["title"],
-                 config["seed"], json.dumps(config), planned["hash"], teacher, config["threads"], config["steps"],
-                 time.time())).lastrowid
+                (config["name"], experiment, role, method["name"], method["title"], config["seed"], json.dumps(config),
+                 planned["hash"], teacher, config["threads"], config["steps"], time.time())).lastrowid
+            db.executemany("INSERT INTO members VALUES (?, ?)", [(run, member) for member in members])
+        return run
+
+    def _needed(self, planned: dict, experiment: str) -> int:
+        found = self.find(planned["hash"])
+        return found["id"] if found else self.submit(planned, experiment)
+
+    def members(self, run: int) -> list[int]:
+        """The runs whose averaged probabilities an ensemble is; none for a run that is a student itself."""
+        return [row["member"] for row in self._read("SELECT member FROM members WHERE run = ? ORDER BY member", (run,))]
 
     def find(self, hash: str) -> dict | None:
         """The run with this configuration that is done, else the newest that waits or runs."""
@@ -84,11 +100,14 @@ class Store:
         return rows[0] if rows else None
 
     def restart(self, run: int) -> None:
-        """Queue a run that failed or was stopped once more, and its teacher where that did; it continues if it can."""
-        teacher = self.run(run)["teacher"]
+        """Queue a run that failed or was stopped once more, and its teacher and members where those did.
+
+        Each continues if it can.
+        """
+        runs = [run, self.run(run)["teacher"], *self.members(run)]
         with self._write() as db:
             db.execute("UPDATE runs SET state = 'queued', message = '', stopping = 0, deaths = 0, finished = NULL "
-                       "WHERE id IN (?, ?) AND state IN ('failed', 'stopped')", (run, teacher))
+                       f"WHERE id IN ({_marks(runs)}) AND state IN ('failed', 'stopped')", runs)
 
     def run(self, run: int) -> dict:
         """One run. Raises UserError where there is none of this id."""
@@ -161,12 +180,15 @@ class Store:
             students = db.execute("SELECT COUNT(*) FROM runs WHERE teacher = ?", (run,)).fetchone()[0]
             if students:
                 raise UserError(f"{students} students learnt from this teacher; delete them first.")
+            if db.execute("SELECT 1 FROM members WHERE member = ?", (run,)).fetchone():
+                raise UserError("An ensemble is made of this run; delete the ensemble first.")
             if not db.execute("DELETE FROM runs WHERE id = ? AND state != 'running'", (run,)).rowcount:
                 raise UserError("This run is still running, or was deleted already; stop it first.")
         shutil.rmtree(self._place(run), ignore_errors=True)
 
     def claim(self, threads: float, run: int | None = None, mine: Iterable[int] = ()) -> dict | None:
-        """Take the next run that waits, fits into `threads` CPU threads and has its teacher, or the one asked for.
+        """Take the next run that waits, fits into `threads` CPU threads and has its teacher and members, or the one
+        asked for.
 
         A run whose process gave no sign of life for 15 seconds is taken over, unless it is one of `mine`: a machine
         that was asleep has not lost its processes. Returns None where there is none.
@@ -179,6 +201,8 @@ class Store:
                 "UPDATE runs SET deaths = deaths + (state = 'running'), state = 'running', claim = claim + 1, "
                 "heartbeat = ?, started = COALESCE(started, ?) WHERE id = (SELECT r.id FROM runs r LEFT JOIN runs t "
                 f"ON r.teacher = t.id WHERE (r.state = 'queued' OR {lost}) AND (t.id IS NULL OR t.state = 'done') "
+                "AND NOT EXISTS (SELECT 1 FROM members m JOIN runs o ON o.id = m.member WHERE m.run = r.id "
+                "AND o.state != 'done') "
                 f"AND r.threads <= ? AND (? IS NULL OR r.id = ?) ORDER BY r.id LIMIT 1) RETURNING {_FIELDS}",
                 (now, now, *mine, threads, run, run)).fetchone()
         return dict(row) if row else None
@@ -187,6 +211,9 @@ class Store:
         db.execute("UPDATE runs SET state = 'failed', finished = ?, message = 'Its teacher did not finish; start it "
                    "again to train a new one.' WHERE state = 'queued' AND teacher IN "
                    "(SELECT id FROM runs WHERE state IN ('failed', 'stopped'))", (now,))
+        db.execute("UPDATE runs SET state = 'failed', finished = ?, message = 'One of its members did not finish; "
+                   "start it again to go on with it.' WHERE state = 'queued' AND id IN (SELECT m.run FROM members m "
+                   "JOIN runs o ON o.id = m.member WHERE o.state IN ('failed', 'stopped'))", (now,))
         db.execute("UPDATE runs AS r SET state = 'failed', finished = ?, message = ? WHERE deaths >= ? AND "
                    f"(state = 'queued' OR {lost})",
                    (now, f"Its process died {DEATHS} times without getting any further; was the memory enough? Lower "
@@ -283,7 +310,7 @@ class Store:
         _switch_to_wal(db)
         db.execute("BEGIN IMMEDIATE")
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
+        if version < VERSION:
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")

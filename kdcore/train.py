@@ -96,6 +96,9 @@ def train(config: RunConfig | dict | str, *, teacher: nn.Module | None = None,
     a CPU. Raises UserError for a configuration that is not possible or a loss that stops being finite.
     """
     config = read(config)
+    if config.members():
+        raise UserError(f"{config.method.title} is an ensemble; train its members 0 to {config.method.members - 1} by "
+                        "setting member, or hand the run to a store, which trains them all.")
     if config.teacher and teacher is None:
         teacher = fit(config.teacher)
     with device.threads(config.threads):
@@ -115,7 +118,7 @@ def fit(config: RunConfig | dict | str, *, teacher: nn.Module | None = None) -> 
 def build(config: RunConfig) -> nn.Module:
     """Return the run's network with its initial weights, on the CPU."""
     side = config.side()
-    return models.build(config.network, side.images, len(side.classes), stream(config.seed, 2))
+    return models.build(config.network, side.images, len(side.classes), stream(config.seed_of(0), 2))
 
 
 def snapshot_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
@@ -172,11 +175,14 @@ class _Training:
         self.device = device.pick(config.device)
         self.images = data.images(config.data.name, "train", self.device, training_images(config))
         self.test = data.images(config.data.name, "test", self.device)
-        self.network = build(config).to(self.device)
+        self.network = build(config)
+        if config.method.start == "teacher":
+            self.network.load_state_dict(teacher.state_dict())
+        self.network.to(self.device)
         self.teacher = _frozen(teacher, self.device) if teacher is not None else None
         self.probe = Probe(self.teacher, self.network, self.test, config.pair())
         self.step, self.seconds, self.factors, self.bounds, self.sums = 0, 0.0, {}, {}, _Sums()
-        self.last_order = (-1, None)
+        self.last_order = (None, None)
         self.resumed = None  # the state to go on from
         if resume:
             self._restore(resume)
@@ -220,9 +226,9 @@ class _Training:
 
     def _enter(self, span: _Span) -> Iterator[Notice]:
         fresh, stage = self.step == span.start, span.stage
-        self.span = span
+        self.span, self.seed = span, self.config.seed_of(span.number)
         self.terms = {key: weighted.term for key, weighted in stage.objective.items()}
-        self.bounds = {key: term.bind(self.config.pair(), stream(self.config.seed, 5, span.number, i)).to(self.device)
+        self.bounds = {key: term.bind(self.config.pair(), stream(self.seed, 5, span.number, i)).to(self.device)
                        for i, (key, term) in enumerate(self.terms.items())}
         self.lessons = Lessons(self.terms, self.bounds, self.teacher, self.images)
         if fresh and self.lessons.too_large:
@@ -279,7 +285,7 @@ class _Training:
         """The student's response to this step's images, and what the teacher hands over for them."""
         index = self._batch()
         batch = self.images[index]
-        draws = Draws(self.config.seed, self.step, self.device)
+        draws = Draws(self.seed, self.step, self.device)
         student = Response(self.network, batch.pixels, batch.labels, draws=draws,
                            taps=union(bound.student_taps for bound in self.bounds.values()),
                            differentiable=any(term.differentiates_input for term in self.terms.values()))
@@ -294,7 +300,7 @@ class _Training:
             yield
             return
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(stream(self.config.seed, 6, self.step))
+            torch.manual_seed(stream(self.seed, 6, self.step))
             yield
 
     def _batch(self) -> Tensor:
@@ -306,9 +312,10 @@ class _Training:
                           for epoch in range(first // count, (first + size - 1) // count + 1)])
 
     def _order(self, epoch: int) -> Tensor:
-        if self.last_order[0] != epoch:
-            generator = torch.Generator().manual_seed(stream(self.config.seed, 3, epoch))
-            self.last_order = (epoch, torch.randperm(len(self.images), generator=generator).to(self.device))
+        if self.last_order[0] != (self.seed, epoch):
+            generator = torch.Generator().manual_seed(stream(self.seed, 3, epoch))
+            order = torch.randperm(len(self.images), generator=generator)
+            self.last_order = (self.seed, epoch), order.to(self.device)
         return self.last_order[1]
 
     def _measure(self) -> Measurement:
@@ -378,12 +385,21 @@ def _frozen(teacher: nn.Module, where: torch.device) -> nn.Module:
 
 
 @torch.no_grad()
+def log_probabilities(network: nn.Module, images: data.Images) -> Tensor:
+    """(N, C): log softmax of what a network in evaluation mode answers."""
+    return torch.cat([network(images.pixels[i : i + EVALUATION_CHUNK]).log_softmax(1)
+                      for i in range(0, len(images), EVALUATION_CHUNK)])
+
+
+def score(log_probabilities: Tensor, labels: Tensor) -> dict[str, float]:
+    """Accuracy and mean cross entropy: (N, C), (N,) -> {"accuracy", "loss.test"}."""
+    return {"accuracy": float((log_probabilities.argmax(1) == labels).float().mean()),
+            "loss.test": float(nn.functional.nll_loss(log_probabilities, labels))}
+
+
 def evaluate(network: nn.Module, images: data.Images) -> dict[str, float]:
     """Accuracy and mean cross entropy of a network in evaluation mode."""
-    logits = torch.cat([network(images.pixels[i : i + EVALUATION_CHUNK])
-                        for i in range(0, len(images), EVALUATION_CHUNK)])
-    return {"accuracy": float((logits.argmax(1) == images.labels).float().mean()),
-            "loss.test": float(nn.functional.cross_entropy(logits, images.labels))}
+    return score(log_probabilities(network, images), images.labels)
 
 
 class Probe:

@@ -69,9 +69,14 @@ def execute(store: Store, claimed: dict) -> str:
 
 def _train(store: Store, claimed: dict) -> bool:
     """Train and record; returns whether the run was asked to stop."""
-    from kdcore import snapshots, train
+    from kdcore import ensemble, snapshots, train
 
     run, claim = claimed["id"], claimed["claim"]
+    if claimed["role"] == "ensemble":
+        with _heartbeat(store, run, claim):
+            for measurement in ensemble.measure(store, run):
+                store.append(run, claim, measurement.step, measurement.values)
+        return False
     teacher = snapshots.network(store, claimed["teacher"]) if claimed["teacher"] else None
     resume = _resume_state(store, run)
     store.withdraw(run, claim, after=resume["step"] if resume else -1)

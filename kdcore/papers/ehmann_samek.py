@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from kdcore.config import RunConfig
-from kdcore.knowledge.sensitivity import TargetedDoubleBackpropagation
 from kdcore.methods import METHODS
 from kdcore.objective import Method
 from kdcore.papers import BUDGETS, Budget, Cell, Table
@@ -61,20 +60,11 @@ def _pair(teacher: tuple[str, str], student: tuple[str, str]) -> str:
     return student[0] if teacher == student else f"{teacher[0]} to {student[0]}"
 
 
-def _with_threshold(name: str, threshold: float) -> Method:
-    content = METHODS[name].model_dump()
-    for weighted in content["stages"][0]["objective"].values():
-        if weighted["term"]["kind"] == TargetedDoubleBackpropagation.model_fields["kind"].default:
-            weighted["term"]["threshold"] = threshold
-    content["title"] += f", p = {threshold:g}"
-    return Method(**content)
-
-
 def _table_3() -> tuple[Cell, ...]:
     plain = [Cell(row, "", published, partial(_runs, METHODS[name], "conv", "conv", 20000, 6))
              for row, (name, published) in _TABLE_3.items()]
     targeted = [Cell(row, f"p = {p:g}", published,
-                     partial(_runs, _with_threshold(name, p), "conv", "conv", 20000, 6))
+                     partial(_runs, METHODS[name if p == 0.5 else f"{name}_p{10 * p:g}"], "conv", "conv", 20000, 6))
                 for row, (name, values) in _TABLE_3_TARGETED.items() for p, published in values.items()]
     return (*plain, *targeted)
 

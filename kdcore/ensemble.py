@@ -1,0 +1,29 @@
+"""Ensembles: the averaged probabilities of several students, evaluated and stored like one run's result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from kdcore import data, device, snapshots
+from kdcore.config import read
+from kdcore.store import Store
+from kdcore.train import Measurement, log_probabilities, score
+
+
+@torch.no_grad()
+def measure(store: Store, run: int) -> Iterator[Measurement]:
+    """"accuracy" and "loss.test" of the members' averaged softmax at every step of which all have a snapshot.
+
+    "accuracy.members" is the mean of their own accuracies.
+    """
+    config = read(store.run(run)["config"])
+    where = device.pick(config.device)
+    members = store.members(run)
+    images = data.images(config.data.name, "test", where)
+    for step in sorted(set.intersection(*(set(store.snapshot_steps(member)) for member in members))):
+        each = [log_probabilities(snapshots.network(store, member, step).to(where), images) for member in members]
+        alone = [score(one, images.labels)["accuracy"] for one in each]
+        together = score(torch.stack(each).exp().mean(0).log(), images.labels)
+        yield Measurement(step, {**together, "accuracy.members": sum(alone) / len(alone)})
