@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,26 @@ def catalogue() -> dict:
             old.unlink()
         replace_file(kept, json.dumps(ask("catalogue")).encode())
     return json.loads(kept.read_text())
+
+
+def described(method: dict) -> dict:
+    """A method, checked: {"method", "formula"}. Raises UserError where it is not possible."""
+    return answer("described", content=method)
+
+
+def saved_methods() -> dict[str, dict]:
+    """Methods that users made and saved, by name; they are kept as JSON beside the runs."""
+    found = {}
+    for path in sorted((store().folder / "methods").glob("*.json")):
+        with suppress(ValueError, UserError):  # not ours, or of another version
+            found[f"saved {path.stem}"] = described(json.loads(path.read_text()))["method"]
+    return found
+
+
+def save_method(method: dict) -> None:
+    """Keep a method under its title, replacing the one of that title."""
+    slug = re.sub(r"[^\w-]+", "-", method["title"]).strip("-").lower() or "method"
+    replace_file(store().folder / "methods" / f"{slug}.json", json.dumps(method, indent=2).encode())
 
 
 def cost(experiment: dict, planned: dict) -> dict:

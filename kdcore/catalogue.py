@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from kdcore import methods
-from kdcore.config import RunConfig
+from kdcore.config import RunConfig, parse
+from kdcore.data import DataConfig
 from kdcore.data.sources import SOURCES
 from kdcore.inspect import ATTRIBUTIONS
-from kdcore.knowledge import TERMS
+from kdcore.knowledge import TERMS, Pair, Term, Unsuited
 from kdcore.knowledge.outputs import CrossEntropy
 from kdcore.knowledge.sensitivity import SensitivityTerm
 from kdcore.models import ARCHITECTURES, NetworkConfig
-from kdcore.objective import Method, Optimiser
+from kdcore.objective import Method, Optimiser, Stage, WeightedTerm
 
 
 def catalogue() -> dict:
@@ -32,8 +33,42 @@ def catalogue() -> dict:
                         "classes": source.classes, "train": source.train, "test": source.test,
                         "bytes": source.bytes, "suggested": source.suggested}
                  for name, source in SOURCES.items()},
-        "schemas": {"run": _fields(RunConfig), "network": _fields(NetworkConfig), "optimiser": _fields(Optimiser)},
+        "schemas": {"run": _fields(RunConfig), "network": _fields(NetworkConfig), "optimiser": _fields(Optimiser),
+                    "stage": _fields(Stage), "weighted": _fields(WeightedTerm), "data": _fields(DataConfig)},
     }
+
+
+def suitability(content: dict) -> dict:
+    """What suits a pair, before anything is trained.
+
+    `content` is a run as data, of which only data, network and teacher count. {"methods": {name: why it does not suit,
+    in a sentence, or None}, "terms": {kind: the same}, "taps": {"teacher", "student": {tap: its shape}}, "layers":
+    the groups that are matched by default, [[teacher's, student's], ...]}. Raises UserError where the run is not
+    possible at all.
+    """
+    pair = parse(RunConfig, {key: content[key] for key in ("data", "network", "teacher") if key in content}).pair()
+    return {"methods": {name: method.unsuited(pair) for name, method in methods.METHODS.items()},
+            "terms": {kind: _sentence(cls(), pair) for kind, cls in TERMS.items()},
+            "taps": {"teacher": pair.teacher.measure() if pair.teacher else {}, "student": pair.student.measure()},
+            "layers": _layers(pair)}
+
+
+def described(content: dict) -> dict:
+    """A method, checked: {"method" as data, "formula"}. Raises UserError, a sentence, where it is not possible."""
+    method = parse(Method, content)
+    return {"method": method.model_dump(mode="json"), "formula": method.formula()}
+
+
+def _sentence(term: Term, pair: Pair) -> str | None:
+    reason = term.unsuited(pair)
+    return f"{term.title} cannot be matched: {reason}." if reason else None
+
+
+def _layers(pair: Pair) -> list[tuple[str, str]]:
+    try:
+        return [(layer.teacher, layer.student) for layer in pair.layers()]
+    except Unsuited:
+        return []
 
 
 def _suits(method: Method) -> str:

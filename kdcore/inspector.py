@@ -53,6 +53,8 @@ def _questions(store: Store) -> dict:
         "device": describe,
         "present": lambda: {name: source.downloaded() for name, source in SOURCES.items()},
         "download": download,
+        "suitability": catalogue.suitability,
+        "described": catalogue.described,
         "plan": lambda content: parse(experiment.Experiment, content).planned(),
         "demo": lambda **arguments: experiment.demo(**arguments).planned(),
         "estimate": lambda content: estimate.estimate(parse(experiment.Experiment, content)),

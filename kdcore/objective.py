@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from kdcore.knowledge import AnyTerm, Pair
+
+LINE = 150  # letters of LaTeX that fit into one line of a page
 
 
 class _Record(BaseModel):
@@ -122,9 +125,17 @@ class Method(_Record):
         return None
 
     def formula(self) -> str:
-        """The whole loss in LaTeX, stage by stage."""
-        return r" \quad\text{then}\quad ".join(" + ".join(_summand(w) for w in stage.objective.values())
-                                               for stage in self.stages)
+        """The whole loss in LaTeX, a line for each stage and, where it has many terms, for each term."""
+        lines = [line for stage in self.stages for line in _lines(stage, named=len(self.stages) > 1)]
+        return lines[0] if len(lines) == 1 else r"\begin{aligned} &" + r" \\ &".join(lines) + r" \end{aligned}"
+
+
+def _lines(stage: Stage, named: bool) -> list[str]:
+    summands = [_summand(weighted) for weighted in stage.objective.values()]
+    name = r"\text{" + re.sub(r"[^\w -]", "", stage.name) + ": }" if named else ""
+    if len(summands) <= 2 and sum(map(len, summands)) < LINE:
+        return [name + " + ".join(summands)]
+    return [name + summands[0], *(rf"\quad + {summand}" for summand in summands[1:])]
 
 
 def _summand(weighted: WeightedTerm) -> str:

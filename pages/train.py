@@ -17,7 +17,7 @@ offer_download(catalogue, data)
 st.subheader("Networks")
 teacher, network = pair_form(catalogue, data)
 st.subheader("What is handed over")
-methods = methods_form(catalogue)
+methods = methods_form(catalogue, {"data": settings, "network": network, "teacher": teacher})
 st.subheader("Budget")
 budget = budget_form(catalogue, data)
 

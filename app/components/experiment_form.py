@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import engine
-from app.components.forms import composed_form, field, method_form
+from app import engine, figures
+from app.components.composer import composer
+from app.components.forms import field, fields, method_form, places
 
 MOST_SEEDS = 100
 
@@ -48,18 +49,43 @@ def pair_form(catalogue: dict, data: str) -> tuple[dict, dict]:
     return run, network
 
 
-def methods_form(catalogue: dict) -> list[dict]:
-    """Which methods, each with its terms, weights and settings."""
-    known = {name: method for name, method in catalogue["methods"].items() if name != catalogue["baseline"]}
-    chosen = st.multiselect("Methods", list(known), [catalogue["headline"]], key="methods",
-                            bind="query-params", format_func=lambda name: known[name]["title"],
+def methods_form(catalogue: dict, pair: dict) -> list[dict]:
+    """Which methods, each with its terms, weights and settings; `pair` is a run's data, network and teacher."""
+    try:
+        suited = engine.answer("suitability", content=pair)
+    except engine.UserError as error:
+        st.error(figures.markdown(str(error)))
+        st.stop()
+    known = {**{name: method for name, method in catalogue["methods"].items() if name != catalogue["baseline"]},
+             **engine.saved_methods()}
+    usable = sorted((name for name in known if not suited["methods"].get(name)),
+                    key=lambda name: known[name]["ablation"])
+    default = [catalogue["headline"]] if catalogue["headline"] in usable else usable[:1]
+    chosen = st.multiselect("Methods", usable, default, key="methods", bind="query-params",
+                            format_func=lambda name: known[name]["title"],
                             help="One run for each method and seed. Labels alone are always trained beside them, "
                             "as the baseline.")
     edited = []
     for name in chosen:
         with st.expander(f"{known[name]['title']} — {known[name]['sentence']}"):
-            edited.append(method_form(known[name], catalogue["terms"], f"method.{name}"))
-    return [*edited, *composed_form(catalogue["terms"], "composed")]
+            edited.append(method_form(known[name], catalogue["terms"], f"method.{name}", suited["taps"]))
+    _explain(known, suited)
+    return [*edited, *composer(catalogue, suited["taps"])]
+
+
+def _explain(known: dict, suited: dict) -> None:
+    """Which layers are matched, and which methods do not suit this pair, each with its reason."""
+    layers = ", ".join(f"{theirs} with {ours}" for theirs, ours in suited["layers"])
+    if layers:
+        st.caption(f"Layers, the teacher's with the student's: {layers}.")
+    reasons: dict[str, list[str]] = {}
+    for name, reason in suited["methods"].items():
+        if reason and not known.get(name, {}).get("ablation", True):
+            reasons.setdefault(reason, []).append(known[name]["title"])
+    if reasons:
+        with st.expander(f"{sum(map(len, reasons.values()))} methods do not suit this pair", icon=":material/block:"):
+            for reason, titles in reasons.items():
+                st.markdown(f"{reason} *{'; '.join(titles)}*")
 
 
 def budget_form(catalogue: dict, data: str) -> dict:
@@ -80,7 +106,12 @@ def budget_form(catalogue: dict, data: str) -> dict:
         devices = engine.answer("device")["available"]
     device = "auto" if devices == ["cpu"] else st.selectbox("Device", ["auto", *devices], key="device",
                                                             help=schema["device"]["description"])
-    return {"run": {"steps": steps, "batch_size": batch, "optimiser": {"learning_rate": rate}, "device": device},
+    with st.expander("Optimiser"):
+        schemas = {name: value for name, value in catalogue["schemas"]["optimiser"].items() if name != "learning_rate"}
+        optimiser = fields(schemas, {name: value["default"] for name, value in schemas.items()}, f"optimiser.{data}",
+                           places(3))
+    return {"run": {"steps": steps, "batch_size": batch, "optimiser": {"learning_rate": rate, **optimiser},
+                    "device": device},
             "seeds": list(range(first, first + min(seeds, MOST_SEEDS + 1)))}
 
 

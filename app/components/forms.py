@@ -8,89 +8,134 @@ from typing import Any
 
 import streamlit as st
 
+PAIRS = "pairs of taps"
+Taps = dict[str, dict[str, list[int]]]
 
-def field(name: str, schema: dict, value: Any, key: str) -> Any:
+
+def field(name: str, schema: dict, value: Any, key: str, taps: Taps | None = None) -> Any:
     """One widget for a field of a JSON schema; returns what the user chose.
 
     Numbers have no limits here: a browser would keep an impossible one to itself, and the engine says what is wrong.
+    `taps` are those of teacher and student, for fields that choose among them.
     """
     label, help_ = schema["title"].capitalize(), schema.get("description")
+    if "anyOf" in schema:
+        return _layers(schema, value, key, taps)
     if "enum" in schema:
         options = schema["enum"]
         return st.selectbox(label, options, index=options.index(value), help=help_, key=key,
-                            format_func=lambda option: option.replace("_", " ").capitalize())
-    if schema.get("type") == "boolean":
-        return st.toggle(label, value, help=help_, key=key)
-    if schema.get("type") == "integer":
-        return st.number_input(label, value=int(value), step=1, help=help_, key=key)
-    if schema.get("type") == "number":
-        return st.number_input(label, value=float(value), step=10.0 ** _magnitude(value), format="%g", help=help_,
-                               key=key)
+                            format_func=lambda option: str(option).replace("_", " ").capitalize())
+    match schema.get("type"):
+        case "boolean":
+            return st.toggle(label, value, help=help_, key=key)
+        case "integer":
+            return st.number_input(label, value=int(value), step=1, help=help_, key=key)
+        case "number":
+            return st.number_input(label, value=float(value), step=10.0 ** _magnitude(value), format="%.4g", help=help_,
+                                   key=key)
+        case "array":
+            words = st.text_input(label, ", ".join(f"{share:g}" for share in value), help=help_, key=key)
+            return [_number(word) for word in words.replace(";", ",").split(",") if word.strip()]
     return st.text_input(label, value, help=help_, key=key)
 
 
-def method_form(method: dict, terms: dict[str, dict], key: str) -> dict:
-    """A method's terms with their weights and settings; returns the method as the user wants it."""
-    stages = []
-    for number, stage in enumerate(method["stages"]):
-        objective = {name: _weighted_term(weighted, terms[weighted["term"]["kind"]], f"{key}.{number}.{name}")
-                     for name, weighted in stage["objective"].items()}
-        stages.append({**stage, "objective": objective})
-    kept = {name: method[name] for name in ("name", "title", "sentence", "paper", "equations", "rows")}
-    if stages != method["stages"]:
-        kept |= {"title": f"{method['title']} (changed)", "rows": []}  # no longer the paper's row
-    return {**kept, "stages": stages}
+def fields(schemas: dict[str, dict], values: dict, key: str, cells: Iterator, taps: Taps | None = None) -> dict:
+    """One widget for each field, each in the next of the `cells`."""
+    chosen = {}
+    for name, schema in schemas.items():
+        with next(cells):
+            chosen[name] = field(name, schema, values[name], f"{key}.{name}", taps)
+    return chosen
 
 
-def composed_form(terms: dict[str, dict], key: str) -> list[dict]:
-    """A method made of any terms, each with its weight and settings; none where no term is chosen."""
-    with st.expander("Compose a method of your own", icon=":material/tune:"):
-        kinds = st.multiselect("Terms", list(terms), key=key, bind="query-params",
-                               format_func=lambda kind: terms[kind]["title"],
-                               help="The loss is their weighted sum. Leave cross entropy out to learn without labels.")
-        if not kinds:
-            return []
-        title = st.text_input("What to call it", "My method", max_chars=80, key=f"{key}.title")
-        objective = {}
-        for kind in kinds:
-            defaults = {name: schema["default"] for name, schema in terms[kind]["fields"].items()}
-            objective[kind] = _weighted_term({"weight": 1.0, "term": {"kind": kind, **defaults}}, terms[kind],
-                                             f"{key}.{kind}")
-    return [{"title": title, "stages": [{"objective": objective}]}]
+def _layers(schema: dict, value: Any, key: str, taps: Taps | None) -> Any:
+    """Which layers are matched: one of the schema's words, or pairs of taps."""
+    words = schema["anyOf"][0]["enum"]
+    pairs = [] if isinstance(value, str) else [tuple(pair) for pair in value]
+    found = {who: list((taps or {}).get(who, {})) for who in ("teacher", "student")}
+    options = [*words, *([PAIRS] if taps or pairs else [])]
+    chosen = st.selectbox(schema["title"], options, options.index(PAIRS if pairs else value), key=key,
+                          help=schema["description"], format_func=str.capitalize)
+    if chosen != PAIRS:
+        return chosen
+    couples = list(dict.fromkeys([*pairs, *((theirs, ours) for theirs in found["teacher"] for ours in found["student"]
+                                            if _alike(taps, theirs, ours))]))
+    return st.multiselect("Teacher's tap → student's tap", couples, pairs, key=f"{key}.pairs",
+                          format_func=lambda couple: " → ".join(couple))
 
 
-def _weighted_term(weighted: dict, term: dict, key: str) -> dict:
+def _alike(taps: Taps, theirs: str, ours: str) -> bool:
+    """Whether both are maps, or both vectors."""
+    return len(taps["teacher"][theirs]) == len(taps["student"][ours])
+
+
+def weighted_term(weighted: dict, term: dict, key: str, taps: Taps | None = None) -> dict:
+    """A term with its weight and settings, as a card; returns it as the user wants it."""
     with st.container(border=True):
         st.markdown(f"**{term['title']}** — {term['sentence']}")
         st.latex(term["formula"], width="content")
-        cells = _cells(3)
+        cells = places(3)
         counted = _weight(weighted, cells, key, may_share=not term["is_labels"])
-        settings = {}
-        for name, schema in term["fields"].items():
-            with next(cells):
-                settings[name] = field(name, schema, weighted["term"][name], f"{key}.{name}")
+        settings = fields(term["fields"], weighted["term"], key, cells, taps)
     return {**counted, "term": {"kind": weighted["term"]["kind"], **settings}}
 
 
+def method_form(method: dict, terms: dict[str, dict], key: str, taps: Taps | None = None) -> dict:
+    """A method's terms with their weights and settings; returns the method as the user wants it."""
+    method, stages = plain(method), []
+    for number, stage in enumerate(method["stages"]):
+        if len(method["stages"]) > 1:
+            st.markdown(f"**{stage['name'].capitalize()}**, {stage['share']:.0%} of the steps")
+        objective = {name: weighted_term(weighted, terms[weighted["term"]["kind"]], f"{key}.{number}.{name}", taps)
+                     for name, weighted in stage["objective"].items()}
+        stages.append({**stage, "objective": objective})
+    if stages == method["stages"]:
+        return method
+    return {**method, "title": f"{method['title']} (changed)", "rows": []}  # no longer the paper's row
+
+
+def plain(method: dict) -> dict:
+    """A method without what the catalogue says about it."""
+    return {name: value for name, value in method.items() if name not in ("formula", "needs_teacher", "suits")}
+
+
 def _weight(weighted: dict, cells: Iterator, key: str, may_share: bool) -> dict:
-    by_share = may_share and next(cells).selectbox(
-        "Counts by", (False, True), format_func=lambda share: "share of the cross entropy" if share else "weight",
-        key=f"{key}.by", help="A weight is a factor. With a share, the factor is set once, on the first batch, so that "
-        "the term starts at this share of the cross entropy: the paper's own way of choosing λ.")
-    if by_share:
-        return {"weight": None, "share": next(cells).number_input(
-            "Share", value=0.01, format="%g", step=0.01, key=f"{key}.share",
+    ways = {"weight": "weight", "schedule": "weight that moves", **({"share": "share of the cross entropy"}
+                                                                    if may_share else {})}
+    start = "share" if weighted.get("share") else "schedule" if weighted.get("final") is not None else "weight"
+    way = next(cells).selectbox(
+        "Counts by", list(ways), list(ways).index(start), format_func=ways.get, key=f"{key}.by",
+        help="A weight is a factor; it may move in a straight line over the stage. With a share, the factor is set "
+        "once, on the first batch, so that the term starts at this share of the cross entropy: a safe start where no "
+        "weight is known.")
+    counted = {"weight": None, "share": None, "final": None}
+    if way == "share":
+        return {**counted, "share": next(cells).number_input(
+            "Share", value=float(weighted.get("share") or 0.01), format="%g", step=0.01, key=f"{key}.share",
             help="0.01 starts the term at 1 % of the cross entropy.")}
-    return {"share": None, "weight": next(cells).number_input(
-        "Weight", value=float(weighted["weight"]), format="%g", step=10.0 ** _magnitude(weighted["weight"]),
-        key=f"{key}.weight", help="λ, the factor on the term. The default is the paper's, chosen on MNIST; on "
-        "other images a share of the cross entropy is the safer start.")}
+    weight = 1.0 if weighted.get("weight") is None else float(weighted["weight"])
+    counted["weight"] = next(cells).number_input(
+        "Weight" if way == "weight" else "Weight at first", value=weight, format="%g", step=10.0 ** _magnitude(weight),
+        key=f"{key}.weight", help="λ, the factor on the term. The default is the paper's, chosen on its own images; on "
+        "others a share of the cross entropy is the safer start.")
+    if way == "schedule":
+        last = weighted.get("final")
+        counted["final"] = next(cells).number_input("Weight at the end", value=float(1.0 if last is None else last),
+                                                    format="%g", step=0.1, key=f"{key}.final")
+    return counted
 
 
-def _cells(width: int) -> Iterator:
+def places(width: int) -> Iterator:
     """Places for widgets, `width` to a row, without end."""
     while True:
         yield from st.columns(width)
+
+
+def _number(word: str) -> float | str:
+    try:
+        return float(word)
+    except ValueError:
+        return word.strip()  # the engine says what is wrong with it
 
 
 def _magnitude(value: float) -> int:

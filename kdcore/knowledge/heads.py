@@ -34,7 +34,7 @@ class SecondHead(LayerTerm):
                                               "the mean of those of the centred outputs.")
 
     def layers(self, pair: Pair) -> tuple[Layer, ...]:
-        return pair.layers((("logits", "embedding"),))
+        return (pair.head(),)
 
     def suits(self) -> str:
         return ANY_TASK

@@ -109,7 +109,7 @@ class VectorInformation(_Information):
     kind: Literal["vector_information"] = "vector_information"
 
     def layers(self, pair: Pair) -> tuple[Layer, ...]:
-        return pair.layers((("logits", "embedding"),))
+        return (pair.head(),)
 
     def suits(self) -> str:
         return ANY_TASK

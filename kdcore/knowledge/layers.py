@@ -30,7 +30,9 @@ RIDGE = 1e-3  # of the mean square: channels that are never active, and more cha
 
 
 def pooled(features: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Average-pool maps (N, C, H, W) to `size`; what has that size already, and vectors, are left as they are."""
+    """Average-pool maps (N, C, H, W) to `size`, or flatten them where it is (); what has that size is left as it is."""
+    if not size:
+        return features.flatten(1)
     return features if tuple(features.shape[2:]) == tuple(size) else functional.adaptive_avg_pool2d(features, size)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -107,6 +108,13 @@ class Pair:
                 raise Unsuited(f"{layer.teacher} is {_kind(layer.teacher_shape)} in the teacher and {layer.student} "
                                f"{_kind(layer.student_shape)} in the student; choose two networks of one kind")
         return layers
+
+    def head(self) -> Layer:
+        """The teacher's logits, whatever its classes, and the student's embedding as a vector. Raises Unsuited."""
+        if reason := self.apart():
+            raise Unsuited(reason)
+        return Layer("logits", "embedding", self.teacher.tap("logits", "teacher"),
+                     (math.prod(self.student.tap("embedding", "student")),))
 
 
 def _automatic(teacher: dict[str, Shape], student: dict[str, Shape], role: str) -> list[tuple[str, str]]:

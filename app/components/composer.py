@@ -1,0 +1,164 @@
+"""A method of one's own: stages of weighted terms, seen as one formula, saved, passed on as a file or a link."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+
+import streamlit as st
+
+from app import engine, figures
+from app.components.forms import Taps, fields, places, plain, weighted_term
+
+LINK = "composed"
+_EMPTY = {"name": "custom", "title": "My method", "sentence": "", "stages": []}
+
+
+def composer(catalogue: dict, taps: Taps) -> list[dict]:
+    """The expander in which a method is made; returns it in a list, empty where there is none."""
+    draft = _draft()
+    with st.expander("Compose a method of your own", icon=":material/tune:", expanded=bool(draft["stages"])):
+        _begin(catalogue)
+        if not draft["stages"]:
+            return []
+        method = _method_form(draft, catalogue, taps)
+        st.query_params[LINK] = encode(method)
+        return _finish(method)
+
+
+def encode(method: dict) -> str:
+    """A method as the part of a link."""
+    return base64.urlsafe_b64encode(zlib.compress(json.dumps(method, separators=(",", ":")).encode())).decode()
+
+
+def decode(text: str) -> dict:
+    """The method of a link. Raises UserError where the link is damaged."""
+    try:
+        unpacked = zlib.decompressobj().decompress(base64.urlsafe_b64decode(text), 100_000)
+        return engine.described(json.loads(unpacked))["method"]
+    except (ValueError, zlib.error, engine.UserError) as error:
+        raise engine.UserError("The method of this link cannot be read; ask its sender for its file.") from error
+
+
+def _draft() -> dict:
+    """The method in the making; a link's, on the first look."""
+    if "draft" not in st.session_state:
+        st.session_state["draft"], st.session_state["draft.version"] = _EMPTY, 0
+        if LINK in st.query_params:
+            try:
+                _take(decode(st.query_params[LINK]))
+            except engine.UserError as error:
+                st.warning(str(error), icon=":material/link_off:")
+                del st.query_params[LINK]
+    return st.session_state["draft"]
+
+
+def _take(method: dict) -> None:
+    """Make a method the draft: its widgets start from it."""
+    st.session_state["draft"] = method
+    st.session_state["draft.version"] += 1
+
+
+def _begin(catalogue: dict) -> None:
+    left, middle, right = st.columns([3, 1, 2], vertical_alignment="bottom")
+    known = {**catalogue["methods"], **engine.saved_methods()}
+    name = left.selectbox("Start from", list(known), index=None, placeholder="an empty stage",
+                          format_func=lambda name: known[name]["title"], key="draft.from")
+    if middle.button("Begin", width="stretch", key="draft.begin"):
+        stage = {"name": "training", "share": 1.0, "objective": {"cross_entropy": _fresh("cross_entropy", catalogue)},
+                 "optimiser": None, "restarts": False, "dropout": 0.0}
+        mine = {**_EMPTY, "stages": [stage]} if name is None else {
+            **plain(known[name]), "title": f"{known[name]['title']} (mine)", "rows": [], "ablation": False}
+        _take({**mine, "name": "custom"})
+        st.rerun()
+    uploaded = right.file_uploader("Or a method's file", type="json", key="draft.file", max_upload_size=1)
+    if uploaded and st.session_state.get("draft.uploaded") != uploaded.file_id:
+        st.session_state["draft.uploaded"] = uploaded.file_id
+        try:
+            _take(engine.described(json.loads(uploaded.getvalue()))["method"])
+        except (ValueError, engine.UserError) as error:
+            st.error(figures.markdown(f"This file holds no method: {error}"))
+        else:
+            st.rerun()
+
+
+def _method_form(draft: dict, catalogue: dict, taps: Taps) -> dict:
+    key = f"draft.{st.session_state['draft.version']}"
+    title, sentence = st.columns([1, 2])
+    method = {field: draft[field] for field in ("name", "paper", "equations", "start", "members", "shared_stages")
+              if field in draft}
+    method |= {"title": title.text_input("What to call it", draft["title"], max_chars=80, key=f"{key}.title"),
+               "sentence": sentence.text_input("What is handed over, in a sentence", draft["sentence"], max_chars=300,
+                                               key=f"{key}.sentence")}
+    method["stages"] = [_stage_form(stage, number, catalogue, taps, f"{key}.{number}")
+                        for number, stage in enumerate(draft["stages"])]
+    add, remove, _ = st.columns([1, 1, 2])
+    if add.button("Add a stage", icon=":material/add:", width="stretch", key=f"{key}.add"):
+        _change(method, [*method["stages"], {**method["stages"][-1], "name": f"stage {len(method['stages']) + 1}",
+                                             "share": method["stages"][-1]["share"]}])
+    if len(method["stages"]) > 1 and remove.button("Remove the last", icon=":material/remove:", width="stretch",
+                                                   key=f"{key}.remove"):
+        _change(method, method["stages"][:-1])
+    return method
+
+
+def _change(method: dict, stages: list[dict]) -> None:
+    """Other stages, whose shares are scaled to make up the whole."""
+    total = sum(stage["share"] for stage in stages)
+    _take({**method, "stages": [{**stage, "share": stage["share"] / total} for stage in stages]})
+    st.rerun()
+
+
+def _stage_form(stage: dict, number: int, catalogue: dict, taps: Taps, key: str) -> dict:
+    terms, schemas = catalogue["terms"], catalogue["schemas"]
+    with st.container(border=True):
+        cells = iter(st.columns([2, 1, 1, 1], vertical_alignment="bottom"))
+        made = fields({name: schemas["stage"][name] for name in ("name", "share", "dropout", "restarts")}, stage, key,
+                      cells)
+        own = stage["optimiser"] is not None
+        if st.toggle("An optimiser of its own", own, help=schemas["stage"]["optimiser"]["description"],
+                     key=f"{key}.own"):
+            defaults = {name: schema["default"] for name, schema in schemas["optimiser"].items()}
+            made["optimiser"] = fields(schemas["optimiser"], stage["optimiser"] or defaults, f"{key}.optimiser",
+                                       places(4))
+        else:
+            made["optimiser"] = None
+        present = {weighted["term"]["kind"]: name for name, weighted in stage["objective"].items()}
+        kinds = st.multiselect("Terms", list(terms), list(present), key=f"{key}.terms",
+                               format_func=lambda kind: terms[kind]["title"],
+                               help="The loss of the stage is their weighted sum. Leave cross entropy out to learn "
+                               "without labels.")
+        made["objective"] = {
+            present.get(kind, kind): weighted_term(
+                stage["objective"][present[kind]] if kind in present else _fresh(kind, catalogue), terms[kind],
+                f"{key}.{kind}", taps) for kind in kinds}
+    return made
+
+
+def _fresh(kind: str, catalogue: dict) -> dict:
+    defaults = {name: schema["default"] for name, schema in catalogue["terms"][kind]["fields"].items()}
+    return {"weight": 1.0, "share": None, "final": None, "term": {"kind": kind, **defaults}}
+
+
+def _finish(method: dict) -> list[dict]:
+    """The total as one formula, and where the method may go."""
+    try:
+        found = engine.described(method)
+    except engine.UserError as error:
+        st.error(figures.markdown(str(error)))
+        return []
+    st.latex(found["formula"], width="content")
+    save, file, drop, note = st.columns([1, 1, 1, 2], vertical_alignment="center")
+    if save.button("Save", icon=":material/save:", width="stretch",
+                   help="It is then among the methods, under its name."):
+        engine.save_method(found["method"])
+        st.toast(f"Saved as {method['title']}.")
+    file.download_button("File", json.dumps(found["method"], indent=2), f"{method['title']}.json", "application/json",
+                         icon=":material/download:", width="stretch")
+    if drop.button("Put away", icon=":material/close:", width="stretch"):
+        _take(_EMPTY)
+        st.query_params.pop(LINK, None)
+        st.rerun()
+    note.caption("The address of this page holds the method: pass it on as a link.")
+    return [found["method"]]
