@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from kdcore import models
 from kdcore.data import DataConfig
 from kdcore.data.sources import SOURCES
 from kdcore.errors import UserError
@@ -54,17 +55,23 @@ class RunConfig(BaseModel):
     def _suits(self) -> RunConfig:
         if self.teacher and self.teacher.teacher:
             raise ValueError("A teacher's own run must not have a teacher.")
-        if reason := self.method.unsuited(self.pair()):
+        pair, source = self.pair(), SOURCES[self.data.name]
+        if pair.student_classes < len(source.classes):
+            raise ValueError(f"The network has {pair.student_classes} outputs and {source.title} has "
+                             f"{len(source.classes)} classes; an output for each is needed.")
+        if reason := self.method.unsuited(pair):
             raise ValueError(reason)
+        models.shapes(self.network, pair.student_images, pair.student_classes)  # the network suits the images
         return self
 
     def pair(self) -> Pair:
         """The facts that decide which methods suit this run."""
         source = SOURCES[self.data.name]
+        classes = self.network.classes or len(source.classes)
         if self.teacher is None:
-            return Pair(source.shape, len(source.classes))
-        taught = SOURCES[self.teacher.data.name]
-        return Pair(source.shape, len(source.classes), taught.shape, len(taught.classes))
+            return Pair(source.shape, classes)
+        taught = self.teacher.pair()
+        return Pair(source.shape, classes, taught.student_images, taught.student_classes)
 
     def planned(self) -> dict:
         """The run as plain data for the store: {"config", "hash", "teacher": the same of its teacher, or None}."""

@@ -15,10 +15,9 @@ def field(name: str, schema: dict, value: Any, key: str) -> Any:
     Numbers have no limits here: a browser would keep an impossible one to itself, and the engine says what is wrong.
     """
     label, help_ = schema["title"].capitalize(), schema.get("description")
-    if "enum" in schema:
-        options = schema["enum"]
+    if options := _options(schema):
         return st.selectbox(label, options, index=options.index(value), help=help_, key=key,
-                            format_func=lambda option: option.replace("_", " ").capitalize())
+                            format_func=lambda option: (option or "as in its paper").replace("_", " ").capitalize())
     if schema.get("type") == "boolean":
         return st.toggle(label, value, help=help_, key=key)
     if schema.get("type") == "integer":
@@ -27,6 +26,13 @@ def field(name: str, schema: dict, value: Any, key: str) -> Any:
         return st.number_input(label, value=float(value), step=10.0 ** _magnitude(value), format="%g", help=help_,
                                key=key)
     return st.text_input(label, value, help=help_, key=key)
+
+
+def _options(schema: dict) -> list[str | None]:
+    """What can be chosen, where that is a few words, or none of them."""
+    if "enum" in schema:
+        return schema["enum"]
+    return next(([None, *kind["enum"]] for kind in schema.get("anyOf", ()) if "enum" in kind), [])
 
 
 def method_form(method: dict, terms: dict[str, dict], key: str) -> dict:
