@@ -1,7 +1,7 @@
 """The networks, by name, each with its table of taps: the names under which terms read intermediate values."""
 
-from kdcore.models.architectures import ARCHITECTURES, Architecture
-from kdcore.models.network import NetworkConfig, bare, build, register, shapes
+from kdcore.models.architectures import ARCHITECTURES, Architecture, register
+from kdcore.models.network import NetworkConfig, bare, build, shapes
 from kdcore.models.taps import tapped
 
 __all__ = ["ARCHITECTURES", "Architecture", "NetworkConfig", "bare", "build", "register", "shapes", "tapped"]

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from torch import nn
+from torch import Tensor, nn
 
 from kdcore.errors import UserError
-from kdcore.models import architectures, initial, start
-from kdcore.models.architectures import ARCHITECTURES
+from kdcore.models import initial, start
+from kdcore.models.architectures import ARCHITECTURES, Architecture
 from kdcore.models.prepared import AS_THEY_ARE, FIXED, Preparation, Prepared
 from kdcore.models.start import Start, State
 from kdcore.models.taps import Tapped
@@ -106,20 +106,22 @@ def bare(config: NetworkConfig, image_shape: ImageShape, classes: int, state: St
     return network
 
 
-@lru_cache(maxsize=256)
 def shapes(config: NetworkConfig, image_shape: ImageShape, classes: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of each tap's value for one image, without making weights. Raises UserError as `build` does."""
-    own = ARCHITECTURES[config.name].own  # foreign code may do what has no answer without weights
-    with torch.random.fork_rng(devices=[]), torch.device("cpu" if own else "meta"), torch.no_grad():
+    return dict(_shapes(ARCHITECTURES[config.name], config, tuple(image_shape), config.classes or classes))
+
+
+@lru_cache(maxsize=256)
+def _shapes(architecture: Architecture, config: NetworkConfig, image_shape: ImageShape,
+            classes: int) -> dict[str, tuple[int, ...]]:
+    made_on = "cpu" if architecture.own else "meta"  # foreign code may do what has no answer without weights
+    with torch.random.fork_rng(devices=[]), torch.device(made_on), torch.no_grad():
         network = bare(config, image_shape, classes).eval()
         values = Tapped(network, tuple(network.taps))(torch.zeros(1, *image_shape))
+    if others := [tap for tap, value in values.items() if not isinstance(value, Tensor)]:
+        raise UserError(f"The tap {others[0]!r} of {architecture.title} must be one tensor; name a value that is.")
     found = {tap: tuple(value.shape[1:]) for tap, value in values.items()}
-    if found["logits"] != (config.classes or classes,):
-        raise UserError(f"{ARCHITECTURES[config.name].title} should have {config.classes or classes} outputs an image; "
-                        f"it has {'×'.join(map(str, found['logits']))}.")
+    if found["logits"] != (classes,):
+        raise UserError(f"{architecture.title} should have {classes} outputs an image; it has "
+                        f"{'×'.join(map(str, found['logits'])) or 'one'}.")
     return found
-
-
-def register(name: str, *settings, **words) -> None:  # noqa: D103
-    architectures.register(name, *settings, **words)
-    shapes.cache_clear()

@@ -81,7 +81,7 @@ Start = Annotated[Published | File | Run, Field(discriminator="kind")]
 
 def channels(state: State) -> int | None:
     """The number of image channels that weights are made for; None where they begin with no convolution."""
-    first = next((value for value in state.values() if value.dim() > 1), None)
+    first = next((value for name, value in state.items() if value.dim() > 1 and "prepare." not in name), None)
     return first.shape[1] if first is not None and first.dim() == 4 else None
 
 

@@ -9,6 +9,7 @@ forward hooks on the modules serve, and operations have no names.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -81,17 +82,18 @@ class _Paths(fx.Tracer):
 
 def _hooked(network: nn.Module, taps: dict[str, str]) -> Callable[[nn.Module, Tensor], Values]:
     modules = dict(network.named_modules())
-    for path in taps.values():
-        if path not in modules:
+    homes = {path: path if path in modules else re.sub(r"_\d+$", "", path) for path in taps.values()}
+    for path, home in homes.items():
+        if home not in modules:
             raise _absent(path, modules, "The network cannot be traced, so only modules have names. ")
 
     def read(network: nn.Module, images: Tensor) -> Values:
         found, modules = {}, dict(network.named_modules())
 
-        def keep(path: str) -> Callable:
-            return lambda module, inputs, value: found.update({_free(path, found): value})
+        def keep(home: str) -> Callable:
+            return lambda module, inputs, value: found.update({_free(home, found): value})
 
-        handles = [modules[path].register_forward_hook(keep(path)) for path in set(taps.values())]
+        handles = [modules[home].register_forward_hook(keep(home)) for home in set(homes.values())]
         try:
             network(images)
         finally:
