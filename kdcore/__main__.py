@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from kdcore.store import Store
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status, 0 or, with a sentence on stderr, 2."""
     options = _parser().parse_args(arguments)
+    if getattr(options, "store", None):
+        os.environ["KD_STORE"] = options.store  # for networks that start from a run in it
     try:
         options.command(options)
     except UserError as error:

@@ -27,7 +27,9 @@ def catalogue() -> dict:
                         "number": "distance" if cls().zero_at_equality else "penalty"}
                  for kind, cls in _drawn().items()},
         "attributions": {f"attribution.{name}": title for name, title in ATTRIBUTIONS.items()},
-        "networks": {name: {"title": network.title, "sentence": network.sentence, "paper": network.paper}
+        "networks": {name: {"title": network.title, "sentence": network.sentence, "paper": network.paper,
+                            "initial": network.initial, "smallest": network.smallest,
+                            "published": network.published is not None}
                      for name, network in ARCHITECTURES.items()},
         "data": {name: {"title": source.title, "sentence": source.sentence, "shape": source.shape,
                         "classes": source.classes, "train": source.train, "test": source.test,

@@ -59,11 +59,14 @@ class RunConfig(BaseModel):
     def _suits(self) -> RunConfig:
         if self.teacher and self.teacher.teacher:
             raise ValueError("A teacher's own run must not have a teacher.")
+        side, source = self.side(), SOURCES[self.data.name]
+        if len(side.classes) < len(source.classes):
+            raise ValueError(f"The network has {len(side.classes)} outputs and {source.title} has "
+                             f"{len(source.classes)} classes; an output for each is needed.")
+        side.measure()  # the network suits the images
         if self.member is not None and not self.member < self.method.members > 1:
             raise ValueError(f"{self.method.title} has {self.method.members} member{'s' * (self.method.members > 1)}; "
                              f"there is no member {self.member}.")
-        if self.method.start == "teacher" and (self.teacher is None or self.teacher.network != self.network):
-            raise ValueError(f"{self.method.title} copies the teacher's weights; choose the same network for both.")
         if reason := self.method.unsuited(self.pair()):
             raise ValueError(reason)
         return self
@@ -75,8 +78,10 @@ class RunConfig(BaseModel):
     def side(self) -> Side:
         """What the run's network looks at, tells apart and shows inside."""
         source = SOURCES[self.data.name]
-        return Side(source.shape, source.classes,
-                    partial(models.shapes, self.network, source.shape, len(source.classes)))
+        outputs = self.network.classes or len(source.classes)
+        classes = source.classes if outputs == len(source.classes) else tuple(f"output {i}" for i in range(outputs))
+        return Side(source.shape, classes, partial(models.shapes, self.network, source.shape, outputs),
+                    self.network.model_copy(update={"start": None}), self.network.has_published_weights())
 
     def members(self) -> list[RunConfig]:
         """The students of an ensemble; none for a run that is a student itself."""

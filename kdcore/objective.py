@@ -118,6 +118,11 @@ class Method(_Record):
 
     def unsuited(self, pair: Pair) -> str | None:
         """Why the method cannot train this pair, in a sentence; None where it can."""
+        if self.start == "teacher" and (pair.teacher is None or pair.teacher.network != pair.student.network):
+            return f"{self.title} copies the teacher's weights; choose one network for teacher and student."
+        if self.start == "published" and not pair.student.published:
+            return (f"{self.title} starts from published weights, and there are none for this network; ResNet-18, -34 "
+                    "and -50 have some.")
         for stage in self.stages:
             for weighted in stage.objective.values():
                 if reason := weighted.term.unsuited(pair):

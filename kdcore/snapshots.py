@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from kdcore import train
+from kdcore import models
 from kdcore.config import read
 from kdcore.errors import UserError
 from kdcore.store import Store, replace_file
@@ -42,9 +42,11 @@ def network(store: Store, run: int, step: int | None = None) -> nn.Module:
     if not steps:
         raise UserError(f"Run {run} ({row['name']}) has no snapshot yet; wait until it has started.")
     path = store.snapshot(run, steps[-1] if step is None else step)
-    made = train.build(read(row["config"]))
+    config = read(row["config"])
+    side, state = config.side(), load(path)
     try:
-        made.load_state_dict(load(path)["network"])
+        made = models.bare(config.network, side.images, len(side.classes), state["network"])
+        made.load_state_dict(state["network"])
     except (KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise UserError(f"The snapshot {path.name} of run {run} belongs to another network; run it again.") from error
     return made.eval()

@@ -22,6 +22,7 @@ from kdcore.errors import UserError
 from kdcore.knowledge import TERMS, Pair, Taught, Term
 from kdcore.knowledge.layers import LayerTerm
 from kdcore.knowledge.outputs import CrossEntropy
+from kdcore.models import NetworkConfig
 from kdcore.objective import Stage
 from kdcore.randomness import Draws, stream
 from kdcore.response import Response
@@ -117,8 +118,10 @@ def fit(config: RunConfig | dict | str, *, teacher: nn.Module | None = None) -> 
 
 def build(config: RunConfig) -> nn.Module:
     """Return the run's network with its initial weights, on the CPU."""
-    side = config.side()
-    return models.build(config.network, side.images, len(side.classes), stream(config.seed_of(0), 2))
+    side, network = config.side(), config.network
+    if config.method.start == "published":
+        network = NetworkConfig(**{**network.model_dump(), "start": {"kind": "published"}})
+    return models.build(network, side.images, len(side.classes), stream(config.seed_of(0), 2))
 
 
 def snapshot_steps(total: int, count: int = SNAPSHOTS) -> list[int]:

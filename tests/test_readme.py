@@ -2,10 +2,15 @@
 
 import json
 import re
+from collections import OrderedDict
 from pathlib import Path
 
+from torch import nn
+
+from kdcore import models
 from kdcore.__main__ import main
 from kdcore.config import read
+from kdcore.models import NetworkConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -16,9 +21,30 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_notebook_example_runs(capsys):
-    code, = blocks("python")
+    code = blocks("python")[0]
     exec(code.replace("in train(run)", "in train(run.model_copy(update={'steps': 5}))"), {})
     assert len(capsys.readouterr().out.splitlines()) > 2
+
+
+def test_a_module_of_ones_own_is_registered():
+    class MyNetwork(nn.Sequential):
+        def __init__(self, classes):
+            features = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2, 4, 3), nn.ReLU())
+            super().__init__(OrderedDict(features=features, flat=nn.Flatten(), output=nn.Linear(4, classes)))
+
+    code = blocks("python")[1]
+    exec(code, {"MyNetwork": MyNetwork})
+    try:
+        shapes = models.shapes(models.NetworkConfig(name="mine"), (1, 8, 8), 10)
+    finally:
+        del models.ARCHITECTURES["mine"]
+    assert shapes == {"group1": (4, 1, 1), "group1.pre": (4, 1, 1), "embedding": (4, 1, 1), "logits": (10,)}
+
+
+def test_every_start_that_is_named_is_one():
+    named = re.findall(r"`(?:\"start\": )?(\{\"kind\": .*?\})`", README)
+    assert [NetworkConfig(name="resnet18", start=json.loads(start)).start.kind for start in named] == [
+        "published", "file", "run"]
 
 
 def test_the_example_of_a_run_is_one():

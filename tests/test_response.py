@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from kdcore.models import ARCHITECTURES, tapped
+from kdcore.models import tapped
 from kdcore.response import Response
-from tests.conftest import small
+from tests.conftest import WIDTHS, small
 
 SHAPE = (2, 6, 7)
 DERIVED = ("cost_gradient", "jacobian", "summed_jacobian")
 
 
-@pytest.fixture(params=ARCHITECTURES)
+@pytest.fixture(params=WIDTHS)
 def network(request):
     return small(request.param, SHAPE, 3)
 

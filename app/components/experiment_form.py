@@ -126,7 +126,9 @@ def _network_form(catalogue: dict, data: str, role: str) -> dict:
     with width:
         wide = field("width", schema["width"], suggested["width"], f"{role}.width.{data}")
     with initial:
-        drawn = field("initial", schema["initial"], suggested["initial"], f"{role}.initial.{data}")
+        fits = networks[name]["initial"] == "truncated_normal"  # the image set's advice is for these networks
+        drawn = field("initial", schema["initial"], suggested["initial"] if fits else None,
+                      f"{role}.initial.{data}.{fits}")
     return {"name": name, "width": wide, "initial": drawn}
 
 

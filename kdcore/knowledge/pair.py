@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -20,12 +20,15 @@ class Side:
     """What one network looks at, tells apart, and shows inside.
 
     `images` (channels, H, W); `classes` their names; `measure` answers with the shape of every tap without its batch,
-    and is asked only where a term reads taps.
+    and is asked only where a term reads taps. Networks with equal `network` have the same layers; `published` says
+    whether there are published weights for it.
     """
 
     images: Shape
     classes: tuple[str, ...]
     measure: Callable[[], dict[str, Shape]] = dict
+    network: Hashable = None
+    published: bool = False
 
     def tap(self, name: str, who: str) -> Shape:
         """The shape of a tap. Raises Unsuited, with the taps that there are."""

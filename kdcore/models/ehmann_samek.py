@@ -74,7 +74,7 @@ def _chain(container: type[nn.Sequential], layers: list[nn.Module]) -> nn.Module
     for number, layer in enumerate(hidden, start=1):
         modules[f"layer{number}"], modules[f"relu{number}"] = layer, nn.ReLU()
         taps |= {f"group{number}": f"relu{number}", f"group{number}.pre": f"layer{number}"}
-    modules["output"] = last
+    modules["dropout"], modules["output"] = nn.Dropout(0.0), last
     network = container(modules)
     network.taps = {**taps, "embedding": f"relu{len(hidden)}", "logits": container.logits}
     return network

@@ -1,4 +1,4 @@
-"""Initial weights: ways to draw them, by name. Biases start at zero."""
+"""Initial weights: ways to draw them, by name. Biases start at zero, the factors of batch norm at one."""
 
 from collections.abc import Callable
 
@@ -20,5 +20,5 @@ def draw(network: nn.Module, initial: str, seed: int) -> None:
     for name, parameter in network.named_parameters():
         if name.endswith("bias"):
             nn.init.zeros_(parameter)
-        else:
+        elif parameter.dim() > 1:
             INITIAL[initial](parameter, generator)
