@@ -56,7 +56,7 @@ def table(runs: list[dict]) -> list[dict]:
         found = summary.get(run["id"], {"best": None, "last": None, "seconds": None})
         gained = run["id"] in done and not is_baseline(run) and run["seed"] in baselines
         rows.append({"run": run["id"], "name": run["name"], "method": run["title"], "seed": run["seed"],
-                     "state": run["state"], "progress": run["step"] / run["steps"], "last": found["last"],
+                     "state": run["state"], "progress": run["step"] / max(run["steps"], 1), "last": found["last"],
                      "best": found["best"], "seconds": found["seconds"],
                      "gain": 100 * (found["last"] - baselines[run["seed"]]) if gained else None})
     return rows

@@ -38,7 +38,8 @@ class RunConfig(BaseModel):
     network: NetworkConfig = Field(description="The network that is trained.")
     teacher: RunConfig | None = Field(None, description="The run that made the teacher.")
     method: Method = Field(default=METHODS[BASELINE], description="What is handed over.")
-    steps: int = Field(4000, ge=1, le=10_000_000, description="Training steps, each on one batch.")
+    steps: int = Field(4000, ge=0, le=10_000_000, description="Training steps, each on one batch; 0 leaves the weights "
+                       "that the network starts from as they are.")
     batch_size: int = Field(50, ge=1, le=100_000, description="Images a step.")
     optimiser: Optimiser = Optimiser()
     member: int | None = Field(None, ge=0, description="Which member of an ensemble this is, for a method that makes "

@@ -29,7 +29,7 @@ def train_in_foreground(content: str | dict, store: Store) -> dict:
         if needed:
             _finish(store, needed)
     last = {name: store.curves([run], name)[run][1][-1] for name in store.metric_names([run])}
-    accuracy = store.summary([run])[run]
+    accuracy = store.summary([run]).get(run, {"last": None, "best": None, "seconds": None})
     return {"run": run, "name": row["name"], "state": "done", "steps": row["steps"],
             "test_accuracy": accuracy["last"], "best_test_accuracy": accuracy["best"], "seconds": accuracy["seconds"],
             "metrics": last}

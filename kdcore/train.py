@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from kdcore import data, device, models
 from kdcore.config import RunConfig, read
+from kdcore.data.sources import SOURCES
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS, Pair, Taught, Term
 from kdcore.knowledge.layers import LayerTerm
@@ -126,7 +127,7 @@ def build(config: RunConfig) -> nn.Module:
 
 def snapshot_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
     """At most `count` steps from 0 to `total`, geometrically spaced: most of what changes, changes early."""
-    return sorted({0, total, *np.geomspace(1, total, count - 1).round().astype(int).tolist()})
+    return sorted({0, total, *np.geomspace(1, max(total, 1), count - 1).round().clip(0, total).astype(int).tolist()})
 
 
 def training_images(config: RunConfig) -> Tensor:
@@ -184,6 +185,8 @@ class _Training:
         self.network.to(self.device)
         self.teacher = _frozen(teacher, self.device) if teacher is not None else None
         self.probe = Probe(self.teacher, self.network, self.test, config.pair())
+        # a network with other outputs, such as ImageNet's, has nothing to say about these labels
+        self.answers_labels = len(config.side().classes) == len(SOURCES[config.data.name].classes)
         self.step, self.seconds, self.factors, self.bounds, self.sums = 0, 0.0, {}, {}, _Sums()
         self.last_order = (None, None)
         self.resumed = None  # the state to go on from
@@ -331,8 +334,8 @@ class _Training:
                             "keeps it finite.")
         self.sums = _Sums()
         self.network.eval()
-        tested = evaluate(self.network, self.test)
-        if not np.isfinite(tested["loss.test"]):
+        tested = evaluate(self.network, self.test) if self.answers_labels else {}
+        if not np.isfinite(tested.get("loss.test", 0.0)):
             raise UserError(f"The network's outputs stopped being finite before step {self.step}; a smaller weight or "
                             "learning rate keeps them finite.")
         return Measurement(self.step, {**tested, **means, **self.probe.distances(),
@@ -351,6 +354,8 @@ class _Training:
 
     def _restore(self, state: dict) -> None:
         state = copy.deepcopy(state)
+        # a network with other outputs, such as ImageNet's, has nothing to say about these labels
+        self.answers_labels = len(config.side().classes) == len(SOURCES[config.data.name].classes)
         self.step, self.seconds, self.factors = state["step"], state["seconds"], state["factors"]
         steps, values = state["sums"]
         self.sums = _Sums(steps, {name: value.to(self.device) for name, value in values.items()})

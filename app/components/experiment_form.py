@@ -123,13 +123,44 @@ def _network_form(catalogue: dict, data: str, role: str) -> dict:
                         key=f"{role}.network", bind="query-params", help="The architecture.")
     st.caption(networks[name]["sentence"])
     width, initial = st.columns(2)
+    fits = networks[name]["initial"] == "truncated_normal"  # the image set's advice is for these networks
     with width:
-        wide = field("width", schema["width"], suggested["width"], f"{role}.width.{data}")
+        wide = field("width", schema["width"], suggested["width"] if fits else 1.0, f"{role}.width.{data}.{fits}")
     with initial:
-        fits = networks[name]["initial"] == "truncated_normal"  # the image set's advice is for these networks
         drawn = field("initial", schema["initial"], suggested["initial"] if fits else None,
                       f"{role}.initial.{data}.{fits}")
-    return {"name": name, "width": wide, "initial": drawn}
+    with st.expander("Weights to start from, size of its images, outputs"):
+        start = _start_form(networks[name], schema, f"{role}.start")
+        resize, outputs = st.columns(2)
+        with resize:
+            side = field("resize", schema["resize"], None, f"{role}.resize")
+        with outputs:
+            classes = field("classes", schema["classes"], None, f"{role}.classes")
+    return {"name": name, "width": wide, "initial": drawn, "start": start, "resize": side, "classes": classes}
+
+
+def _start_form(network: dict, schema: dict, key: str) -> dict | None:
+    """Where the weights come from; None: they are drawn fresh."""
+    ways = {None: "fresh weights", "published": "published weights", "run": "a run's snapshot", "file": "a file"}
+    if not network["published"]:
+        del ways["published"]
+    kind = st.selectbox("Starts from", list(ways), format_func=ways.get, key=f"{key}.kind",
+                        help=schema["start"]["description"])
+    if not network["published"]:
+        st.caption(f"No weights are published for {network['title']}; torchvision has some for ResNet-18, -34 and -50.")
+    match kind:
+        case "published":
+            return {"kind": kind}
+        case "file":
+            return {"kind": kind, "path": st.text_input("File", key=f"{key}.path", placeholder="/home/me/weights.pt",
+                                                        help="A state_dict that torch.save wrote, on the machine that "
+                                                        "trains.")}
+        case "run":
+            runs = {run["id"]: run["name"] for run in engine.store().runs() if run["state"] == "done"}
+            chosen = st.selectbox("Run", list(runs), format_func=lambda run: f"{run} · {runs[run]}", key=f"{key}.run",
+                                  placeholder="No run is done yet", help="Its last snapshot is taken.")
+            return {"kind": kind, "run": chosen} if chosen else None
+    return None
 
 
 def offer_download(catalogue: dict, data: str) -> None:

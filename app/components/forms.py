@@ -19,17 +19,17 @@ def field(name: str, schema: dict, value: Any, key: str, taps: Taps | None = Non
     `taps` are those of teacher and student, for fields that choose among them.
     """
     label, help_ = schema["title"].capitalize(), schema.get("description")
-    if "anyOf" in schema:
+    kinds = schema.get("anyOf", [schema])
+    if any(kind.get("type") == "array" for kind in kinds[1:]):
         return _layers(schema, value, key, taps)
-    if "enum" in schema:
-        options = schema["enum"]
-        return st.selectbox(label, options, index=options.index(value), help=help_, key=key,
-                            format_func=lambda option: str(option).replace("_", " ").capitalize())
-    match schema.get("type"):
+    if "enum" in kinds[0]:
+        options = [*([None] if {"type": "null"} in kinds else []), *kinds[0]["enum"]]
+        return st.selectbox(label, options, index=options.index(value), help=help_, key=key, format_func=_words)
+    match kinds[0].get("type"):
         case "boolean":
             return st.toggle(label, value, help=help_, key=key)
         case "integer":
-            return st.number_input(label, value=int(value), step=1, help=help_, key=key)
+            return st.number_input(label, value=value, step=1, help=help_, key=key)
         case "number":
             return st.number_input(label, value=float(value), step=10.0 ** _magnitude(value), format="%.4g", help=help_,
                                    key=key)
@@ -37,6 +37,10 @@ def field(name: str, schema: dict, value: Any, key: str, taps: Taps | None = Non
             words = st.text_input(label, ", ".join(f"{share:g}" for share in value), help=help_, key=key)
             return [_number(word) for word in words.replace(";", ",").split(",") if word.strip()]
     return st.text_input(label, value, help=help_, key=key)
+
+
+def _words(option: Any) -> str:
+    return "As in its paper" if option is None else str(option).replace("_", " ").capitalize()
 
 
 def fields(schemas: dict[str, dict], values: dict, key: str, cells: Iterator, taps: Taps | None = None) -> dict:
