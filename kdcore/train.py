@@ -354,8 +354,6 @@ class _Training:
 
     def _restore(self, state: dict) -> None:
         state = copy.deepcopy(state)
-        # a network with other outputs, such as ImageNet's, has nothing to say about these labels
-        self.answers_labels = len(config.side().classes) == len(SOURCES[config.data.name].classes)
         self.step, self.seconds, self.factors = state["step"], state["seconds"], state["factors"]
         steps, values = state["sums"]
         self.sums = _Sums(steps, {name: value.to(self.device) for name, value in values.items()})

@@ -49,7 +49,7 @@ def progress_line(runs: list[dict]) -> None:
     counts = {state: sum(run["state"] == state for run in runs) for state in ("running", "queued", *results.ENDED)}
     if counts["running"] + counts["queued"] == 0:
         return
-    share = sum(1 if run["state"] in results.ENDED else run["step"] / run["steps"] for run in runs) / len(runs)
+    share = sum(1 if run["state"] in results.ENDED else run["step"] / max(run["steps"], 1) for run in runs) / len(runs)
     running = ", ".join(figures.markdown(run["name"]) for run in runs if run["state"] == "running")
     words = [f"{counts[state]} {word}" for state, word in (("queued", "waiting"), ("done", "done"),
              ("failed", "failed"), ("stopped", "stopped")) if counts[state]]

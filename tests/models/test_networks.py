@@ -13,6 +13,7 @@ from kdcore import models
 from kdcore.catalogue import catalogue
 from kdcore.config import read
 from kdcore.errors import UserError
+from kdcore.methods import METHODS
 from kdcore.models import ARCHITECTURES, NetworkConfig, tapped
 from kdcore.models.residual import for_small_images
 from kdcore.models.wide_residual import wide_residual
@@ -315,9 +316,11 @@ def test_a_run_says_at_once_that_its_images_are_too_small():
 
 def test_more_outputs_than_classes():
     run = {"data": {"name": "digits"}, "network": {"name": "vgg4", "width": 0.05, "classes": 12}}
-    assert read(run).pair().student_classes == 12
+    assert len(read(run).side().classes) == 12
     assert build_run(read(run))(torch.rand(2, 1, 8, 8)).shape == (2, 12)
-    assert read({**run, "network": {"name": "fc_student"}, "teacher": run}).pair().teacher_classes == 12
+    taught = read({**run, "network": {"name": "fc_student"}, "teacher": run})
+    assert len(taught.pair().teacher.classes) == 12 and "12 classes apart" in METHODS["soft_targets"].unsuited(
+        taught.pair())
     with pytest.raises(UserError, match="The network has 9 outputs and Digits has 10 classes"):
         read({**run, "network": {"name": "vgg4", "classes": 9}})
 

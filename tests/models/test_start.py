@@ -201,7 +201,7 @@ def test_a_snapshot_needs_what_the_run_started_from_no_more(theirs, folder):
     config = read({"data": {"name": "digits"}, "network": {"name": "resnet18", "resize": 32, "start": PUBLISHED}})
     store, network = Store(), build_run(config).eval()
     run = store.submit(config.planned())
-    snapshots.save(store.snapshot(run, 0), network.state_dict())
+    snapshots.save(store.snapshot(run, 0), {"network": network.state_dict(), "connectors": {}})
     (folder / "weights" / RESNET18).unlink()
     grey = torch.rand(2, 1, 8, 8)
     assert torch.equal(snapshots.network(store, run)(grey), network(grey))
