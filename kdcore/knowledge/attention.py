@@ -60,7 +60,8 @@ def _energy(features: Tensor) -> Tensor:
 
 
 def _unit(values: Tensor) -> Tensor:
-    return functional.normalize(values.flatten(1), dim=1, eps=torch.finfo(values.dtype).tiny)
+    smallest = torch.finfo(values.dtype).tiny ** 0.5  # its reciprocal is what the gradient at zero is multiplied by
+    return functional.normalize(values.flatten(1), dim=1, eps=smallest)
 
 
 def _errors(ours: Tensor, theirs: Tensor, form: Form) -> Tensor:
