@@ -68,17 +68,17 @@ class Response:
             response = Response(self.network, self.inputs + std * noise, self.labels, differentiable=False)
             if self.network.training:
                 self.logits  # noqa: B018
-            with _unrecorded(self.network):
+            with unrecorded(self.network):
                 response.logits  # noqa: B018
             self._noisy[std] = response
         return self._noisy[std]
 
 
 @contextmanager
-def _unrecorded(network: nn.Module):
+def unrecorded(*networks: nn.Module):
     """Leave the running statistics of batch norm alone; a network in training mode still normalises by the batch."""
-    norms = [module for module in network.modules()
-             if network.training and getattr(module, "track_running_stats", False)]
+    norms = [module for network in networks for module in network.modules()
+             if module.training and getattr(module, "track_running_stats", False)]
     for module in norms:
         module.track_running_stats = False
     try:

@@ -26,7 +26,7 @@ from kdcore.knowledge.outputs import CrossEntropy
 from kdcore.models import NetworkConfig
 from kdcore.objective import Stage
 from kdcore.randomness import Draws, stream
-from kdcore.response import Response
+from kdcore.response import Response, unrecorded
 from kdcore.teaching import Lessons, answers, union
 
 SNAPSHOTS = 20
@@ -259,22 +259,19 @@ class _Training:
         wanted = {key: weighted.share for key, weighted in stage.objective.items() if weighted.share is not None}
         if wanted:
             self.network.train()
-            student, taught = self._lesson()
+            with unrecorded(self.network, *self.bounds.values()):  # the first step is still to come
+                student, losses = self._losses()
             cost = CrossEntropy().loss(student, {})
             for key, share in wanted.items():
-                value = self.terms[key].loss(student, taught[key], self.bounds[key])
-                factors[key] = share * float(cost.detach()) / max(float(value.detach()), 1e-30)
+                factors[key] = share * float(cost.detach()) / max(abs(float(losses[key].detach())), 1e-30)
         return factors
 
     def _advance(self) -> None:
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
-        student, taught = self._lesson()
-        losses = {key: term.loss(student, taught[key], self.bounds[key]) for key, term in self.terms.items()}
-        done = self.span.done(self.step)
-        total = sum(weighted.factor(self.factors[key], done) * losses[key]
-                    for key, weighted in self.span.stage.objective.items())
+        _, losses = self._losses()
+        total = sum(factor * losses[key] for key, factor in self._factors().items())
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.optimiser.step()
@@ -287,6 +284,19 @@ class _Training:
         done = self.span.done(self.step) if own else self.step / self.config.steps
         return (stage.optimiser or self.config.optimiser).rate(done)
 
+    def _factors(self) -> dict[str, float]:
+        """λ of each term in this step."""
+        done = self.span.done(self.step)
+        return {key: weighted.factor(self.factors[key], done)
+                for key, weighted in self.span.stage.objective.items()}
+
+    def _losses(self) -> tuple[Response, dict[str, Tensor]]:
+        """The student's response to this step's images, and each term's loss."""
+        with self._dropping():
+            student, taught = self._lesson()
+            return student, {key: term.loss(student, taught[key], self.bounds[key])
+                             for key, term in self.terms.items()}
+
     def _lesson(self) -> tuple[Response, dict[str, Taught]]:
         """The student's response to this step's images, and what the teacher hands over for them."""
         index = self._batch()
@@ -295,8 +305,6 @@ class _Training:
         student = Response(self.network, batch.pixels, batch.labels, draws=draws,
                            taps=union(bound.student_taps for bound in self.bounds.values()),
                            differentiable=any(term.differentiates_input for term in self.terms.values()))
-        with self._dropping():
-            student.logits  # noqa: B018
         return student, self.lessons(index, batch, draws)
 
     @contextmanager

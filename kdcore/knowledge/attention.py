@@ -52,7 +52,7 @@ def attention_gradient(features: Tensor, inputs: Tensor, window: int | None,
     with an integer `window` at stride 1 (None: not at all); the value is the one at `location` (N,), a flat index into
     the pooled map, by default its maximum. Returns (gradient (N, *input), location (N,)).
     """
-    return _gradient(_energy(features), inputs, window, location)
+    return _gradient(features, features.shape[2:], inputs, window, location)
 
 
 def _energy(features: Tensor) -> Tensor:
@@ -60,7 +60,8 @@ def _energy(features: Tensor) -> Tensor:
 
 
 def _unit(values: Tensor) -> Tensor:
-    return functional.normalize(values.flatten(1), dim=1, eps=torch.finfo(values.dtype).tiny)
+    smallest = torch.finfo(values.dtype).tiny ** 0.5  # its reciprocal is what the gradient at zero is multiplied by
+    return functional.normalize(values.flatten(1), dim=1, eps=smallest)
 
 
 def _errors(ours: Tensor, theirs: Tensor, form: Form) -> Tensor:
@@ -69,8 +70,11 @@ def _errors(ours: Tensor, theirs: Tensor, form: Form) -> Tensor:
     return (theirs - ours).square().mean(1)
 
 
-def _gradient(energy: Tensor, inputs: Tensor, window: int | None, location: Tensor | None) -> tuple[Tensor, Tensor]:
-    values = (functional.avg_pool2d(energy, window, stride=1) if window else energy).flatten(1)
+def _gradient(features: Tensor, size: tuple[int, ...], inputs: Tensor, window: int | None,
+              location: Tensor | None) -> tuple[Tensor, Tensor]:
+    with torch.enable_grad():
+        energy = pooled(_energy(features), size)
+        values = (functional.avg_pool2d(energy, window, stride=1) if window else energy).flatten(1)
     location = values.argmax(1) if location is None else location
     return derivative(lambda: values.gather(1, location[:, None]).sum(), inputs), location
 
@@ -123,22 +127,19 @@ class AttentionJacobian(GroupTerm):
     def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         taught = {}
         for i, layer in enumerate(bound.layers):
-            gradient, location = _gradient(self._energy(teacher, layer.teacher, layer.size), teacher.inputs,
+            gradient, location = _gradient(teacher.taps[layer.teacher], layer.size, teacher.inputs,
                                            self._pixels(layer.size), None)
             taught |= {f"{i}.direction": _unit(gradient), f"{i}.location": location}
         return taught
 
     def paid(self, student: Response, taught: Taught, bound: Bound) -> list[Tensor]:
-        gradients = [_gradient(self._energy(student, layer.student, layer.size), student.inputs,
-                               self._pixels(layer.size), taught[f"{i}.location"])[0]
+        gradients = [_gradient(student.taps[layer.student], layer.size, student.inputs, self._pixels(layer.size),
+                               taught[f"{i}.location"])[0]
                      for i, layer in enumerate(bound.layers)]
         return [self.error(_unit(gradient), taught[f"{i}.direction"]) for i, gradient in enumerate(gradients)]
 
     def error(self, ours: Tensor, theirs: Tensor) -> Tensor:
         return (theirs - ours).square().sum(1)
-
-    def _energy(self, response: Response, tap: str, size: tuple[int, ...]) -> Tensor:
-        return pooled(_energy(response.taps[tap]), size)
 
     def _pixels(self, size: tuple[int, ...]) -> int | None:
         return max(1, round(min(size) / WINDOWS[self.window])) if self.window in WINDOWS else None

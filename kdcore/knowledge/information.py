@@ -24,12 +24,21 @@ FIRST_SCALE = math.sqrt(5)
 
 
 def gaussian_cost(prediction: Tensor, target: Tensor, scale: Tensor) -> Tensor:
-    """−log q(t | s) up to a constant (Ahn et al. 2019, eq. 3 and 4): (N, C, ...), (N, C, ...), (C,) -> (N,).
+    """−log q(t | s) up to a constant (Ahn et al. 2019, eq. 3 and 4): (N, C, ...), (N, C, ...), (C,) -> ().
 
-    Σ over elements of log σ_c + (t − μ)²/2σ_c², with one σ a channel. A sum, as printed: it grows with the layer.
+    Σ over elements of log σ_c + (t − μ)²/2σ_c², with one σ a channel, batch mean. A sum, as printed: it grows with
+    the layer.
     """
+    return _gaussian_costs(prediction, target, scale).mean()
+
+
+def _gaussian_costs(prediction: Tensor, target: Tensor, scale: Tensor) -> Tensor:
     per_channel = scale.view(-1, *[1] * (target.dim() - 2))
     return (per_channel.log() + (target - prediction).square() / (2 * per_channel.square())).flatten(1).sum(1)
+
+
+def _before_softplus(values: Tensor) -> Tensor:
+    return values + (-torch.expm1(-values)).log()  # log(eᵛ − 1), where eᵛ alone would overflow
 
 
 class Gaussian(nn.Module):
@@ -38,7 +47,7 @@ class Gaussian(nn.Module):
     def __init__(self, mean: nn.Module, channels: int):
         super().__init__()
         self.mean = mean
-        self.raw = nn.Parameter(torch.full((channels,), math.log(math.expm1(FIRST_SCALE - SMALLEST_SCALE))))
+        self.raw = nn.Parameter(_before_softplus(torch.full((channels,), FIRST_SCALE - SMALLEST_SCALE)))
 
     @property
     def scale(self) -> Tensor:
@@ -60,7 +69,7 @@ class _Information(LayerTerm):
     zero_at_equality = False
 
     def error(self, ours: tuple[Tensor, Tensor], theirs: Tensor) -> Tensor:
-        return gaussian_cost(ours[0], theirs, ours[1]) / theirs[0].numel()
+        return _gaussian_costs(ours[0], theirs, ours[1]) / theirs[0].numel()
 
     def fitted(self, student: Response, teacher: Response, bound: Bound) -> Bound:
         found = []
@@ -70,7 +79,7 @@ class _Information(LayerTerm):
             mean = least_squares(ours[:half], theirs[:half])
             residual = (theirs - mean(ours))[half:].square().transpose(0, 1).flatten(1).mean(1).sqrt().clamp(min=1e-3)
             gaussian = Gaussian(mean, len(residual)).to(residual)
-            gaussian.raw.data.copy_((residual - SMALLEST_SCALE).expm1().log())
+            gaussian.raw.data.copy_(_before_softplus(residual - SMALLEST_SCALE))
             found.append(gaussian)
         return Bound(bound.layers, found)
 

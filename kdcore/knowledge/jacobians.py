@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -41,13 +42,17 @@ class _ChosenOutputs(SensitivityTerm):
         """The teacher's part in the choice: {"class": (N,)}, or nothing."""
         return {"class": response.logits.argmax(1)} if self.classes == "teacher" else {}
 
-    def rows(self, response: Response, taught: Taught, outputs: Tensor | None = None) -> Tensor:
-        """(N, rows, *input): derivatives of the chosen outputs, or of the chosen among other `outputs` (N, C)."""
+    def rows(self, response: Response, taught: Taught, logarithms: bool = False) -> Tensor:
+        """(N, rows, *input): derivatives of the chosen outputs, or of the logarithms of their probabilities."""
+        if self.classes == "all" and not logarithms:
+            return response.jacobian
+        with torch.enable_grad():
+            outputs = response.logits.log_softmax(1) if logarithms else response.logits
         if self.classes == "all":
-            return response.jacobian if outputs is None else jacobian(outputs, response.inputs)
+            return jacobian(outputs, response.inputs)
         chosen = response.labels.clamp(min=0) if self.classes == "label" else taught.get("class")
         chosen = response.logits.argmax(1) if chosen is None else chosen  # no teacher: the network's own choice
-        return class_gradient(response.logits if outputs is None else outputs, chosen, response.inputs)[:, None]
+        return class_gradient(outputs, chosen, response.inputs)[:, None]
 
 
 class JacobianMatch(_ChosenOutputs):
@@ -95,8 +100,7 @@ class JacobianNorm(_ChosenOutputs):
         return self.choice(teacher)
 
     def picture(self, response: Response, taught: Taught) -> Tensor:
-        outputs = response.logits.log_softmax(1) if self.form == "probabilities" else None
-        return self.rows(response, taught, outputs).square()
+        return self.rows(response, taught, self.form == "probabilities").square()
 
     def distance(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
         return self.picture(student, taught).flatten(1).sum(1)
