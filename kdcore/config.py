@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from kdcore.data import DataConfig
-from kdcore.data.sources import SOURCES
+from kdcore.data import DataConfig, source
 from kdcore.errors import UserError
 from kdcore.knowledge import Pair
 from kdcore.methods import BASELINE, METHODS, by_name
@@ -60,11 +59,11 @@ class RunConfig(BaseModel):
 
     def pair(self) -> Pair:
         """The facts that decide which methods suit this run."""
-        source = SOURCES[self.data.name]
+        own = source(self.data)
         if self.teacher is None:
-            return Pair(source.shape, len(source.classes))
-        taught = SOURCES[self.teacher.data.name]
-        return Pair(source.shape, len(source.classes), taught.shape, len(taught.classes))
+            return Pair(own.shape, len(own.classes))
+        taught = source(self.teacher.data)
+        return Pair(own.shape, len(own.classes), taught.shape, len(taught.classes))
 
     def planned(self) -> dict:
         """The run as plain data for the store: {"config", "hash", "teacher": the same of its teacher, or None}."""

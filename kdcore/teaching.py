@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from kdcore.data import Images
+from kdcore.data import Images, ImageSet
 from kdcore.knowledge import Taught, Term
 from kdcore.randomness import Draws
 from kdcore.response import Response
@@ -18,17 +18,19 @@ class Lessons:
     """What one teacher hands over for one term, by position among the run's training images.
 
     Kept answers are computed in index order at a fixed batch size, so that a continued run has the same ones to the
-    last bit. They are kept up to `KEPT_BYTES`; a larger set is answered anew each step.
+    last bit. They are kept up to `KEPT_BYTES`; a larger set, and images that are `varied` at every step, are answered
+    anew each step.
     """
 
-    def __init__(self, term: Term, teacher: nn.Module | None, images: Images):
+    def __init__(self, term: Term, teacher: nn.Module | None, images: ImageSet, varied: bool = False):
         self._term, self._teacher, self._images = term, teacher, images
-        self._kept: Taught | None = self._keep() if teacher is not None and term.needs_teacher else {}
+        taught = teacher is not None and term.needs_teacher
+        self._kept: Taught | None = (None if varied else self._keep()) if taught else {}
 
-    def __call__(self, index: Tensor, draws: Draws) -> Taught:
-        """What is handed over for the images at `index`."""
+    def __call__(self, index: Tensor, student: Response) -> Taught:
+        """What is handed over for the images at `index`, which the student sees as in its response."""
         if self._kept is None:
-            return answer(self._term, self._teacher, self._images[index], draws)
+            return answer(self._term, self._teacher, Images(student.inputs, student.labels), student.draws)
         return {name: value[index] for name, value in self._kept.items()}
 
     @property

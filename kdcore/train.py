@@ -30,13 +30,15 @@ RESUME_SECONDS = 30.0
 PROGRESS_SECONDS = 0.25
 PROBE_IMAGES = 64
 EVALUATION_CHUNK = 1000
+AHEAD = 2
 
 
 @dataclass(frozen=True)
 class Measurement:
     """What was measured at a step, in evaluation mode where it is about the test images.
 
-    `values` holds "accuracy" and "loss.test" on the test images; "loss", and "term.KEY" for each term of the stage
+    `values` holds "accuracy" and "loss.test" on the test images, "accuracy.validation" and "loss.validation" on those
+    that were held out; "loss", and "term.KEY" for each term of the stage
     before its weight, as means over the steps since the last measurement; "knowledge.KIND", the student's distance
     to its teacher on the probe images, for every kind of knowledge; "seconds" of training so far.
     """
@@ -115,17 +117,6 @@ def snapshot_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
     return sorted({0, total, *np.geomspace(1, total, count - 1).round().astype(int).tolist()})
 
 
-def training_images(config: RunConfig) -> Tensor:
-    """Indices of the images that a run trains on; they lie inside its teacher's, where those are enough."""
-    teacher = config.teacher
-    if teacher and teacher.data.name == config.data.name:
-        inside = data.subset(teacher.data, teacher.seed)
-        wanted = config.data.images or (config.data.per_class or 0) * config.pair().student_classes
-        if wanted and wanted <= len(inside):
-            return data.subset(config.data, config.seed, inside)
-    return data.subset(config.data, config.seed)
-
-
 @dataclass
 class _Sums:
     """Sums on the device over the steps since the last measurement; nothing waits for the device in between."""
@@ -148,13 +139,14 @@ class _Training:
     def __init__(self, config: RunConfig, teacher: nn.Module | None, resume: dict | None):
         self.config = config
         self.device = device.pick(config.device)
-        self.images = data.images(config.data.name, "train", self.device, training_images(config))
-        self.test = data.images(config.data.name, "test", self.device)
+        self.images = data.of_run(config, "train", self.device)
+        self.validation = data.of_run(config, "validation", self.device) if config.data.validation else None
+        self.test = data.of_run(config, "test", self.device)
         self.network = build(config).to(self.device)
         self.teacher = _frozen(teacher, self.device) if teacher is not None else None
         self.probe = Probe(self.teacher, self.test[:PROBE_IMAGES], config.pair())
         self.step, self.seconds, self.factors, self.sums = 0, 0.0, {}, _Sums()
-        self.last_order = (-1, None)
+        self.orders: dict[int, Tensor] = {}
         self.resumed = None  # the state of the optimiser to go on with
         if resume:
             self._restore(resume)
@@ -198,9 +190,10 @@ class _Training:
 
     def _enter(self, stage: Stage, fresh: bool) -> Iterator[Notice]:
         self.terms = {key: weighted.term for key, weighted in stage.objective.items()}
-        self.lessons = {key: Lessons(term, self.teacher, self.images) for key, term in self.terms.items()}
+        varied = self.config.data.augment != "none"
+        self.lessons = {key: Lessons(term, self.teacher, self.images, varied) for key, term in self.terms.items()}
         for key, lessons in self.lessons.items():
-            if not lessons.kept and fresh:
+            if not lessons.kept and fresh and not varied:
                 yield Notice(self.step, f"What the teacher hands over for {self.terms[key].title.lower()} does not fit "
                              "into memory and is computed anew each step.")
         self.optimiser = (stage.optimiser or self.config.optimiser).build(self.network.parameters())
@@ -217,14 +210,14 @@ class _Training:
             student, index = self._respond()
             cost = CrossEntropy().loss(student, {})
             for key, share in wanted.items():
-                value = self.terms[key].loss(student, self.lessons[key](index, student.draws))
+                value = self.terms[key].loss(student, self.lessons[key](index, student))
                 factors[key] = share * float(cost.detach()) / max(float(value.detach()), 1e-30)
         return factors
 
     def _advance(self, stage: Stage) -> None:
         self.network.train()
         student, index = self._respond()
-        losses = {key: term.loss(student, self.lessons[key](index, student.draws)) for key, term in self.terms.items()}
+        losses = {key: term.loss(student, self.lessons[key](index, student)) for key, term in self.terms.items()}
         total = sum(self.factors[key] * loss for key, loss in losses.items())
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -234,26 +227,29 @@ class _Training:
 
     def _respond(self) -> tuple[Response, Tensor]:
         index = self._batch()
+        self.images.prefetch(self._batch(ahead=AHEAD))
         batch = self.images[index]
-        terms = self.terms.values()
-        student = Response(self.network, batch.pixels, batch.labels, taps=intermediate(*terms),
-                           draws=Draws(self.config.seed, self.step, self.device),
+        terms, draws = self.terms.values(), Draws(self.config.seed, self.step, self.device)
+        pixels = data.augment(batch.pixels, draws, self.config.data.augment)
+        student = Response(self.network, pixels, batch.labels, taps=intermediate(*terms), draws=draws,
                            differentiable=any(term.differentiates_input for term in terms))
         return student, index
 
-    def _batch(self) -> Tensor:
-        """Positions of this step's images: consecutive pieces of an endless row of shuffles."""
+    def _batch(self, ahead: int = 0) -> Tensor:
+        """Positions of this step's images, or a later one's: consecutive pieces of an endless row of shuffles."""
         count = len(self.images)
         size = min(self.config.batch_size, count)
-        first = self.step * size
+        first = (self.step + ahead) * size
         return torch.cat([self._order(epoch)[max(first - epoch * count, 0) : first + size - epoch * count]
                           for epoch in range(first // count, (first + size - 1) // count + 1)])
 
     def _order(self, epoch: int) -> Tensor:
-        if self.last_order[0] != epoch:
+        if epoch not in self.orders:
+            self.orders = {known: order for known, order in self.orders.items() if known >= epoch - AHEAD - 1}
             generator = torch.Generator().manual_seed(stream(self.config.seed, 3, epoch))
-            self.last_order = (epoch, torch.randperm(len(self.images), generator=generator).to(self.device))
-        return self.last_order[1]
+            order = torch.randperm(len(self.images), generator=generator)
+            self.orders[epoch] = order.to(self.images.index_device)
+        return self.orders[epoch]
 
     def _measure(self) -> Measurement:
         means = self.sums.means()
@@ -269,6 +265,9 @@ class _Training:
         if not np.isfinite(tested["loss.test"]):
             raise UserError(f"The network's outputs stopped being finite before step {self.step}; a smaller weight or "
                             "learning rate keeps them finite.")
+        if self.validation:
+            held_out = evaluate(self.network, self.validation)
+            tested |= {"accuracy.validation": held_out["accuracy"], "loss.validation": held_out["loss.test"]}
         return Measurement(self.step, {**tested, **means, **self.probe.distances(self.network),
                                        "seconds": self.seconds})
 
@@ -312,10 +311,9 @@ def _frozen(teacher: nn.Module, where: torch.device) -> nn.Module:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, images: data.Images) -> dict[str, float]:
+def evaluate(network: nn.Module, images: data.ImageSet) -> dict[str, float]:
     """Accuracy and mean cross entropy of a network in evaluation mode."""
-    logits = torch.cat([network(images.pixels[i : i + EVALUATION_CHUNK])
-                        for i in range(0, len(images), EVALUATION_CHUNK)])
+    logits = torch.cat([network(chunk.pixels) for chunk in images.chunks(EVALUATION_CHUNK)])
     return {"accuracy": float((logits.argmax(1) == images.labels).float().mean()),
             "loss.test": float(nn.functional.cross_entropy(logits, images.labels))}
 

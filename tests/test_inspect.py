@@ -22,6 +22,7 @@ ADAM = {"learning_rate": 3e-3}
 CATALOGUE = catalogue()
 MAPS = list(CATALOGUE["maps"])
 IMAGES = (0, 3, 41)
+DIGITS = data.DataConfig(name="digits")
 SETTINGS = {"targeted_double_backpropagation": [{"threshold": 0.2, "outside": 2.0, "inside": 1.0},
                                                 {"reading": "literal"}],
             "full_jacobian": [{"projections": 2}]}
@@ -50,7 +51,7 @@ def trained(tmp_path_factory):
 
 
 def one_image(index):
-    return data.images("digits", "test", index=torch.tensor([index]))
+    return data.images(DIGITS, "test", index=torch.tensor([index]))
 
 
 def in_the_loss(kind, settings, teacher, student, one):
@@ -145,7 +146,7 @@ def test_saliency_is_the_labels_class_map(four, name):
 
 def test_disagreements_are_images_that_the_teacher_gets_right_and_the_baseline_wrong(trained):
     store, teacher, _, baseline = trained
-    images = data.images("digits", "test")
+    images = data.images(DIGITS, "test")
     right = snapshots.network(store, teacher)(images.pixels).argmax(1) == images.labels
     theirs = snapshots.network(store, baseline)(images.pixels).softmax(1)
     wrong = theirs.argmax(1) != images.labels
@@ -162,7 +163,7 @@ def test_an_image_is_what_was_trained_on(trained):
     found = inspect.image(store, student, 7)
     assert found["pixels"].shape == (1, 8, 8) and found["pixels"].min() >= 0 and found["pixels"].max() <= 1
     assert found["label"] == int(one_image(7).labels) and len(found["classes"]) == 10
-    last = data.images("digits", "train", index=torch.tensor([1296]))
+    last = data.images(DIGITS, "train", index=torch.tensor([1296]))
     assert np.array_equal(inspect.image(store, student, 1296, part="train")["pixels"], last.pixels[0])
 
 

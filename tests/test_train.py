@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore import teaching
+from kdcore import data, teaching
 from kdcore import train as trainer
 from kdcore.config import read
 from kdcore.errors import UserError
@@ -249,7 +249,8 @@ def test_kept_lessons_take_no_more_than_they_may(teacher, monkeypatch):
 
 def test_lessons_belong_to_images_not_to_positions(teacher):
     """With batches of one image, in any order, each meets what the teacher said of it alone."""
-    term, images = TERMS["full_jacobian"](), trainer.data.images("digits", "train", index=torch.arange(60))
+    digits = data.images(data.DataConfig(name="digits"), "train")
+    term, images = TERMS["full_jacobian"](), digits[:60]
     lessons = teaching.Lessons(term, teacher, images)
     for n in (59, 3, 50, 0):
         kept, fresh = lessons(torch.tensor([n]), None), teaching.answer(term, teacher, images[n : n + 1])

@@ -58,7 +58,7 @@ class CrossEntropy(Term):
         return {}
 
     def distance(self, student: Response, taught: Taught) -> Tensor:
-        return functional.cross_entropy(student.logits, student.labels, reduction="none")
+        return functional.cross_entropy(student.logits, student.labels, reduction="none", ignore_index=-1)
 
 
 class SoftTargets(Term):

@@ -29,9 +29,9 @@ def cost_gradient(logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
     """∂CE/∂x of each image (Ehmann & Samek 2018, eq. 2).
 
     `logits` (N, C) computed from `inputs` (N, *input), `labels` (N,); returns (N, *input). It is the gradient of the
-    batch's *summed* cost: the batch mean would be 1/N of it.
+    batch's *summed* cost: the batch mean would be 1/N of it. Without a label (-1) it is zero.
     """
-    return _derivative(lambda: functional.cross_entropy(logits, labels, reduction="sum"), inputs)
+    return _derivative(lambda: functional.cross_entropy(logits, labels, reduction="sum", ignore_index=-1), inputs)
 
 
 def jacobian(logits: Tensor, inputs: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
@@ -86,5 +87,9 @@ class Term(BaseModel, ABC):
         """(N,): what the student pays for each image."""
 
     def loss(self, student: Response, taught: Taught) -> Tensor:
-        """The term: the mean of `distance` over the batch."""
-        return self.distance(student, taught).mean()
+        """The term: the mean of `distance` over the batch; without unlabelled images, where the term needs labels."""
+        distance = self.distance(student, taught)
+        if not self.needs_labels:
+            return distance.mean()
+        labelled = student.labels >= 0
+        return torch.where(labelled, distance, 0).sum() / labelled.sum().clamp(min=1)
