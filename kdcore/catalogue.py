@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kdcore import methods
 from kdcore.config import RunConfig
-from kdcore.data.sources import SOURCES
+from kdcore.data import SOURCES, DataConfig, Source
 from kdcore.inspect import ATTRIBUTIONS
 from kdcore.knowledge import TERMS
 from kdcore.knowledge.outputs import CrossEntropy
@@ -27,12 +27,18 @@ def catalogue() -> dict:
         "attributions": {f"attribution.{name}": title for name, title in ATTRIBUTIONS.items()},
         "networks": {name: {"title": network.title, "sentence": network.sentence, "paper": network.paper}
                      for name, network in ARCHITECTURES.items()},
-        "data": {name: {"title": source.title, "sentence": source.sentence, "shape": source.shape,
-                        "classes": source.classes, "train": source.train, "test": source.test,
-                        "bytes": source.bytes, "suggested": source.suggested}
-                 for name, source in SOURCES.items()},
-        "schemas": {"run": _fields(RunConfig), "network": _fields(NetworkConfig), "optimiser": _fields(Optimiser)},
+        "data": {name: described(source) for name, source in SOURCES.items()},
+        "schemas": {"run": _fields(RunConfig), "data": _fields(DataConfig),
+                    "network": _fields(NetworkConfig), "optimiser": _fields(Optimiser)},
     }
+
+
+def described(source: Source) -> dict:
+    """An image set as plain data; `fetched` says how it comes here: "here", "download" or "by hand"."""
+    return {"title": source.title, "sentence": source.sentence, "shape": source.shape, "classes": source.classes,
+            "train": source.train, "test": source.test, "bytes": source.bytes, "suggested": source.suggested,
+            "fetched": "download" if source.fetch else "by hand" if source.origin else "here",
+            "whence": source.whence() if source.origin else "", "left_out": source.left_out}
 
 
 def _suits(method: Method) -> str:

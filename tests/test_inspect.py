@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kdcore import data, inspect, snapshots, train, worker
-from kdcore.catalogue import catalogue
+from kdcore.catalogue import catalogue, described
 from kdcore.config import parse, read
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS
@@ -16,6 +16,7 @@ from kdcore.methods import METHODS
 from kdcore.objective import Method
 from kdcore.response import Response
 from kdcore.store import Store
+from tests.data.made import class_folders, write
 from tests.replicas import REPLICAS
 
 ADAM = {"learning_rate": 3e-3}
@@ -165,6 +166,39 @@ def test_an_image_is_what_was_trained_on(trained):
     assert found["label"] == int(one_image(7).labels) and len(found["classes"]) == 10
     last = data.images(DIGITS, "train", index=torch.tensor([1296]))
     assert np.array_equal(inspect.image(store, student, 1296, part="train")["pixels"], last.pixels[0])
+
+
+def test_the_images_that_a_run_holds_out_are_drawn(tmp_path):
+    """By their position among them; a run without any says so."""
+    store = Store(tmp_path)
+    config = read({"data": {"name": "digits", "per_class": 10, "validation": 0.2}, "seed": 3,
+                   "network": network("fc_student", 0.02)})
+    run = store.submit(config.planned())
+    snapshots.save(store.snapshot(run, 0), train.build(config).state_dict())
+    held_out = data.of_run(config, "validation")
+    found = inspect.image(store, run, 7, part="validation")
+    assert np.array_equal(found["pixels"], held_out.pixels[7]) and found["label"] == int(held_out.labels[7])
+    assert inspect.maps(store, [(run, 0)], "full_jacobian", 19, part="validation")[0]["maps"] is not None
+    with pytest.raises(UserError, match="Digits has validation images 0 to 19; there is no image 20"):
+        inspect.image(store, run, 20, part="validation")
+    other = store.submit(read({"data": {"name": "digits"}, "network": network("fc_student", 0.02)}).planned())
+    snapshots.save(store.snapshot(other, 0), train.build(config).state_dict())
+    with pytest.raises(UserError, match="holds out no images"):
+        inspect.image(store, other, 0, part="validation")
+    mistakes = inspect.disagreements(store, (other, 0), (run, 0), part="validation")
+    assert set(mistakes) <= set(range(20))
+
+
+def test_own_images_are_drawn_and_described(tmp_path):
+    config = read({"data": {"name": "folder", "path": str(write(tmp_path / "set", class_folders())), "size": 8},
+                   "network": network("fc_student", 0.02)})
+    store = Store(tmp_path / "store")
+    run = store.submit(config.planned())
+    snapshots.save(store.snapshot(run, 0), train.build(config).state_dict())
+    assert inspect.image(store, run, 3)["classes"] == ("cat", "dog")
+    assert inspect.maps(store, [(run, 0)], "full_jacobian", 3)[0]["maps"].shape == (2, 3, 8, 8)
+    told = json.loads(json.dumps(described(data.source(config.data))))
+    assert (told["title"], told["train"], told["left_out"]) == ("set", 16, [])
 
 
 QUESTIONS = {
