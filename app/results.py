@@ -127,8 +127,10 @@ def short_names(runs: list[dict]) -> list[str]:
 
 
 def image_set(run: dict) -> dict:
-    """The catalogue's entry of the image set that a run belongs to."""
-    return engine.catalogue()["data"][json.loads(run["config"])["data"]["name"]]
+    """The image set that a run belongs to, as in the catalogue; of image files, as they are on this machine."""
+    data = json.loads(run["config"])["data"]
+    known = engine.catalogue()["data"].get(data["name"])
+    return known if known and known["fetched"] != "by hand" else engine.answer("image_set", content=data)
 
 
 def last_step(run: dict) -> int:
@@ -144,9 +146,13 @@ def metrics(ids: list[int]) -> dict[str, str]:
     terms = engine.catalogue()["terms"]
     words = {"accuracy": "Accuracy on the test images", "loss": "Loss in training", "loss.test":
              "Cross entropy on the test images"}
+    held_out = {"accuracy.validation": "Accuracy on the validation images",
+                "loss.validation": "Cross entropy on the validation images"}
     for name in engine.store().metric_names(ids):
         kind, _, key = name.partition(".")
-        if kind == "term":
+        if name in held_out:
+            words[name] = held_out[name]
+        elif kind == "term":
             words[name] = f"Term: {key.replace('_', ' ')}"
         elif kind == "knowledge":
             words[name] = f"Distance to the teacher: {terms[key]['title'].lower()}"

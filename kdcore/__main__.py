@@ -102,7 +102,9 @@ def _data(options: argparse.Namespace) -> None:
 
     if options.name is None:
         for name, source in SOURCES.items():
-            print(f"{name:15}{'on this machine' if source.present() else 'not here yet':18}{source.sentence}")
+            here = source.present()
+            whence = f" {source.whence()}" if source.origin and not here else ""
+            print(f"{name:15}{'on this machine' if here else 'not here yet':18}{source.sentence}{whence}")
     elif options.name not in SOURCES:
         raise UserError(f"There is no image set {options.name!r}; choose one of {', '.join(SOURCES)}.")
     else:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from kdcore import methods
 from kdcore.config import RunConfig, parse
-from kdcore.data import DataConfig
-from kdcore.data.sources import SOURCES
+from kdcore.data import SOURCES, DataConfig, Source
 from kdcore.inspect import ATTRIBUTIONS
 from kdcore.knowledge import TERMS, Pair, Term, Unsuited
 from kdcore.knowledge.outputs import CrossEntropy
@@ -31,10 +30,7 @@ def catalogue() -> dict:
                             "initial": network.initial, "smallest": network.smallest,
                             "published": network.published is not None}
                      for name, network in ARCHITECTURES.items()},
-        "data": {name: {"title": source.title, "sentence": source.sentence, "shape": source.shape,
-                        "classes": source.classes, "train": source.train, "test": source.test,
-                        "bytes": source.bytes, "suggested": source.suggested}
-                 for name, source in SOURCES.items()},
+        "data": {name: image_set(source) for name, source in SOURCES.items()},
         "schemas": {"run": _fields(RunConfig), "network": _fields(NetworkConfig), "optimiser": _fields(Optimiser),
                     "stage": _fields(Stage), "weighted": _fields(WeightedTerm), "data": _fields(DataConfig)},
     }
@@ -71,6 +67,14 @@ def _layers(pair: Pair) -> list[tuple[str, str]]:
         return [(layer.teacher, layer.student) for layer in pair.layers()]
     except Unsuited:
         return []
+
+
+def image_set(source: Source) -> dict:
+    """An image set as plain data; `fetched` says how it comes here: "here", "download" or "by hand"."""
+    return {"title": source.title, "sentence": source.sentence, "shape": source.shape, "classes": source.classes,
+            "train": source.train, "test": source.test, "bytes": source.bytes, "suggested": source.suggested,
+            "fetched": "download" if source.fetch else "by hand" if source.origin else "here",
+            "whence": source.whence() if source.origin else "", "left_out": source.left_out}
 
 
 def _suits(method: Method) -> str:

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kdcore import models
-from kdcore.data import DataConfig
-from kdcore.data.sources import SOURCES
+from kdcore.data import DataConfig, source
 from kdcore.errors import UserError
 from kdcore.knowledge import Pair, Side
 from kdcore.methods import BASELINE, METHODS, by_name
@@ -60,10 +59,10 @@ class RunConfig(BaseModel):
     def _suits(self) -> RunConfig:
         if self.teacher and self.teacher.teacher:
             raise ValueError("A teacher's own run must not have a teacher.")
-        side, source = self.side(), SOURCES[self.data.name]
-        if len(side.classes) < len(source.classes):
-            raise ValueError(f"The network has {len(side.classes)} outputs and {source.title} has "
-                             f"{len(source.classes)} classes; an output for each is needed.")
+        side, images = self.side(), source(self.data)
+        if len(side.classes) < len(images.classes):
+            raise ValueError(f"The network has {len(side.classes)} outputs and {images.title} has "
+                             f"{len(images.classes)} classes; an output for each is needed.")
         side.measure()  # the network suits the images
         if self.member is not None and not self.member < self.method.members > 1:
             raise ValueError(f"{self.method.title} has {self.method.members} member{'s' * (self.method.members > 1)}; "
@@ -78,10 +77,10 @@ class RunConfig(BaseModel):
 
     def side(self) -> Side:
         """What the run's network looks at, tells apart and shows inside."""
-        source = SOURCES[self.data.name]
-        outputs = self.network.classes or len(source.classes)
-        classes = source.classes if outputs == len(source.classes) else tuple(f"output {i}" for i in range(outputs))
-        return Side(source.shape, classes, partial(models.shapes, self.network, source.shape, outputs),
+        images = source(self.data)
+        outputs = self.network.classes or len(images.classes)
+        classes = images.classes if outputs == len(images.classes) else tuple(f"output {i}" for i in range(outputs))
+        return Side(images.shape, classes, partial(models.shapes, self.network, images.shape, outputs),
                     self.network.model_copy(update={"start": None}), self.network.has_published_weights())
 
     def members(self) -> list[RunConfig]:

@@ -21,7 +21,7 @@ def measure(store: Store, run: int) -> Iterator[Measurement]:
     config = read(store.run(run)["config"])
     where = device.pick(config.device)
     members = store.members(run)
-    images = data.images(config.data.name, "test", where)
+    images = data.images(config.data, "test", where)
     for step in sorted(set.intersection(*(set(store.snapshot_steps(member)) for member in members))):
         each = [log_probabilities(snapshots.network(store, member, step).to(where), images) for member in members]
         alone = [score(one, images.labels)["accuracy"] for one in each]

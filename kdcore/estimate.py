@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import torch
+
 from kdcore import data, device, train
 from kdcore.config import RunConfig
 from kdcore.experiment import Experiment
@@ -33,18 +35,27 @@ def estimate(experiment: Experiment) -> dict:
 def _seconds(run: RunConfig) -> float:
     """Seconds that one run takes: what its teacher hands over, its steps and its measurements."""
     teacher = train.build(run.teacher).eval() if run.teacher else None
-    images = train.training_images(run)
-    smaller = data.DataConfig(name=run.data.name, images=min(len(images), TRIAL_IMAGES))
+    images = data.training_images(run)
+    smaller = run.data.model_copy(update={"images": _enough(run, len(images)), "per_class": None, "validation": 0.0,
+                                          "labelled_per_class": None, "label_noise": 0.0})
     a_step, a_measurement = train.trial(run.model_copy(update={"data": smaller}), teacher, TRIAL_STEPS)
     measurements = min(run.evaluations + len(train.snapshot_steps(run.steps)), run.steps + 1)
     teaching = _teaching_seconds(run, teacher) * len(images) / CHUNK
     return teaching + a_step * run.steps + a_measurement * measurements
 
 
+def _enough(run: RunConfig, most: int) -> int | None:
+    """How many images, in equal parts of each class, stand for the run's; None where that cannot be drawn."""
+    labels = torch.from_numpy(data.arrays(run.data)["train"][1])
+    classes = len(data.source(run.data).classes)
+    rarest = int(labels.bincount(minlength=classes).min())
+    return min(most, TRIAL_IMAGES, classes * rarest) or None
+
+
 def _teaching_seconds(run: RunConfig, teacher) -> float:
     """Seconds in which the teacher answers one chunk of images for every term that asks it."""
     where = device.pick(run.device)
-    images = data.images(run.data.name, "test", where)[:CHUNK]
+    images = data.images(run.data, "test", where, torch.arange(min(CHUNK, data.source(run.data).test)))
     began = time.perf_counter()
     for stage in run.method.stages:
         for weighted in stage.objective.values():

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from kdcore import data, snapshots
 from kdcore.config import RunConfig, read
-from kdcore.data.sources import SOURCES, Source
+from kdcore.data.sources import Source
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS
 from kdcore.knowledge.sensitivity import SensitivityTerm
@@ -22,6 +22,7 @@ from kdcore.response import Response
 from kdcore.store import Store
 from kdcore.teaching import answer
 
+CHUNK = 1000
 Named = tuple[int, int | None]
 Drawer = Callable[[nn.Module], tuple[np.ndarray, float | None]]
 
@@ -36,11 +37,13 @@ def maps(store: Store, networks: list[Named], kind: str, index: int, part: str =
          teacher: Named | None = None, settings: dict | None = None) -> list[dict]:
     """The maps of one image in several networks, and each one's distance to the teacher's.
 
+    The image is one of the set of the first network that is not the teacher.
     `kind` is a term with a picture, or "attribution.NAME" for one of ATTRIBUTIONS; `settings` are the term's
     hyper-parameters. Each entry: {"maps" (rows, C, H, W), or None, "distance" (the term's loss for this image, None
     without a teacher), "probabilities" (classes,), "reason" (why there is no map, in a sentence)}.
     """
-    one, _ = _one(store, networks[0][0], index, part)
+    students = [run for run, _ in networks if not teacher or run != teacher[0]]
+    one, _ = _one(store, students[0] if students else networks[0][0], index, part)
     reference = _network(store, *teacher) if teacher else None
     if kind.startswith("attribution."):
         draw = _attribution_drawer(kind.removeprefix("attribution."), one, reference)
@@ -55,10 +58,15 @@ def timeline(store: Store, run: int, steps: list[int], kind: str, index: int, pa
     return dict(zip(steps, maps(store, [(run, step) for step in steps], kind, index, part, teacher, settings)))
 
 
-def disagreements(store: Store, first: Named, second: Named, count: int = 50) -> list[int]:
-    """Test images that the first network gets right and the second wrong, the second's surest mistakes first."""
-    images = data.images(_config(store, first[0]).data.name, "test")
-    ours, theirs = (_probabilities(_network(store, *named), images.pixels) for named in (first, second))
+def disagreements(store: Store, first: Named, second: Named, count: int = 50, part: str = "test") -> list[int]:
+    """Images that the first network gets right and the second wrong, the second's surest mistakes first.
+
+    `part` is "test", or "validation" for the images that the second network's run held out.
+    """
+    images = data.of_run(_config(store, second[0]), part)
+    networks = [_network(store, *named) for named in (first, second)]
+    chunks = [[_probabilities(network, chunk.pixels) for network in networks] for chunk in images.chunks(CHUNK)]
+    ours, theirs = (torch.cat(of_network) for of_network in zip(*chunks))
     wrong = (ours.argmax(1) == images.labels) & (theirs.argmax(1) != images.labels)
     surest = theirs.amax(1).masked_fill(~wrong, -1).argsort(descending=True)
     return surest[: min(count, int(wrong.sum()))].tolist()
@@ -141,12 +149,23 @@ def _loaded(store: Store, run: int, step: int | None) -> nn.Module:
 
 
 def _one(store: Store, run: int, index: int, part: str) -> tuple[data.Images, Source]:
-    name = _config(store, run).data.name
-    source = SOURCES[name]
-    count = source.test if part == "test" else source.train
-    if not 0 <= index < count:
-        raise UserError(f"{source.title} has {part} images 0 to {count - 1}; there is no image {index}.")
-    return data.images(name, part, index=torch.tensor([index])), source
+    config = _config(store, run)
+    source = data.source(config.data)
+    rows = _rows(config, source, part)
+    if not 0 <= index < len(rows):
+        raise UserError(f"{source.title} has {part} images 0 to {len(rows) - 1}; there is no image {index}.")
+    stored = "test" if part == "test" else "train"
+    return data.images(config.data, stored, index=rows[index : index + 1])[:], source
+
+
+def _rows(config: RunConfig, source: Source, part: str) -> Tensor:
+    """Positions of a part's images in the set: all to train or to test on, or those that the run holds out."""
+    if part == "validation":
+        held_out = data.selection(config).validation
+        if not len(held_out):
+            raise UserError("This run holds out no images for validation; choose the test images.")
+        return held_out
+    return torch.arange(source.test if part == "test" else source.train)
 
 
 def _config(store: Store, run: int) -> RunConfig:

@@ -44,17 +44,19 @@ def _questions(store: Store) -> dict:
 
     from kdcore import catalogue, estimate, experiment, inspect
     from kdcore.config import parse
-    from kdcore.data.sources import SOURCES, download
+    from kdcore.data import SOURCES, DataConfig, source
+    from kdcore.data.sources import download
     from kdcore.device import describe
 
     torch.set_num_threads(1)
     return {
         "catalogue": catalogue.catalogue,
         "device": describe,
-        "present": lambda: {name: source.downloaded() for name, source in SOURCES.items()},
+        "present": lambda: {name: known.downloaded() for name, known in SOURCES.items()},
         "download": download,
         "suitability": catalogue.suitability,
         "described": catalogue.described,
+        "image_set": lambda content: catalogue.image_set(source(parse(DataConfig, content))),
         "plan": lambda content: parse(experiment.Experiment, content).planned(),
         "demo": lambda **arguments: experiment.demo(**arguments).planned(),
         "estimate": lambda content: estimate.estimate(parse(experiment.Experiment, content)),

@@ -32,6 +32,14 @@ class Draws:
             self._drawn[kind, shape] = draw()
         return self._drawn[kind, shape]
 
+    def integers(self, name: str, low: int, high: int, *shape: int) -> Tensor:
+        """Random whole numbers from `low` to `high` - 1, int64, of the given shape; one name, one draw."""
+        key = ("integers", name, low, high, shape)
+        if key not in self._drawn:
+            device = self._generator.device
+            self._drawn[key] = torch.randint(low, high, shape, generator=self._generator, device=device)
+        return self._drawn[key]
+
 
 def stream(*numbers: int) -> int:
     """A 63-bit seed that differs for each tuple of numbers."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from kdcore.data import Images
+from kdcore.data import Images, ImageSet
 from kdcore.knowledge import NOTHING, Bound, Taught, Term
 from kdcore.randomness import Draws
 from kdcore.response import Response
@@ -24,8 +24,8 @@ class Lessons:
     that change (`keep` is False) is answered anew each step, by one response of the teacher for all terms.
     """
 
-    def __init__(self, terms: dict[str, Term], bounds: dict[str, Bound], teacher: nn.Module | None, images: Images, *,
-                 keep: bool = True):
+    def __init__(self, terms: dict[str, Term], bounds: dict[str, Bound], teacher: nn.Module | None, images: ImageSet,
+                 *, keep: bool = True):
         asked = {key: (term, bounds[key]) for key, term in terms.items() if teacher is not None and term.needs_teacher}
         kept = {key: _kept(term, teacher, images, bound) if keep and term.keepable else None
                 for key, (term, bound) in asked.items()}
@@ -42,7 +42,7 @@ class Lessons:
         return {**dict.fromkeys(self._silent, {}), **kept, **anew}
 
 
-def _kept(term: Term, teacher: nn.Module, images: Images, bound: Bound) -> Taught | None:
+def _kept(term: Term, teacher: nn.Module, images: ImageSet, bound: Bound) -> Taught | None:
     chunks = range(0, len(images), CHUNK)
     first = answer(term, teacher, images[:CHUNK], bound)
     if sum(value.nbytes for value in first.values()) * len(chunks) > KEPT_BYTES:

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from kdcore import data, device, models
 from kdcore.config import RunConfig, read
-from kdcore.data.sources import SOURCES
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS, Pair, Taught, Term
 from kdcore.knowledge.layers import LayerTerm
@@ -37,13 +36,15 @@ PROBE_CLASS_MAPS = 640  # with many classes fewer images: the maps of all classe
 PROBE_LEAST = 8
 PROBE_FITTED = 256
 EVALUATION_CHUNK = 1000
+AHEAD = 2
 
 
 @dataclass(frozen=True)
 class Measurement:
     """What was measured at a step, in evaluation mode where it is about the test images.
 
-    `values` holds "accuracy" and "loss.test" on the test images; "loss", and "term.KEY" for each term of the stage
+    `values` holds "accuracy" and "loss.test" on the test images, "accuracy.validation" and "loss.validation" on those
+    that were held out; "loss", and "term.KEY" for each term of the stage
     before its weight, as means over the steps since the last measurement; "knowledge.KIND", the student's distance
     to its teacher on the probe images, for every kind of knowledge that suits the pair, and "agreement.GROUP", the
     share of neurons with the same activation, each with ".fitted" behind it where a least-squares map stands between
@@ -130,17 +131,6 @@ def snapshot_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
     return sorted({0, total, *np.geomspace(1, max(total, 1), count - 1).round().clip(0, total).astype(int).tolist()})
 
 
-def training_images(config: RunConfig) -> Tensor:
-    """Indices of the images that a run trains on; they lie inside its teacher's, where those are enough."""
-    teacher = config.teacher
-    if teacher and teacher.data.name == config.data.name:
-        inside = data.subset(teacher.data, teacher.seed)
-        wanted = config.data.images or (config.data.per_class or 0) * len(config.side().classes)
-        if wanted and wanted <= len(inside):
-            return data.subset(config.data, config.seed, inside)
-    return data.subset(config.data, config.seed)
-
-
 @dataclass
 class _Sums:
     """Sums on the device over the steps since the last measurement; nothing waits for the device in between."""
@@ -177,8 +167,9 @@ class _Training:
     def __init__(self, config: RunConfig, teacher: nn.Module | None, resume: dict | None):
         self.config = config
         self.device = device.pick(config.device)
-        self.images = data.images(config.data.name, "train", self.device, training_images(config))
-        self.test = data.images(config.data.name, "test", self.device)
+        self.images = data.of_run(config, "train", self.device)
+        self.validation = data.of_run(config, "validation", self.device) if config.data.validation else None
+        self.test = data.of_run(config, "test", self.device)
         self.network = build(config)
         if config.method.start == "teacher":
             self.network.load_state_dict(teacher.state_dict())
@@ -186,9 +177,9 @@ class _Training:
         self.teacher = _frozen(teacher, self.device) if teacher is not None else None
         self.probe = Probe(self.teacher, self.network, self.test, config.pair())
         # a network with other outputs, such as ImageNet's, has nothing to say about these labels
-        self.answers_labels = len(config.side().classes) == len(SOURCES[config.data.name].classes)
+        self.answers_labels = len(config.side().classes) == len(data.source(config.data).classes)
         self.step, self.seconds, self.factors, self.bounds, self.sums = 0, 0.0, {}, {}, _Sums()
-        self.last_order = (None, None)
+        self.orders: dict[tuple[int, int], Tensor] = {}
         self.resumed = None  # the state to go on from
         if resume:
             self._restore(resume)
@@ -236,7 +227,8 @@ class _Training:
         self.terms = {key: weighted.term for key, weighted in stage.objective.items()}
         self.bounds = {key: term.bind(self.config.pair(), stream(self.seed, 5, span.number, i)).to(self.device)
                        for i, (key, term) in enumerate(self.terms.items())}
-        self.lessons = Lessons(self.terms, self.bounds, self.teacher, self.images)
+        self.lessons = Lessons(self.terms, self.bounds, self.teacher, self.images,
+                               keep=self.config.data.augment == "none")
         if fresh and self.lessons.too_large:
             titles = ", ".join(self.terms[key].title.lower() for key in self.lessons.too_large)
             yield Notice(self.step, f"What the teacher hands over for {titles} does not fit into memory and is "
@@ -300,8 +292,10 @@ class _Training:
     def _lesson(self) -> tuple[Response, dict[str, Taught]]:
         """The student's response to this step's images, and what the teacher hands over for them."""
         index = self._batch()
+        self.images.prefetch(self._batch(ahead=AHEAD))
         batch = self.images[index]
         draws = Draws(self.seed, self.step, self.device)
+        batch = data.Images(data.augment(batch.pixels, draws, self.config.data.augment), batch.labels)
         student = Response(self.network, batch.pixels, batch.labels, draws=draws,
                            taps=union(bound.student_taps for bound in self.bounds.values()),
                            differentiable=any(term.differentiates_input for term in self.terms.values()))
@@ -317,20 +311,21 @@ class _Training:
             torch.manual_seed(stream(self.seed, 6, self.step))
             yield
 
-    def _batch(self) -> Tensor:
-        """Positions of this step's images: consecutive pieces of an endless row of shuffles."""
+    def _batch(self, ahead: int = 0) -> Tensor:
+        """Positions of this step's images, or a later one's: consecutive pieces of an endless row of shuffles."""
         count = len(self.images)
         size = min(self.config.batch_size, count)
-        first = self.step * size
+        first = (self.step + ahead) * size
         return torch.cat([self._order(epoch)[max(first - epoch * count, 0) : first + size - epoch * count]
                           for epoch in range(first // count, (first + size - 1) // count + 1)])
 
     def _order(self, epoch: int) -> Tensor:
-        if self.last_order[0] != (self.seed, epoch):
+        if (self.seed, epoch) not in self.orders:
+            self.orders = {known: order for known, order in self.orders.items() if known[1] >= epoch - AHEAD - 1}
             generator = torch.Generator().manual_seed(stream(self.seed, 3, epoch))
             order = torch.randperm(len(self.images), generator=generator)
-            self.last_order = (self.seed, epoch), order.to(self.device)
-        return self.last_order[1]
+            self.orders[self.seed, epoch] = order.to(self.images.index_device)
+        return self.orders[self.seed, epoch]
 
     def _measure(self) -> Measurement:
         means = self.sums.means()
@@ -346,6 +341,9 @@ class _Training:
         if not np.isfinite(tested.get("loss.test", 0.0)):
             raise UserError(f"The network's outputs stopped being finite before step {self.step}; a smaller weight or "
                             "learning rate keeps them finite.")
+        if self.validation:
+            held_out = evaluate(self.network, self.validation)
+            tested |= {"accuracy.validation": held_out["accuracy"], "loss.validation": held_out["loss.test"]}
         return Measurement(self.step, {**tested, **means, **self.probe.distances(),
                                        "seconds": self.seconds})
 
@@ -399,10 +397,9 @@ def _frozen(teacher: nn.Module, where: torch.device) -> nn.Module:
 
 
 @torch.no_grad()
-def log_probabilities(network: nn.Module, images: data.Images) -> Tensor:
+def log_probabilities(network: nn.Module, images: data.ImageSet) -> Tensor:
     """(N, C): log softmax of what a network in evaluation mode answers."""
-    return torch.cat([network(images.pixels[i : i + EVALUATION_CHUNK]).log_softmax(1)
-                      for i in range(0, len(images), EVALUATION_CHUNK)])
+    return torch.cat([network(chunk.pixels).log_softmax(1) for chunk in images.chunks(EVALUATION_CHUNK)])
 
 
 def score(log_probabilities: Tensor, labels: Tensor) -> dict[str, float]:
@@ -411,7 +408,7 @@ def score(log_probabilities: Tensor, labels: Tensor) -> dict[str, float]:
             "loss.test": float(nn.functional.nll_loss(log_probabilities, labels))}
 
 
-def evaluate(network: nn.Module, images: data.Images) -> dict[str, float]:
+def evaluate(network: nn.Module, images: data.ImageSet) -> dict[str, float]:
     """Accuracy and mean cross entropy of a network in evaluation mode."""
     return score(log_probabilities(network, images), images.labels)
 

@@ -56,6 +56,14 @@ def store_folder(tmp_path, monkeypatch):
     return tmp_path / "store"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_folder(tmp_path_factory):
+    """Decoded images are kept for the session alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def real_data():
     """Skip, by name, where the papers' images are missing."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kdcore import data, inspect, snapshots, train, worker
-from kdcore.catalogue import catalogue
+from kdcore.catalogue import catalogue, described
 from kdcore.config import parse, read
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS
@@ -17,6 +17,7 @@ from kdcore.objective import Method
 from kdcore.response import Response
 from kdcore.store import Store
 from tests.conftest import WIDTHS
+from tests.data.made import class_folders, write
 from tests.replicas import REPLICAS
 
 ADAM = {"learning_rate": 3e-3}
@@ -24,6 +25,7 @@ CATALOGUE = catalogue()
 MAPS = list(CATALOGUE["maps"])
 NETWORKS = (*WIDTHS, "residual8", "wrn_10_1", "vgg4")  # one of each kind of layer
 IMAGES = (0, 3, 41)
+DIGITS = data.DataConfig(name="digits")
 SETTINGS = {"targeted_double_backpropagation": [{"threshold": 0.2, "outside": 2.0, "inside": 1.0},
                                                 {"reading": "literal"}],
             "full_jacobian": [{"projections": 2}]}
@@ -52,7 +54,7 @@ def trained(tmp_path_factory):
 
 
 def one_image(index):
-    return data.images("digits", "test", index=torch.tensor([index]))
+    return data.images(DIGITS, "test", index=torch.tensor([index]))
 
 
 def in_the_loss(kind, settings, teacher, student, one):
@@ -151,7 +153,7 @@ def test_saliency_is_the_labels_class_map(untrained, name):
 
 def test_disagreements_are_images_that_the_teacher_gets_right_and_the_baseline_wrong(trained):
     store, teacher, _, baseline = trained
-    images = data.images("digits", "test")
+    images = data.images(DIGITS, "test")
     right = snapshots.network(store, teacher)(images.pixels).argmax(1) == images.labels
     theirs = snapshots.network(store, baseline)(images.pixels).softmax(1)
     wrong = theirs.argmax(1) != images.labels
@@ -168,8 +170,41 @@ def test_an_image_is_what_was_trained_on(trained):
     found = inspect.image(store, student, 7)
     assert found["pixels"].shape == (1, 8, 8) and found["pixels"].min() >= 0 and found["pixels"].max() <= 1
     assert found["label"] == int(one_image(7).labels) and len(found["classes"]) == 10
-    last = data.images("digits", "train", index=torch.tensor([1296]))
+    last = data.images(DIGITS, "train", index=torch.tensor([1296]))
     assert np.array_equal(inspect.image(store, student, 1296, part="train")["pixels"], last.pixels[0])
+
+
+def test_the_images_that_a_run_holds_out_are_drawn(tmp_path):
+    """By their position among them; a run without any says so."""
+    store = Store(tmp_path)
+    config = read({"data": {"name": "digits", "per_class": 10, "validation": 0.2}, "seed": 3,
+                   "network": network("fc_student", 0.02)})
+    run = store.submit(config.planned())
+    snapshots.save(store.snapshot(run, 0), train.build(config).state_dict())
+    held_out = data.of_run(config, "validation")
+    found = inspect.image(store, run, 7, part="validation")
+    assert np.array_equal(found["pixels"], held_out.pixels[7]) and found["label"] == int(held_out.labels[7])
+    assert inspect.maps(store, [(run, 0)], "full_jacobian", 19, part="validation")[0]["maps"] is not None
+    with pytest.raises(UserError, match="Digits has validation images 0 to 19; there is no image 20"):
+        inspect.image(store, run, 20, part="validation")
+    other = store.submit(read({"data": {"name": "digits"}, "network": network("fc_student", 0.02)}).planned())
+    snapshots.save(store.snapshot(other, 0), train.build(config).state_dict())
+    with pytest.raises(UserError, match="holds out no images"):
+        inspect.image(store, other, 0, part="validation")
+    mistakes = inspect.disagreements(store, (other, 0), (run, 0), part="validation")
+    assert set(mistakes) <= set(range(20))
+
+
+def test_own_images_are_drawn_and_described(tmp_path):
+    config = read({"data": {"name": "folder", "path": str(write(tmp_path / "set", class_folders())), "size": 8},
+                   "network": network("fc_student", 0.02)})
+    store = Store(tmp_path / "store")
+    run = store.submit(config.planned())
+    snapshots.save(store.snapshot(run, 0), train.build(config).state_dict())
+    assert inspect.image(store, run, 3)["classes"] == ("cat", "dog")
+    assert inspect.maps(store, [(run, 0)], "full_jacobian", 3)[0]["maps"].shape == (2, 3, 8, 8)
+    told = json.loads(json.dumps(described(data.source(config.data))))
+    assert (told["title"], told["train"], told["left_out"]) == ("set", 16, [])
 
 
 QUESTIONS = {

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore import teaching
+from kdcore import data, teaching
 from kdcore import train as trainer
 from kdcore.config import read
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS
 from kdcore.methods import METHODS
 from kdcore.randomness import Draws, stream
+from kdcore.response import Response
 from kdcore.train import Measurement, Notice, Progress, ResumePoint, Snapshot, build, fit, snapshot_steps, train
 
 TEACHER = {"data": {"name": "digits"}, "network": {"name": "fc_teacher", "width": 0.05, "initial": "he"},
@@ -82,7 +83,10 @@ def through_a_file(state):
 
 RUNS = {method: {"method": method} for method in METHODS} | {
     "two stages": {"method": TWO_STAGES}, "sgd": {"optimiser": SGD},
-    "convolutional": {"method": "projected_jacobian", "network": {"name": "conv_student"}}}
+    "convolutional": {"method": "projected_jacobian", "network": {"name": "conv_student"}},
+    "varied images, few labels": {"method": "projected_jacobian", "data": {
+        "name": "digits", "per_class": 4, "labelled_per_class": 2, "label_noise": 0.2, "validation": 0.25,
+        "augment": "crop_flip"}}}
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -249,11 +253,59 @@ def test_kept_lessons_take_no_more_than_they_may(teacher, monkeypatch):
 
 def test_lessons_belong_to_images_not_to_positions(teacher):
     """With batches of one image, in any order, each meets what the teacher said of it alone."""
-    term, images = TERMS["full_jacobian"](), trainer.data.images("digits", "train", index=torch.arange(60))
+    digits = data.images(data.DataConfig(name="digits"), "train")
+    term, images = TERMS["full_jacobian"](), digits[:60]
     lessons = teaching.Lessons(term, teacher, images)
     for n in (59, 3, 50, 0):
         kept, fresh = lessons(torch.tensor([n]), None), teaching.answer(term, teacher, images[n : n + 1])
         torch.testing.assert_close(kept["jacobian"], fresh["jacobian"])
+
+
+def test_the_teacher_looks_at_the_varied_images_of_the_student(teacher):
+    """Nothing is kept of images that change at every step, and nothing needs to be said of it."""
+    varied = run("soft_targets", data={"name": "digits", "images": 20, "augment": "flip"})
+    assert not of(Notice, train(varied, teacher=teacher))
+    training = trainer._Training(varied, teacher, None)
+    list(training._enter(varied.method.stages[0], fresh=True))
+    student, index = training._respond()
+    assert not torch.equal(student.inputs, training.images[index].pixels)
+    told, = (lessons(index, student) for lessons in training.lessons.values() if not lessons.kept)
+    with torch.no_grad():
+        torch.testing.assert_close(told["logits"], teacher(student.inputs))
+
+
+def test_images_without_labels_teach_what_the_teacher_says_of_them(teacher):
+    """Cross entropy is the mean over the labelled images; what the teacher hands over uses every image."""
+    few = run("soft_targets", data={"name": "digits", "per_class": 4, "labelled_per_class": 1}, batch_size=40)
+    training = trainer._Training(few, teacher, None)
+    list(training._enter(few.method.stages[0], fresh=True))
+    student, index = training._respond()
+    labelled = student.labels >= 0
+    assert int(labelled.sum()) == 10
+    for key, term in training.terms.items():
+        taught = training.lessons[key](index, student)
+        each = term.distance(student, taught)
+        expected = each[labelled].mean() if term.needs_labels else each.mean()
+        torch.testing.assert_close(term.loss(student, taught), expected)
+
+
+def test_a_batch_without_labels_teaches_nothing_by_labels(teacher):
+    images = data.images(data.DataConfig(name="digits"), "test", index=torch.arange(5))
+    for kind in ("cross_entropy", "cost_gradient"):
+        term, none = TERMS[kind](kind=kind), torch.full((5,), -1)
+        student = Response(build(run()), images.pixels, none)
+        loss = term.loss(student, teaching.answer(term, teacher, data.Images(images.pixels, none)))
+        assert float(loss.detach()) == 0 and loss.isfinite()
+
+
+def test_the_run_is_measured_on_the_images_it_holds_out(teacher):
+    config = run(data={"name": "digits", "per_class": 4, "validation": 0.25})
+    records = list(train(config, teacher=teacher))
+    network = build(config)
+    network.load_state_dict(final(records))
+    held_out = trainer.evaluate(network.eval(), data.of_run(config, "validation"))
+    last = measured(records)[config.steps]
+    assert last["accuracy.validation"] == held_out["accuracy"] and last["loss.validation"] == held_out["loss.test"]
 
 
 @pytest.mark.parametrize("factor", [{"weight": 1e30}, {"weight": 1e38}])

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
@@ -94,7 +95,7 @@ class Term(BaseModel, ABC):
         if not self.needs_labels:
             return paid.mean()
         labelled = student.labels >= 0
-        return (paid * labelled).sum() / labelled.sum().clamp(min=1)
+        return torch.where(labelled, paid, 0).sum() / labelled.sum().clamp(min=1)
 
     def record(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> dict[str, Tensor]:
         """What every run's record keeps of this kind of knowledge, whatever it trains on: {name: (N,)}."""

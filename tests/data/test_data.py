@@ -11,18 +11,18 @@ from sklearn.datasets import load_digits
 
 from kdcore import data
 from kdcore.config import RunConfig
-from kdcore.data import DataConfig, sources
+from kdcore.data import DataConfig, read, sources, training_images
 from kdcore.errors import UserError
-from kdcore.train import training_images
 
+DIGITS, MNIST = DataConfig(name="digits"), DataConfig(name="mnist")
 COUNT = {"train": 20, "t10k": 10}
 
 
 @pytest.fixture(autouse=True)
 def fresh_arrays():
-    data._arrays.cache_clear()
+    read._arrays.cache_clear()
     yield
-    data._arrays.cache_clear()
+    read._arrays.cache_clear()
 
 
 @pytest.fixture
@@ -45,11 +45,11 @@ def made_mnist(empty_folder):
 
 
 def labels_of(name, index):
-    return torch.from_numpy(data.arrays(name)["train"][1])[index]
+    return torch.from_numpy(data.arrays(DataConfig(name=name))["train"][1])[index]
 
 
 def test_digits_are_all_of_scikit_learns_once():
-    train, test = data.images("digits", "train"), data.images("digits", "test")
+    train, test = data.images(DIGITS, "train"), data.images(DIGITS, "test")
     assert (len(train), len(test)) == (1297, 500)
     assert train.pixels.shape == (1297, 1, 8, 8) and train.pixels.dtype == torch.float32
     assert train.labels.dtype == torch.int64
@@ -60,21 +60,21 @@ def test_digits_are_all_of_scikit_learns_once():
 
 def test_digits_are_in_0_to_1_and_fifty_of_each_are_tests():
     for part in ("train", "test"):
-        pixels = data.images("digits", part).pixels
+        pixels = data.images(DIGITS, part).pixels
         assert pixels.min() == 0 and pixels.max() == 1
-    assert data.images("digits", "test").labels.bincount().tolist() == [50] * 10
+    assert data.images(DIGITS, "test").labels.bincount().tolist() == [50] * 10
 
 
 def test_digits_are_split_once_and_for_all():
-    first = data.images("digits", "test")
-    data._arrays.cache_clear()
+    first = data.images(DIGITS, "test")
+    read._arrays.cache_clear()
     np.random.seed(5)
-    assert torch.equal(first.pixels, data.images("digits", "test").pixels)
+    assert torch.equal(first.pixels, data.images(DIGITS, "test").pixels)
 
 
 def test_indexing_picks_rows():
     index = torch.tensor([5, 3, 900])
-    whole, picked = data.images("digits", "train"), data.images("digits", "train", index=index)
+    whole, picked = data.images(DIGITS, "train"), data.images(DIGITS, "train", index=index)
     assert torch.equal(whole[index].pixels, picked.pixels) and torch.equal(whole.labels[index], picked.labels)
 
 
@@ -88,7 +88,7 @@ def test_a_subset_is_balanced(config, counts):
 
 
 def test_no_number_is_all_of_them():
-    assert data.subset(DataConfig(name="digits"), 3).tolist() == list(range(1297))
+    assert data.subset(DIGITS, 3).tolist() == list(range(1297))
 
 
 def test_a_subset_is_decided_by_its_seed():
@@ -137,7 +137,7 @@ def test_too_few_images_of_a_class_is_a_sentence(config):
 
 def test_a_missing_set_is_a_sentence_with_folder_and_command(empty_folder):
     with pytest.raises(UserError) as error:
-        data.images("mnist", "train")
+        data.images(MNIST, "train")
     message = str(error.value)
     assert "python -m kdcore data mnist" in message and str(empty_folder / "MNIST" / "raw") in message
     assert "train-images-idx3-ubyte" in message and message.endswith(".")
@@ -146,14 +146,14 @@ def test_a_missing_set_is_a_sentence_with_folder_and_command(empty_folder):
 
 def test_a_set_that_arrives_later_is_found(empty_folder, request):
     with pytest.raises(UserError):
-        data.images("mnist", "train")
+        data.images(MNIST, "train")
     request.getfixturevalue("made_mnist")
-    assert len(data.images("mnist", "train")) == 20
+    assert len(data.images(MNIST, "train")) == 20
 
 
 def test_mnists_files_load(made_mnist):
     for part, count in (("train", 20), ("test", 10)):
-        images = data.images("mnist", part)
+        images = data.images(MNIST, part)
         assert images.pixels.shape == (count, 1, 28, 28) and images.labels.tolist() == [n % 10 for n in range(count)]
         values = torch.arange(count * 784).remainder(256).view(count, 1, 28, 28) / 255
         torch.testing.assert_close(images.pixels, values)
@@ -179,16 +179,16 @@ def test_a_spoiled_file_is_a_sentence(how, made_mnist):
     path = made_mnist / "train-images-idx3-ubyte"
     path.write_bytes(SPOIL[how](path.read_bytes()))
     with pytest.raises(UserError, match=r"(?s)^MNIST cannot be read from .*\.$") as error:
-        data.images("mnist", "train")
+        data.images(MNIST, "train")
     assert str(made_mnist) in str(error.value)
 
 
 def test_mnist_is_the_published_one(real_data):
     for part, count in (("train", 60000), ("test", 10000)):
-        pixels, labels = data.arrays("mnist")[part]
+        pixels, labels = data.arrays(MNIST)[part]
         assert pixels.shape == (count, 1, 28, 28) and len(labels) == count
-    assert data.arrays("mnist")["train"][1][:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-    assert data.arrays("mnist")["train"][0].mean() / 255 == pytest.approx(0.1307, abs=1e-4)
+    assert data.arrays(MNIST)["train"][1][:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert data.arrays(MNIST)["train"][0].mean() / 255 == pytest.approx(0.1307, abs=1e-4)
 
 
 def test_the_papers_subsets_of_mnist(real_data):
