@@ -130,7 +130,7 @@ def image_set(run: dict) -> dict:
     """The image set that a run belongs to, as in the catalogue; of image files, as they are on this machine."""
     data = json.loads(run["config"])["data"]
     known = engine.catalogue()["data"].get(data["name"])
-    return known if known and known["fetched"] != "by hand" else engine.answer("image_set", content=data)
+    return known if known and known["fetched"] in ("here", "download") else engine.answer("image_set", content=data)
 
 
 def last_step(run: dict) -> int:

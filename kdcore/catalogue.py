@@ -5,6 +5,7 @@ from __future__ import annotations
 from kdcore import methods
 from kdcore.config import RunConfig, parse
 from kdcore.data import SOURCES, DataConfig, Source
+from kdcore.data.sources import FOLDER, FOLDER_NAME
 from kdcore.inspect import ATTRIBUTIONS
 from kdcore.knowledge import TERMS, Pair, Term, Unsuited
 from kdcore.knowledge.outputs import CrossEntropy
@@ -30,7 +31,7 @@ def catalogue() -> dict:
                             "initial": network.initial, "smallest": network.smallest,
                             "published": network.published is not None}
                      for name, network in ARCHITECTURES.items()},
-        "data": {name: image_set(source) for name, source in SOURCES.items()},
+        "data": {name: image_set(source) for name, source in {**SOURCES, FOLDER_NAME: FOLDER}.items()},
         "schemas": {"run": _fields(RunConfig), "network": _fields(NetworkConfig), "optimiser": _fields(Optimiser),
                     "stage": _fields(Stage), "weighted": _fields(WeightedTerm), "data": _fields(DataConfig)},
     }
@@ -70,10 +71,16 @@ def _layers(pair: Pair) -> list[tuple[str, str]]:
 
 
 def image_set(source: Source) -> dict:
-    """An image set as plain data; `fetched` says how it comes here: "here", "download" or "by hand"."""
+    """An image set as plain data.
+
+    `fetched` says how it comes here: "here", "download", "by hand" or, a user's own, "own"; `sized` whether its images
+    can be scaled, `marked` whether they can carry a watermark.
+    """
+    ways = (("own", source.of is FOLDER.of), ("download", source.fetch), ("by hand", source.origin), ("here", True))
     return {"title": source.title, "sentence": source.sentence, "shape": source.shape, "classes": source.classes,
             "train": source.train, "test": source.test, "bytes": source.bytes, "suggested": source.suggested,
-            "fetched": "download" if source.fetch else "by hand" if source.origin else "here",
+            "fetched": next(way for way, holds in ways if holds),
+            "sized": source.size is not None, "marked": source.title == SOURCES["shapes"].title,
             "whence": source.whence() if source.origin else "", "left_out": source.left_out}
 
 

@@ -12,7 +12,8 @@ from kdcore.experiment import Experiment
 from kdcore.teaching import CHUNK, answer
 
 TRIAL_STEPS = 12
-TRIAL_IMAGES = 200
+TRIAL_IMAGES = 50
+TRIAL_SECONDS = 1.0
 
 
 def estimate(experiment: Experiment) -> dict:
@@ -38,7 +39,8 @@ def _seconds(run: RunConfig) -> float:
     images = data.training_images(run)
     smaller = run.data.model_copy(update={"images": _enough(run, len(images)), "per_class": None, "validation": 0.0,
                                           "labelled_per_class": None, "label_noise": 0.0})
-    a_step, a_measurement = train.trial(run.model_copy(update={"data": smaller}), teacher, TRIAL_STEPS)
+    a_step, a_measurement = train.trial(run.model_copy(update={"data": smaller}), teacher, TRIAL_STEPS,
+                                        TRIAL_SECONDS)
     measurements = min(run.evaluations + len(train.snapshot_steps(run.steps)), run.steps + 1)
     teaching = _teaching_seconds(run, teacher) * len(images) / CHUNK
     return teaching + a_step * run.steps + a_measurement * measurements

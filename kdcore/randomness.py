@@ -24,6 +24,10 @@ class Draws:
         """Standard normal numbers, float32, of the given shape."""
         return self._once("normal", shape, lambda: torch.randn(shape, **self._here()))
 
+    def integers(self, name: str, low: int, high: int, *shape: int) -> Tensor:
+        """Random whole numbers from `low` to `high` - 1, int64, of the given shape; one name, one draw."""
+        return self._once(f"{name} {low} {high}", shape, lambda: torch.randint(low, high, shape, **self._here()))
+
     def _here(self) -> dict:
         return {"generator": self._generator, "device": self._generator.device}
 
@@ -31,14 +35,6 @@ class Draws:
         if (kind, shape) not in self._drawn:
             self._drawn[kind, shape] = draw()
         return self._drawn[kind, shape]
-
-    def integers(self, name: str, low: int, high: int, *shape: int) -> Tensor:
-        """Random whole numbers from `low` to `high` - 1, int64, of the given shape; one name, one draw."""
-        key = ("integers", name, low, high, shape)
-        if key not in self._drawn:
-            device = self._generator.device
-            self._drawn[key] = torch.randint(low, high, shape, generator=self._generator, device=device)
-        return self._drawn[key]
 
 
 def stream(*numbers: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -37,6 +37,7 @@ PROBE_LEAST = 8
 PROBE_FITTED = 256
 EVALUATION_CHUNK = 1000
 AHEAD = 2
+TRIED = 200
 
 
 @dataclass(frozen=True)
@@ -367,24 +368,32 @@ class _Training:
         self.resumed = state
 
 
-def trial(config: RunConfig, teacher: nn.Module | None, steps: int) -> tuple[float, float]:
-    """Seconds of a training step, the mean over stages of the median of `steps` tried, and of one measurement."""
+def trial(config: RunConfig, teacher: nn.Module | None, steps: int, seconds: float) -> tuple[float, float]:
+    """Seconds of a training step, the mean over the stages' medians, and of one measurement.
+
+    Each stage is tried for `steps`, fewer where these take longer than `seconds`; the measurement on some test images.
+    """
     with device.threads(config.threads):
         training = _Training(config, teacher, None)
-        taken = 0.0
+        a_step = 0.0
         for span in training._stages():
             training.step = span.start
             for _ in training._enter(span):
                 pass
-            each = []
-            for _ in range(min(steps, span.end - span.start)):
-                began = time.perf_counter()
-                training._advance()
-                each.append(time.perf_counter() - began)
-            taken += span.stage.share * statistics.median(each or [0.0])
-        began = time.perf_counter()
-        training._measure()
-        return taken, time.perf_counter() - began
+            taken = []
+            while training.step < span.end and len(taken) < steps and sum(taken) < seconds:
+                taken.append(_timed(training._advance))
+            a_step += span.stage.share * statistics.median(taken or [0.0])
+        training.network.eval()
+        some = training.test[:TRIED]
+        return a_step, (_timed(training.probe.distances)
+                        + _timed(lambda: evaluate(training.network, some)) * len(training.test) / len(some))
+
+
+def _timed(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
@@ -417,13 +426,14 @@ class Probe:
     """Measures every kind of knowledge on fixed images of the test part, whatever a run trains on.
 
     Where teacher's and student's layers differ in width, a linear map stands in for a connector: the least-squares one
-    on further images, found anew at each measurement. Its numbers are marked.
+    on further images (the same ones, where a set has too few), found anew at each measurement. Its numbers are marked.
     """
 
     def __init__(self, teacher: nn.Module | None, student: nn.Module, images: data.Images, pair: Pair):
         count = max(PROBE_LEAST, min(PROBE_IMAGES, PROBE_CLASS_MAPS // len(pair.student.classes)))
         self.student, self.teacher = student, teacher
-        self.images, self.others = images[:count], images[count : count + PROBE_FITTED]
+        self.images, further = images[:count], images[count : count + PROBE_FITTED]
+        self.others = further if len(further) >= count else self.images
         terms = [cls() for cls in TERMS.values()] if teacher is not None else []
         recorded = [term for term in terms if term.zero_at_equality or type(term).record is not Term.record]
         self.asked = {term.kind: (term, term.bind(pair).to(images.pixels)) for term in recorded

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import engine, figures, results
-from app.components.experiment_form import budget_form, data_form, methods_form, offer_download, pair_form
+from app.components.experiment_form import budget_form, data_form, methods_form, pair_form
 from app.navigation import go_to
 
 st.title("Train")
@@ -12,17 +12,16 @@ st.markdown("Choose a pair of networks and what the teacher hands over. Labels a
 catalogue = engine.catalogue()
 
 st.subheader("Images")
-data, settings = data_form(catalogue)
-offer_download(catalogue, data)
+entry, data = data_form(catalogue)
 st.subheader("Networks")
-teacher, network = pair_form(catalogue, data)
+teacher, network = pair_form(catalogue, entry, data)
 st.subheader("What is handed over")
-methods = methods_form(catalogue, {"data": settings, "network": network, "teacher": teacher})
+methods = methods_form(catalogue, {"data": data, "network": network, "teacher": teacher})
 st.subheader("Budget")
-budget = budget_form(catalogue, data)
+budget = budget_form(catalogue, entry, data["name"])
 
 experiment = {"name": st.text_input("Name", placeholder="A name for this experiment (optional)", max_chars=120),
-              "run": {**budget["run"], "data": settings, "network": network, "teacher": teacher},
+              "run": {**budget["run"], "data": data, "network": network, "teacher": teacher},
               "methods": methods, "seeds": budget["seeds"]}
 try:
     planned = engine.ask("plan", content=experiment)

@@ -11,41 +11,91 @@ from app.components.forms import field, fields, method_form, places
 MOST_SEEDS = 100
 
 
-def data_form(catalogue: dict) -> tuple[str, dict]:
-    """Which image set and how many labelled images; returns (set, settings of the run's data)."""
+def data_form(catalogue: dict) -> tuple[dict, dict]:
+    """Which images, and which of them have labels; returns (the set as the catalogue has it, settings of the run's
+    data). Stops the page where the set is not on this machine.
+    """
     sets = catalogue["data"]
     left, right, note = st.columns([1, 1, 2], vertical_alignment="bottom")
     name = left.selectbox("Image set", list(sets), format_func=lambda key: sets[key]["title"], key="data",
                           bind="query-params", help="Where the images come from.")
-    suggested = sets[name]["suggested"]
-    total = right.number_input("Labelled images", value=suggested["images"], step=len(sets[name]["classes"]),
-                               key=f"images.{name}", help="How many the student trains on, in parts of each class "
-                               "as equal as can be. Each seed draws images of its own; they lie inside those that the "
-                               "teacher saw.")
-    note.caption(sets[name]["sentence"])
-    return name, {"name": name, "images": None if total == sets[name]["train"] else total}
+    which = {"name": name} | _varying_form(catalogue, sets[name], name)
+    entry = _facts(sets[name], which)
+    suggested = entry["suggested"]
+    total = right.number_input("Training images", value=min(suggested["images"], entry["train"]),
+                               step=len(entry["classes"]), key=f"images.{name}.{entry['train']}",
+                               help="How many the student trains on, in parts of each class as equal as can be. Each "
+                               "seed draws images of its own; they lie inside those that the teacher saw.")
+    note.caption(entry["sentence"])
+    if entry["left_out"]:
+        with st.expander(f"{len(entry['left_out'])} files were left out", icon=":material/broken_image:"):
+            st.markdown("\n".join(f"- {figures.markdown(line)}" for line in entry["left_out"][:200]))
+    with st.expander("Labels, validation, variation"):
+        names = ("labelled_per_class", "label_noise", "validation", "augment")
+        schemas = {field: catalogue["schemas"]["data"][field] for field in names}
+        more = fields(schemas, {field: schema.get("default") for field, schema in schemas.items()}, f"data.{name}",
+                      places(4))
+    return entry, {**which, "images": None if total == entry["train"] else total, **more}
 
 
-def pair_form(catalogue: dict, data: str) -> tuple[dict, dict]:
+def _varying_form(catalogue: dict, entry: dict, name: str) -> dict:
+    """What the images themselves depend on: the place of one's own, their size, a watermark."""
+    schemas, chosen = catalogue["schemas"]["data"], {}
+    if entry["fetched"] == "own":
+        path, size = st.columns([3, 1])
+        chosen["path"] = path.text_input("Folder or zip file", key="data.path", bind="query-params",
+                                         placeholder="/home/me/photos.zip", help=schemas["path"]["description"]) or None
+        if not chosen["path"]:
+            st.info("Give a folder or zip file in which each class has a folder of images, with or without train and "
+                    "test above them.", icon=":material/folder_open:")
+            st.stop()
+        with size:
+            chosen["size"] = field("size", schemas["size"], entry["shape"][1], "data.size")
+    elif entry["sized"]:
+        chosen["size"] = field("size", schemas["size"], entry["shape"][1], f"data.size.{name}")
+    if entry["marked"]:
+        chosen["watermark"] = field("watermark", schemas["watermark"], False, "data.watermark")
+    return chosen
+
+
+def _facts(entry: dict, which: dict) -> dict:
+    """The set as it is on this machine; stops the page where it is not."""
+    if entry["fetched"] == "download":
+        _offer_download(which["name"], entry)
+    elif entry["fetched"] == "by hand" and engine.present()[which["name"]] < 1:
+        st.info(f"{entry['title']} is not on this machine yet. {entry['whence']}", icon=":material/folder_open:")
+        st.stop()
+    if not (entry["sized"] or entry["fetched"] == "own"):
+        return entry
+    try:
+        with st.spinner("Reading the images…"):
+            return engine.ask("image_set", content=which)
+    except engine.UserError as error:
+        st.error(figures.markdown(str(error)))
+        st.stop()
+
+
+def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
     """Teacher and student; returns (the teacher's run, the student's network)."""
     teacher, student = st.columns(2)
-    suggested = catalogue["data"][data]["suggested"]
+    suggested, most, key = entry["suggested"], entry["train"], f"{data['name']}.{entry['train']}"
     with teacher.container(border=True):
         st.markdown("**Teacher**")
-        network = _network_form(catalogue, data, "teacher")
+        network = _network_form(catalogue, suggested, data["name"], "teacher")
         images, steps = st.columns(2)
-        most = catalogue["data"][data]["train"]
-        seen = images.number_input("Images it sees", value=suggested["teacher_images"] or most, step=100,
-                                   key=f"teacher.images.{data}", help="In parts of each class as equal as can be; the "
+        seen = images.number_input("Images it sees", value=min(suggested["teacher_images"] or most, most), step=100,
+                                   key=f"teacher.images.{key}", help="In parts of each class as equal as can be; the "
                                    "largest number means all of them.")
         count = steps.number_input("Its steps", value=suggested["teacher_steps"], step=100,
-                                   key=f"teacher.steps.{data}", help="A teacher with the same settings is trained once "
-                                   "and found again.")
-    run = {"data": {"name": data, "images": None if seen == most else seen}, "network": network, "steps": count,
-           "optimiser": {"learning_rate": suggested["teacher_learning_rate"]}}
+                                   key=f"teacher.steps.{key}", help="A teacher with the same settings is trained once "
+                                   "and found again. 0 leaves the weights that it starts from.")
+    same = {field: data[field] for field in ("name", "path", "size", "watermark", "augment") if field in data}
+    run = {"data": {**same, "images": None if seen == most else seen}, "network": network, "steps": count,
+           "optimiser": {"learning_rate": suggested["teacher_learning_rate"]},
+           "evaluations": suggested["evaluations"]}
     with student.container(border=True):
         st.markdown("**Student**")
-        network = _network_form(catalogue, data, "student")
+        network = _network_form(catalogue, suggested, data["name"], "student")
     return run, network
 
 
@@ -83,14 +133,15 @@ def _explain(known: dict, suited: dict) -> None:
         if reason and not known.get(name, {}).get("ablation", True):
             reasons.setdefault(reason, []).append(known[name]["title"])
     if reasons:
-        with st.expander(f"{sum(map(len, reasons.values()))} methods do not suit this pair", icon=":material/block:"):
+        with st.expander(f"Methods that do not suit this pair: {sum(map(len, reasons.values()))}",
+                         icon=":material/block:"):
             for reason, titles in reasons.items():
                 st.markdown(f"{reason} *{'; '.join(titles)}*")
 
 
-def budget_form(catalogue: dict, data: str) -> dict:
+def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
     """Steps, batch size, learning rate, seeds and, where there is a choice, the device."""
-    suggested, schema = catalogue["data"][data]["suggested"], catalogue["schemas"]["run"]
+    suggested, schema = entry["suggested"], catalogue["schemas"]["run"]
     columns = st.columns(5)
     with columns[0]:
         steps = field("steps", schema["steps"], suggested["steps"], f"steps.{data}")
@@ -111,13 +162,12 @@ def budget_form(catalogue: dict, data: str) -> dict:
         optimiser = fields(schemas, {name: value["default"] for name, value in schemas.items()}, f"optimiser.{data}",
                            places(3))
     return {"run": {"steps": steps, "batch_size": batch, "optimiser": {"learning_rate": rate, **optimiser},
-                    "device": device},
+                    "evaluations": suggested["evaluations"], "device": device},
             "seeds": list(range(first, first + min(seeds, MOST_SEEDS + 1)))}
 
 
-def _network_form(catalogue: dict, data: str, role: str) -> dict:
+def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dict:
     networks, schema = catalogue["networks"], catalogue["schemas"]["network"]
-    suggested = catalogue["data"][data]["suggested"]
     name = st.selectbox("Network", list(networks), list(networks).index(suggested[role]),
                         format_func=lambda key: networks[key]["title"],
                         key=f"{role}.network", bind="query-params", help="The architecture.")
@@ -163,10 +213,9 @@ def _start_form(network: dict, schema: dict, key: str) -> dict | None:
     return None
 
 
-def offer_download(catalogue: dict, data: str) -> None:
+def _offer_download(data: str, entry: dict) -> None:
     """Where the image set is not on this machine, offer to download it and stop the page."""
-    entry = catalogue["data"][data]
-    if not entry["bytes"] or engine.present()[data] == 1:
+    if engine.present()[data] == 1:
         return
     st.info(f"{entry['title']} is not on this machine yet. It is a download of {entry['bytes'] / 1e6:.0f} MB, once.",
             icon=":material/download:")

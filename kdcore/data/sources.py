@@ -173,16 +173,16 @@ def _like_mnist(kind: str, title: str, sentence: str, classes: tuple[str, ...], 
         title, sentence, (1, 28, 28), classes, train=60000, test=10000, read=_torchvision(kind), fetch=_fetch(kind),
         suggested={"images": 50, "width": 1.0, "steps": 4000, "learning_rate": 1e-3, "teacher_images": 20000,
                    "teacher_steps": 4000, "teacher_learning_rate": 1e-3, "batch_size": 50,
-                   "initial": "truncated_normal", "teacher": "fc_teacher", "student": "fc_student"},
+                   "initial": "truncated_normal", "evaluations": 60, "teacher": "fc_teacher", "student": "fc_student"},
         folder=str(Path(kind, "raw")), bytes=size, packed=f"{kind}/raw/*.gz",
         files=("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
                "t10k-labels-idx1-ubyte"))
 
 
 def _suggested(**changes) -> dict:
-    return {"images": 500, "width": 1.0, "steps": 2000, "learning_rate": 1e-3, "teacher_images": None,
-            "teacher_steps": 2000, "teacher_learning_rate": 1e-3, "batch_size": 50, "initial": "he",
-            "teacher": "conv_teacher", "student": "conv_student", **changes}
+    return {"images": 500, "width": 1.0, "steps": 500, "learning_rate": 1e-3, "teacher_images": 5000,
+            "teacher_steps": 1000, "teacher_learning_rate": 1e-3, "batch_size": 50, "initial": "he", "evaluations": 12,
+            "teacher": "wrn_16_1", "student": "wrn_10_1", **changes}
 
 
 def _cifar(title: str, classes: tuple[str, ...], read: Callable[[], Arrays], folder: str, files: dict,
@@ -229,7 +229,7 @@ SOURCES: dict[str, Source] = {
         tuple("0123456789"), train=1297, test=500, read=_digits, brightest=16.0,
         suggested={"images": 10, "width": 0.2, "steps": 1500, "learning_rate": 1e-3, "teacher_images": None,
                    "teacher_steps": 1000, "teacher_learning_rate": 1e-3, "batch_size": 50, "initial": "he",
-                   "teacher": "fc_teacher", "student": "fc_student"}),
+                   "evaluations": 60, "teacher": "fc_teacher", "student": "fc_student"}),
     "mnist": _like_mnist(
         "MNIST", "MNIST", "70 000 handwritten digits of 28×28 pixels, the set of Ehmann & Samek's experiments.",
         tuple("0123456789"), 11_594_722),
