@@ -45,6 +45,6 @@ def network(store: Store, run: int, step: int | None = None) -> nn.Module:
     made = train.build(read(row["config"]))
     try:
         made.load_state_dict(load(path)["network"])
-    except (KeyError, RuntimeError, TypeError, AttributeError) as error:
+    except (LookupError, RuntimeError, TypeError, AttributeError) as error:
         raise UserError(f"The snapshot {path.name} of run {run} belongs to another network; run it again.") from error
     return made.eval()
