@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kdcore import models
 from kdcore.data.sources import SOURCES
 from kdcore.knowledge import Pair, Side
-from kdcore.models import NetworkConfig, tapped
+from kdcore.models import Architecture, NetworkConfig, tapped
 
 torch.set_num_threads(1)  # threads only slow down tensors this small
 
@@ -140,6 +140,15 @@ class Given:
 def pair(request) -> Couple:
     """Fully connected and convolutional, grey and square, coloured and not square."""
     return made(request.param)
+
+
+@pytest.fixture
+def normed(monkeypatch):
+    """Architectures of two sections with batch norm, by name."""
+    for name, widths in (("test_teacher", (5, 6)), ("test_student", (3, 4))):
+        monkeypatch.setitem(models.ARCHITECTURES, name, Architecture(
+            "Test", "A test.", "None 2000", lambda shape, classes, width, widths=widths: Sections(
+                shape[0], widths, norm=True, classes=classes)))
 
 
 @pytest.fixture(autouse=True)

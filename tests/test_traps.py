@@ -6,13 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore import models
 from kdcore import train as trainer
 from kdcore.config import read
 from kdcore.data import Images
 from kdcore.knowledge import TERMS, Bound
 from kdcore.knowledge.attention import attention_error, attention_gradient, attention_map
-from kdcore.models import Architecture
 from kdcore.randomness import Draws
 from kdcore.response import Response
 from kdcore.teaching import Lessons, answer
@@ -21,15 +19,6 @@ from tests.conftest import Sections, made, paired, shaken
 
 ROLES = ("group1.first", "group1", "group1.pre", "group2.first", "group2", "group2.pre", "embedding")
 BASE = {"data": {"name": "digits", "images": 20}, "steps": 4, "batch_size": 5, "evaluations": 1, "device": "cpu"}
-
-
-@pytest.fixture
-def normed(monkeypatch):
-    """Networks with batch norm, by the names of architectures."""
-    for name, widths in (("test_teacher", (5, 6)), ("test_student", (3, 4))):
-        monkeypatch.setitem(models.ARCHITECTURES, name, Architecture(
-            "Test", "A test.", "None 2000", lambda shape, classes, width, widths=widths: Sections(
-                shape[0], widths, norm=True, classes=classes)))
 
 
 def run(**terms):
