@@ -47,6 +47,6 @@ def network(store: Store, run: int, step: int | None = None) -> nn.Module:
     try:
         made = models.bare(config.network, side.images, len(side.classes), state["network"])
         made.load_state_dict(state["network"])
-    except (KeyError, RuntimeError, TypeError, AttributeError) as error:
+    except (LookupError, RuntimeError, TypeError, AttributeError) as error:
         raise UserError(f"The snapshot {path.name} of run {run} belongs to another network; run it again.") from error
     return made.eval()

@@ -7,7 +7,8 @@ import pytest
 
 from kdcore.config import RunConfig, read
 from kdcore.errors import UserError
-from kdcore.knowledge import TERMS, Pair
+from kdcore.knowledge import TERMS, Pair, Side
+from kdcore.knowledge.layers import LayerTerm
 from kdcore.methods import BASELINE, METHODS
 from kdcore.objective import Optimiser, Stage
 
@@ -144,30 +145,107 @@ def test_each_fault_has_its_sentence_once():
     assert all(message.count(part) == 1 for part in ("steps = 0", "'stepz'", "'zzz'")) and message.endswith(".")
 
 
-TAUGHT = [kind for kind in TERMS if TERMS[kind].needs_teacher]
+MAPS = {"group1.first": (3, 8, 8), "group1": (3, 8, 8), "group1.pre": (3, 8, 8), "group2.first": (4, 4, 4),
+        "group2": (4, 4, 4), "group2.pre": (4, 4, 4), "embedding": (4,), "logits": (10,)}
+VECTORS = {"group1": (9,), "group1.pre": (9,), "embedding": (9,), "logits": (10,)}
+
+
+def side(images=(1, 8, 8), classes="0123456789", taps=MAPS):
+    """A network; with a class more or less its logits are as many."""
+    return Side(images, tuple(classes), lambda: {**taps, "logits": (len(classes),)})
+
+
 MISMATCHES = {
-    Pair((1, 8, 8), 10): "it needs a teacher, and this run has none; choose one",
-    Pair((1, 8, 8), 10, (1, 8, 8), 7): "the teacher tells 7 classes apart and the student 10",
-    Pair((1, 8, 8), 10, (3, 8, 8), 10): "the teacher looks at images of 8×8×3 and the student at 8×8",
-    Pair((1, 8, 8), 10, (1, 8, 9), 10): "the teacher looks at images of 8×9 and the student at 8×8",
+    "it needs a teacher, and this run has none; choose one": None,
+    "the teacher looks at images of 8×8×3 and the student at 8×8": side(images=(3, 8, 8)),
+    "the teacher looks at images of 8×9 and the student at 8×8": side(images=(1, 8, 9)),
+}
+OTHER_CLASSES = {
+    "the teacher tells 7 classes apart and the student 10": side(classes="0123456"),
+    "the teacher's 10 classes are not the student's": side(classes="abcdefghij"),
+}
+TAUGHT = {kind for kind, term in TERMS.items() if term().needs_teacher}
+OVER_LAYERS = {kind for kind, term in TERMS.items() if issubclass(term, LayerTerm)}
+ONLY_MAPS = {kind for kind, term in TERMS.items() if getattr(term, "only_maps", False)}
+
+
+@pytest.mark.parametrize("kind", TERMS)
+def test_terms_say_why_they_do_not_suit_a_pair(kind):
+    """Terms over layers compare no classes: they suit a teacher of another task."""
+    for reason, teacher in {**MISMATCHES, **OTHER_CLASSES}.items():
+        suits = kind not in TAUGHT or (reason in OTHER_CLASSES and kind in OVER_LAYERS)
+        found = TERMS[kind](kind=kind).unsuited(Pair(side(), teacher))
+        assert found is None if suits else found.startswith(reason)
+
+
+@pytest.mark.parametrize("kind", TERMS)
+def test_terms_suit_a_pair_of_equal_images_and_classes(kind):
+    assert TERMS[kind](kind=kind).unsuited(Pair(side(), side())) is None
+
+
+@pytest.mark.parametrize("kind", ONLY_MAPS)
+def test_terms_over_maps_ask_for_convolutional_networks(kind):
+    reason = TERMS[kind](kind=kind).unsuited(Pair(side(taps=VECTORS), side(taps=VECTORS)))
+    assert "fully connected" in reason and "choose convolutional networks" in reason
+
+
+UNSUITED = {
+    "group2 is a stack of maps in the teacher and group1 a vector in the student; choose two networks of one kind": (
+        {"kind": "hint"}, side(taps=VECTORS), side()),
+    "group1 has 5 channels in the teacher and group1 3 in the student; let a connector stand between": (
+        {"kind": "hint", "connectors": "never"}, side(), side(taps={**MAPS, "group1": (5, 8, 8)})),
+    "a section of the student has a single layer, so that nothing flows": (
+        {"kind": "flow_matrices"}, side(taps={tap: shape for tap, shape in MAPS.items() if ".first" not in tap}),
+        side()),
+    "the teacher has no tap 'group7'; it has embedding, group1, ": (
+        {"kind": "hint", "groups": [["group7", "group1"]]}, side(), side()),
+    "the student has no tap 'group7.pre'; it has embedding, group1, ": (
+        {"kind": "activation_boundary", "groups": [["group1", "group7"]]}, side(), side()),
+    "the student has no layer with the tap group1.pre": (
+        {"kind": "activation_boundary"}, side(taps={"group1": (3, 8, 8), "logits": (10,)}), side()),
 }
 
 
-@pytest.mark.parametrize("mismatch", MISMATCHES, ids=str)
-def test_terms_say_why_they_do_not_suit_a_pair(mismatch):
-    for kind in TAUGHT:
-        assert TERMS[kind](kind=kind).unsuited(mismatch).startswith(MISMATCHES[mismatch])
-    for kind in set(TERMS) - set(TAUGHT):
-        assert TERMS[kind](kind=kind).unsuited(mismatch) is None
+@pytest.mark.parametrize("reason", UNSUITED)
+def test_layers_that_cannot_be_matched_are_a_sentence(reason):
+    term, student, teacher = UNSUITED[reason]
+    assert TERMS[term["kind"]](**term).unsuited(Pair(student, teacher)).startswith(reason)
 
 
-def test_terms_suit_a_pair_of_equal_images_and_classes():
-    assert not any(TERMS[kind](kind=kind).unsuited(Pair((1, 8, 8), 10, (1, 8, 8), 10)) for kind in TERMS)
+PAIRINGS = {
+    "the last of each common size": (
+        {"group1": (1, 8, 8), "group2": (1, 8, 8), "group3": (1, 4, 4), "group4": (1, 2, 2)},
+        {"group1": (1, 8, 8), "group2": (1, 4, 4), "group3": (1, 4, 4)},
+        [("group2", "group1"), ("group3", "group3")]),
+    "from the top where no size is common": (
+        {"group1": (1, 9, 9), "group2": (1, 7, 7), "group3": (1, 5, 5)}, {"group1": (1, 8, 8), "group2": (1, 4, 4)},
+        [("group2", "group1"), ("group3", "group2")]),
+    "from the top where layers are vectors": (
+        {"group1": (9,), "group2": (7,), "group3": (5,)}, {"group1": (8,)}, [("group3", "group1")]),
+    "by number, not by name": (
+        {f"group{k}": (1, 20 - k, 20 - k) for k in range(1, 12)}, {"group1": (1, 9, 9)}, [("group11", "group1")]),
+}
+
+
+@pytest.mark.parametrize("rule", PAIRINGS)
+def test_groups_are_paired_by_size(rule):
+    theirs, ours, expected = PAIRINGS[rule]
+    layers = Pair(side(taps=ours), side(taps=theirs)).layers()
+    assert [layer[:2] for layer in layers] == expected
+    assert [layer[2:] for layer in layers] == [(theirs[t], ours[s]) for t, s in expected]
+
+
+@pytest.mark.parametrize("groups, expected", [("all", [1, 2, 3, 4]), ("first", [1]), ("middle", [2]), ("last", [4])])
+def test_some_of_the_groups_may_be_chosen(groups, expected):
+    four = side(taps={f"group{k}{role}": (1, 9 - k, 9 - k) for k in range(1, 5) for role in ("", ".pre")})
+    for role in ("", ".pre"):
+        layers = Pair(four, four).layers(groups, role)
+        assert [layer.student for layer in layers] == [f"group{k}{role}" for k in expected]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_methods_without_knowledge_of_a_teacher_need_none(method):
-    reason = METHODS[method].unsuited(Pair((1, 8, 8), 10))
+    reason = METHODS[method].unsuited(Pair(side()))
     assert METHODS[method].needs_teacher() == (reason is not None)
     assert reason is None or reason.endswith(".")
 

@@ -29,12 +29,17 @@ def _call():
     return {}
 
 
+def whole(state):
+    """What a snapshot's file holds."""
+    return {"network": state, "connectors": {}}
+
+
 @pytest.fixture
 def kept(tmp_path):
     """A store, a run in it, and the file of its only snapshot."""
     store = Store(tmp_path)
     run = store.submit(RUN.planned())
-    snapshots.save(store.snapshot(run, 7), train.build(RUN).state_dict())
+    snapshots.save(store.snapshot(run, 7), whole(train.build(RUN).state_dict()))
     return store, run, store.snapshot(run, 7)
 
 
@@ -47,11 +52,14 @@ FOREIGN = {
     "a pickled object": lambda path: path.write_bytes(pickle.dumps(Harmless(), protocol=2)),
     "a saved object": lambda path: torch.save(Harmless(), path),
     "a saved network": lambda path: torch.save(train.build(RUN), path),
-    "another network's": lambda path: torch.save(train.build(OTHER).state_dict(), path),
+    "another network's": lambda path: torch.save(whole(train.build(OTHER).state_dict()), path),
+    "a network's weights alone": lambda path: torch.save(train.build(RUN).state_dict(), path),
     "a tensor": lambda path: torch.save(torch.zeros(3), path),
     "a list": lambda path: torch.save([torch.zeros(3)], path),
-    "numbered tensors": lambda path: torch.save({1: torch.zeros(3)}, path),
-    "texts instead of tensors": lambda path: torch.save(dict.fromkeys(train.build(RUN).state_dict(), "text"), path),
+    "numbered tensors": lambda path: torch.save(whole({1: torch.zeros(3)}), path),
+    "texts instead of tensors": lambda path: torch.save(
+        whole(dict.fromkeys(train.build(RUN).state_dict(), "text")), path),
+    "a tensor instead of a network": lambda path: torch.save(whole(torch.zeros(3)), path),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
 
@@ -91,7 +99,7 @@ def test_a_network_comes_back_as_it_was(kept):
 def test_the_last_snapshot_is_the_default(kept):
     store, run, _ = kept
     state = {name: value + 1 for name, value in train.build(RUN).state_dict().items()}
-    snapshots.save(store.snapshot(run, 30), state)
+    snapshots.save(store.snapshot(run, 30), whole(state))
     assert all(torch.equal(value, state[name]) for name, value in snapshots.network(store, run).state_dict().items())
 
 
@@ -104,7 +112,7 @@ def test_a_full_disk_leaves_the_old_snapshot(kept, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        snapshots.save(path, train.build(RUN).state_dict())
+        snapshots.save(path, whole(train.build(RUN).state_dict()))
     assert [file.read_bytes() for file in path.parent.iterdir()] == [before]
 
 

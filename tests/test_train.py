@@ -1,6 +1,5 @@
 """The trainer: repeatable to the last bit, continued as if nothing had happened, and true to its configuration."""
 
-import copy
 import io
 from itertools import pairwise
 
@@ -13,10 +12,12 @@ from kdcore import train as trainer
 from kdcore.config import read
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS
+from kdcore.knowledge.layers import LayerTerm
 from kdcore.methods import METHODS
 from kdcore.randomness import Draws, stream
 from kdcore.response import Response
 from kdcore.train import Measurement, Notice, Progress, ResumePoint, Snapshot, build, fit, snapshot_steps, train
+from tests.conftest import shaken
 
 TEACHER = {"data": {"name": "digits"}, "network": {"name": "fc_teacher", "width": 0.05, "initial": "he"},
            "optimiser": {"learning_rate": 3e-3}, "steps": 150, "seed": 9, "evaluations": 1, "device": "cpu"}
@@ -82,28 +83,61 @@ def through_a_file(state):
 
 
 RUNS = {method: {"method": method} for method in METHODS} | {
-    "two stages": {"method": TWO_STAGES}, "sgd": {"optimiser": SGD},
+CONTINUED = ("labels_only", "soft_targets", "full_jacobian", "projected_jacobian", "targeted_double_backpropagation",
+             "vector_information", "noisy_outputs", "dropout", "boundary_then_soft_targets",
+             "hint_then_falling_soft_targets")
+RUNS = {method: {"method": method} for method in CONTINUED} | {
+    "two stages": {"method": TWO_STAGES}, "sgd": {"optimiser": SGD}, "falls": {"optimiser": {**SGD, "falls": [0.5]}},
     "convolutional": {"method": "projected_jacobian", "network": {"name": "conv_student"}},
     "varied images, few labels": {"method": "projected_jacobian", "data": {
         "name": "digits", "per_class": 4, "labelled_per_class": 2, "label_noise": 0.2, "validation": 0.25,
         "augment": "crop_flip"}}}
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_a_continued_run_is_the_unbroken_one(name, teacher):
-    """From every resume point, through a file: the same weights to the last bit, the same measurements."""
-    config, records, points = run(**RUNS[name]), [], []
+def assert_continues(config, teacher):
+    """From the first, the middle and the last resume point of each stage, through a file."""
+    records, points = [], []
     for record in train(config, teacher=teacher):
         records.append(record)
         if isinstance(record, ResumePoint):
             points.append(through_a_file(record.state))
-    whole = measured(records)
+    whole, connectors = measured(records), of(Snapshot, records)[-1].connectors
     assert len(points) == config.steps - len(config.method.stages)  # after every step but a stage's last
-    for state in (points[0], points[len(points) // 2], points[-1]):
+    size = len(points) // len(config.method.stages)
+    for state in [points[first + i] for first in range(0, len(points), size) for i in (0, size // 2, size - 1)]:
         rest = list(train(config, teacher=teacher, resume=state))
         assert_same(final(rest), final(records))
+        assert of(Snapshot, rest)[-1].connectors.keys() == connectors.keys()
+        for key, weights in of(Snapshot, rest)[-1].connectors.items():
+            assert_same(weights, connectors[key])
         assert measured(rest) == {step: values for step, values in whole.items() if step > state["step"]}
         assert [r.step for r in of(Snapshot, rest)] == [r.step for r in of(Snapshot, records) if r.step > state["step"]]
+    return records
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_continued_run_is_the_unbroken_one(name, teacher):
+    """The same weights to the last bit, the same measurements."""
+    assert_continues(run(**RUNS[name]), teacher)
+
+
+def test_connectors_learn_and_are_resumed(normed):
+    """Their weights, batch norm and variances, in two stages with different terms, under dropout."""
+    config = run({"stages": [
+        {"share": 0.5, "dropout": 0.3, "objective": {
+            "boundary": {"weight": 0.1, "term": {"kind": "activation_boundary"}},
+            "noise": {"weight": 1.0, "final": 0.0, "term": {"kind": "noisy_outputs"}}}},
+        {"share": 0.5, "restarts": True, "objective": {
+            "labels": CROSS_ENTROPY, "maps": {"weight": 1.0, "term": {"kind": "map_information"}},
+            "head": {"share": 0.5, "term": {"kind": "second_head"}}}}]},
+        network={"name": "test_student"}, teacher={**TEACHER, "network": {"name": "test_teacher"}})
+    snapshots = of(Snapshot, assert_continues(config, build(config.teacher)))
+    assert {key for shot in snapshots for key, weights in shot.connectors.items() if weights} == {
+        "boundary", "maps", "head"}
+    for early, late in pairwise(snapshots):
+        for key in early.connectors.keys() & late.connectors.keys():
+            assert all(not torch.equal(value, late.connectors[key][name])
+                       for name, value in early.connectors[key].items())
 
 
 def test_a_resume_point_stays_what_it_was(teacher):
@@ -171,12 +205,15 @@ def test_every_snapshot_is_measured_and_evaluations_are_evenly_spaced(teacher):
     config = run(steps=40, evaluations=4)
     records = list(train(config, teacher=teacher))
     snapshots, steps = [r.step for r in of(Snapshot, records)], list(measured(records))
-    assert snapshots == snapshot_steps(40) and steps == sorted({*snapshots, 10, 20, 30, 40})
+    assert snapshots == snapshot_steps(40, 5) and steps == sorted({*snapshots, 10, 20, 30, 40})
 
 
 def test_a_measurement_holds_what_it_promises(teacher):
     records = measured(train(run("soft_targets"), teacher=teacher))
-    always = {"accuracy", "loss.test"} | {f"knowledge.{kind}" for kind in TERMS if TERMS[kind].zero_at_equality}
+    fitted = {"knowledge.hint", "knowledge.activation_values", "knowledge.vector_information", "agreement.group1"}
+    always = {"accuracy", "loss.test"} | {f"{name}.fitted" for name in fitted} | {
+        f"knowledge.{kind}" for kind, term in TERMS.items()
+        if term().zero_at_equality and not issubclass(term, LayerTerm)}
     assert set(records[0]) == always
     assert set(records[12]) == always | {"loss", "term.soft_targets", "term.cross_entropy"}
     for step, values in records.items():
@@ -197,21 +234,12 @@ def test_a_student_that_is_its_teacher_is_at_distance_zero(teacher):
     values = measured(train(config, teacher=network))[0]
     distances = {name: value for name, value in values.items() if name.startswith("knowledge.")}
     assert distances and max(distances.values()) < 1e-12
+    assert {value for name, value in values.items() if name.startswith("agreement.")} == {1}
 
 
 def test_progress_is_shown_between_measurements(teacher, monkeypatch):
     monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
     assert [r.step for r in of(Progress, train(run(), teacher=teacher))] == list(range(1, 13))
-
-
-def test_the_teacher_stays_as_it_was():
-    """Weights and batch-norm statistics, even where it was handed over in training mode."""
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.BatchNorm1d(20), nn.ReLU(), nn.Linear(20, 10)).train()
-    before = copy.deepcopy(network.state_dict())
-    list(train(run("cost_gradient_double_backpropagation"), teacher=network))
-    assert_same(network.state_dict(), before)
-    assert all(parameter.grad is None for parameter in network.parameters())
 
 
 def test_the_teacher_is_trained_first_where_none_is_given(teacher):
@@ -220,10 +248,97 @@ def test_the_teacher_is_trained_first_where_none_is_given(teacher):
 
 
 @pytest.mark.parametrize("kind", sorted(set(TERMS) - {"cross_entropy"}))
-def test_a_term_starts_at_its_share_of_the_cross_entropy(kind, teacher):
+def test_a_term_starts_at_its_share_of_the_cross_entropy(kind, normed):
     objective = {"labels": CROSS_ENTROPY, "term": {"share": 0.3, "term": {"kind": kind}}}
-    first = measured(train(run({"stages": [{"objective": objective}]}), teacher=teacher))[1]
-    assert first["loss"] == pytest.approx(1.3 * first["term.labels"], rel=1e-5)
+    config = run({"stages": [{"objective": objective}]}, network={"name": "test_student"}, steps=1,
+                 teacher={**TEACHER, "network": {"name": "test_teacher"}})
+    first = measured(train(config, teacher=shaken(build(config.teacher), 11).float()))[1]
+    assert first["loss"] == pytest.approx(1.3 * first["term.labels"], rel=1e-4)
+
+
+def each_step(config, teacher, monkeypatch):
+    """The training, after each of its steps."""
+    monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
+    training = trainer._Training(config, teacher, None)
+    yield from (training for record in training.records() if isinstance(record, Progress))
+
+
+FALLING = {"learning_rate": 1.0, "falls": [0.25, 0.75]}
+OWN = {"kind": "sgd", "learning_rate": 3.0, "falls": [0.5], "fall": 0.5}
+
+
+@pytest.mark.parametrize("second, expected", [
+    ({}, [0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2]),
+    ({"restarts": True}, [0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 2]),
+    ({"optimiser": OWN}, [0, 0, 0, 1, 1, 1, 3.0, 3.0, 3.0, 1.5, 1.5, 1.5])], ids=["run", "restarts", "own"])
+def test_the_learning_rate_falls_over_the_run_or_over_the_stage(second, expected, teacher, monkeypatch):
+    labels = {"objective": {"labels": CROSS_ENTROPY}}
+    method = {"stages": [{"share": 0.5, **labels}, {"share": 0.5, **labels, **second}]}
+    rates = [training.optimiser.param_groups[0]["lr"]
+             for training in each_step(run(method, optimiser=FALLING), teacher, monkeypatch)]
+    assert rates == pytest.approx([0.1**fallen if isinstance(fallen, int) else fallen for fallen in expected])
+
+
+def test_a_weight_moves_in_a_straight_line_over_its_stage(teacher, monkeypatch):
+    factors, real = [], trainer._Training._factors
+    monkeypatch.setattr(trainer._Training, "_factors", lambda self: factors.append(real(self)) or factors[-1])
+    soft = {"weight": 4.0, "final": 1.0, "term": {"kind": "soft_targets"}}
+    method = {"stages": [{"share": 0.5, "objective": {"soft": soft, "labels": CROSS_ENTROPY}},
+                         {"share": 0.5, "objective": {"soft": {**soft, "weight": 0.0}}}]}
+    list(train(run(method), teacher=teacher))
+    assert [each["soft"] for each in factors] == pytest.approx(
+        [4, 3.5, 3, 2.5, 2, 1.5] + [step / 6 for step in range(6)])
+    assert [each["labels"] for each in factors[:6]] == [1.0] * 6
+
+
+def test_dropout_is_a_function_of_seed_and_step(normed, monkeypatch):
+    """Of nothing else, with outputs under noise too."""
+    objective = {"labels": CROSS_ENTROPY, "noise": {"weight": 1.0, "term": {"kind": "noisy_outputs"}}}
+
+    def training(dropout):
+        config = run({"stages": [{"dropout": dropout, "objective": objective}]}, steps=3,
+                     network={"name": "test_student"}, teacher={**TEACHER, "network": {"name": "test_teacher"}})
+        return each_step(config, build(config.teacher), monkeypatch)
+
+    def trained(dropout):
+        torch.seed()  # the global random state must not matter
+        *_, last = training(dropout)
+        return last.network.state_dict()
+
+    assert_same(trained(0.5), trained(0.5))
+    assert not torch.equal(trained(0.5)["output.weight"], trained(0.0)["output.weight"])
+    for step in training(0.5):
+        network, images = step.network.eval(), step.test.pixels[:9]
+        assert network.dropout.p == 0.5 and torch.equal(network(images), network(images))
+
+
+def test_dropout_differs_from_step_to_step(normed, monkeypatch):
+    """Over the same images with the same weights; the process's own randomness is left alone."""
+    config = run({"stages": [{"dropout": 0.5, "objective": {"labels": CROSS_ENTROPY}}]}, batch_size=20, teacher=None,
+                 network={"name": "test_student"}, optimiser={"learning_rate": 1e-12})
+    training = trainer._Training(config, None, None)
+    list(training._enter(next(training._stages())))
+    training.network.train()
+    monkeypatch.setattr(training, "_batch", lambda: torch.arange(20))
+    before = torch.random.get_rng_state()
+    with torch.no_grad():
+        logits = [training._losses()[0].logits for training.step in (0, 1, 0)]
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(logits[0], logits[2]) and not torch.equal(logits[0], logits[1])
+
+
+def test_every_kind_of_knowledge_is_measured_whatever_is_trained(normed):
+    """What stands in for a connector is marked; layers of one width need none."""
+    alone = {"soft_targets", "logit_error", "cost_gradient", "full_jacobian", "summed_jacobian", "jacobian_match",
+             "noisy_outputs", "attention_maps", "attention_jacobian"}
+    wide, code = {"hint", "activation_values", "flow_matrices"}, {"map_information", "vector_information"}
+    for name, mark in (("test_student", ".fitted"), ("test_teacher", "")):
+        config = run(network={"name": name}, teacher={**TEACHER, "network": {"name": "test_teacher"}}, steps=1)
+        values = measured(train(config, teacher=build(config.teacher)))[0]
+        assert {n for n in values if n.startswith(("knowledge", "agreement"))} == {
+            *(f"knowledge.{kind}" for kind in alone), *(f"knowledge.{kind}{mark}" for kind in wide),
+            *(f"knowledge.{kind}.fitted" for kind in code), f"agreement.group1{mark}", f"agreement.group2{mark}"}
+        assert all(0 <= value <= 1 for n, value in values.items() if n.startswith("agreement"))
 
 
 def test_each_stage_has_its_steps_terms_and_optimiser(teacher):
@@ -251,51 +366,34 @@ def test_kept_lessons_take_no_more_than_they_may(teacher, monkeypatch):
         assert len(of(Notice, train(run("soft_targets"), teacher=teacher))) == notices
 
 
-def test_lessons_belong_to_images_not_to_positions(teacher):
-    """With batches of one image, in any order, each meets what the teacher said of it alone."""
-    digits = data.images(data.DataConfig(name="digits"), "train")
-    term, images = TERMS["full_jacobian"](), digits[:60]
-    lessons = teaching.Lessons(term, teacher, images)
-    for n in (59, 3, 50, 0):
-        kept, fresh = lessons(torch.tensor([n]), None), teaching.answer(term, teacher, images[n : n + 1])
-        torch.testing.assert_close(kept["jacobian"], fresh["jacobian"])
+def entered(config, teacher):
+    training = trainer._Training(config, teacher, None)
+    list(training._enter(next(training._stages())))
+    return training
 
 
 def test_the_teacher_looks_at_the_varied_images_of_the_student(teacher):
     """Nothing is kept of images that change at every step, and nothing needs to be said of it."""
     varied = run("soft_targets", data={"name": "digits", "images": 20, "augment": "flip"})
     assert not of(Notice, train(varied, teacher=teacher))
-    training = trainer._Training(varied, teacher, None)
-    list(training._enter(varied.method.stages[0], fresh=True))
-    student, index = training._respond()
-    assert not torch.equal(student.inputs, training.images[index].pixels)
-    told, = (lessons(index, student) for lessons in training.lessons.values() if not lessons.kept)
+    training = entered(varied, teacher)
+    student, taught = training._lesson()
+    assert not torch.equal(student.inputs, training.images[training._batch()].pixels)
     with torch.no_grad():
-        torch.testing.assert_close(told["logits"], teacher(student.inputs))
+        torch.testing.assert_close(taught["soft_targets"]["logits"], teacher(student.inputs))
 
 
 def test_images_without_labels_teach_what_the_teacher_says_of_them(teacher):
     """Cross entropy is the mean over the labelled images; what the teacher hands over uses every image."""
     few = run("soft_targets", data={"name": "digits", "per_class": 4, "labelled_per_class": 1}, batch_size=40)
-    training = trainer._Training(few, teacher, None)
-    list(training._enter(few.method.stages[0], fresh=True))
-    student, index = training._respond()
+    training = entered(few, teacher)
+    student, taught = training._lesson()
     labelled = student.labels >= 0
     assert int(labelled.sum()) == 10
     for key, term in training.terms.items():
-        taught = training.lessons[key](index, student)
-        each = term.distance(student, taught)
+        each = term.distance(student, taught[key])
         expected = each[labelled].mean() if term.needs_labels else each.mean()
-        torch.testing.assert_close(term.loss(student, taught), expected)
-
-
-def test_a_batch_without_labels_teaches_nothing_by_labels(teacher):
-    images = data.images(data.DataConfig(name="digits"), "test", index=torch.arange(5))
-    for kind in ("cross_entropy", "cost_gradient"):
-        term, none = TERMS[kind](kind=kind), torch.full((5,), -1)
-        student = Response(build(run()), images.pixels, none)
-        loss = term.loss(student, teaching.answer(term, teacher, data.Images(images.pixels, none)))
-        assert float(loss.detach()) == 0 and loss.isfinite()
+        torch.testing.assert_close(term.loss(student, taught[key]), expected)
 
 
 def test_the_run_is_measured_on_the_images_it_holds_out(teacher):
@@ -310,7 +408,7 @@ def test_the_run_is_measured_on_the_images_it_holds_out(teacher):
 
 @pytest.mark.parametrize("factor", [{"weight": 1e30}, {"weight": 1e38}])
 def test_a_term_that_stops_being_finite_is_named(factor, teacher, monkeypatch):
-    monkeypatch.setattr(trainer, "snapshot_steps", lambda total: [0, total])
+    monkeypatch.setattr(trainer, "snapshot_steps", lambda total, count: [0, total])
     method = {"stages": [{"objective": {"maps": {**factor, "term": JACOBIAN}}}]}
     with pytest.raises(UserError, match=r"^Full Jacobian stopped being finite .* smaller weight or learning rate"):
         list(train(run(method, evaluations=1, optimiser={"kind": "sgd", "learning_rate": 10}), teacher=teacher))

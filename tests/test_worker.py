@@ -25,10 +25,11 @@ TEACHER = {"data": {"name": "digits"}, "network": {"name": "fc_teacher", "width"
            "optimiser": ADAM, "steps": 60, "evaluations": 1, "device": "cpu"}
 RUN = {"data": {"name": "digits", "per_class": 2}, "network": {"name": "fc_student", "width": 0.05, "initial": "he"},
        "optimiser": ADAM, "steps": 30, "evaluations": 6, "device": "cpu"}
-# Draws of its own at every step, two stages, and Adam's moments: all that a resume point has to hold.
+# Draws of its own at every step, two stages, a connector, and Adam's moments: all that a resume point has to hold.
 LONG = {**RUN, "teacher": TEACHER, "steps": 500, "evaluations": 50, "method": {"stages": [
     {"name": "maps", "share": 0.4, "objective": {
         "maps": {"share": 1, "term": {"kind": "full_jacobian", "projections": 1}},
+        "hint": {"weight": 1, "term": {"kind": "hint", "connectors": "always"}},
         "labels": {"weight": 1, "term": {"kind": "cross_entropy"}}}},
     {"name": "task", "share": 0.6, "objective": {
         "maps": {"weight": 0.1, "term": {"kind": "full_jacobian", "projections": 2}},
@@ -237,7 +238,17 @@ def test_a_killed_run_ends_as_the_unbroken_one(unbroken, share, monkeypatch):
     assert store.snapshot_steps(run) == store.snapshot_steps(whole)
     for step in store.snapshot_steps(run):
         ours, theirs = (snapshots.load(store.snapshot(one, step)) for one in (run, whole))
-        assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+        assert_same(ours, theirs)
+
+
+def assert_same(ours, theirs):
+    """Tensors, or what holds them by name."""
+    if isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for name in ours:
+            assert_same(ours[name], theirs[name])
+    else:
+        assert torch.equal(ours, theirs)
 
 
 def started(store):

@@ -7,14 +7,14 @@ import torch
 from captum.attr import Saliency
 
 from kdcore.data import Images
-from kdcore.knowledge import sensitivity
+from kdcore.knowledge import NOTHING, sensitivity
 from kdcore.knowledge.outputs import LogitError
 from kdcore.knowledge.sensitivity import FullJacobian, target_mask
 from kdcore.randomness import Draws
 from kdcore.response import Response
 from kdcore.teaching import Lessons, answer
 from tests import replicas
-from tests.conftest import couple
+from tests.conftest import Given, couple
 
 
 def differentiated(network, images):
@@ -100,19 +100,9 @@ def test_maps_carry_no_graph_under_no_grad(name, pair):
     assert torch.equal(values, MAPS[name](z, x).detach()) and MAPS[name](z, x).requires_grad
 
 
-class Given:
-    """Stands in for a step's draws with signs of our choice, one row of C for every image."""
-
-    def __init__(self, *rows):
-        self.rows = torch.tensor(rows)
-
-    def signs(self, *shape):
-        return self.rows.expand(shape)
-
-
 def projected(draws, projections, pair):
     term = FullJacobian(projections=projections)
-    taught = answer(term, pair.teacher, Images(pair.images, pair.labels), draws)
+    taught = answer(term, pair.teacher, Images(pair.images, pair.labels), draws=draws)
     return term.distance(Response(pair.student, pair.images, pair.labels, draws=draws), taught)
 
 
@@ -136,11 +126,12 @@ def test_random_projections_equal_their_replica(projections, pair):
 def test_teacher_and_student_share_a_steps_draws(projections, pair):
     """So equal networks are at distance zero, whether the teacher projects anew or its whole Jacobian was kept."""
     term, images = FullJacobian(projections=projections), Images(pair.images, pair.labels)
-    kept = Lessons(term, pair.teacher, images)
-    assert kept.kept
+    lessons = Lessons({"maps": term}, {"maps": NOTHING}, pair.teacher, images)
     draws = Draws(3, 1, torch.device("cpu"))
     student, same = (Response(net, pair.images, pair.labels, draws=draws) for net in (pair.student, pair.teacher))
-    fresh, from_kept = answer(term, pair.teacher, images, draws), kept(torch.arange(len(images)), draws)
+    fresh = answer(term, pair.teacher, images, draws=draws)
+    from_kept = lessons(torch.arange(len(images)), images, draws)["maps"]
+    assert "jacobian" in from_kept and "projected" in fresh
     torch.testing.assert_close(term.distance(student, fresh), term.distance(student, from_kept))
     assert term.distance(same, fresh).max() < 1e-20 and term.distance(same, from_kept).max() < 1e-20
 
