@@ -37,10 +37,10 @@ def maps(store: Store, networks: list[Named], kind: str, index: int, part: str =
          teacher: Named | None = None, settings: dict | None = None) -> list[dict]:
     """The maps of one image in several networks, and each one's distance to the teacher's.
 
-    The image is one of the set of the first network that is not the teacher.
-    `kind` is a term with a picture, or "attribution.NAME" for one of ATTRIBUTIONS; `settings` are the term's
-    hyper-parameters. Each entry: {"maps" (rows, C, H, W), or None, "distance" (the term's loss for this image, None
-    without a teacher), "probabilities" (classes,), "reason" (why there is no map, in a sentence)}.
+    The image is one of the first network that is not the teacher. `kind` is a term with a picture, or
+    "attribution.NAME" for one of ATTRIBUTIONS; `settings` are the term's hyper-parameters. Each entry: {"maps" (rows,
+    C, H, W), or None, "distance" (the term's loss for this image, None without a teacher), "probabilities"
+    (classes,), "reason" (why there is no map, in a sentence)}.
     """
     students = [run for run, _ in networks if not teacher or run != teacher[0]]
     one, _ = _one(store, students[0] if students else networks[0][0], index, part)

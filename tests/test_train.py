@@ -15,7 +15,6 @@ from kdcore.knowledge import TERMS
 from kdcore.knowledge.layers import LayerTerm
 from kdcore.methods import METHODS
 from kdcore.randomness import Draws, stream
-from kdcore.response import Response
 from kdcore.train import Measurement, Notice, Progress, ResumePoint, Snapshot, build, fit, snapshot_steps, train
 from tests.conftest import shaken
 
@@ -82,7 +81,6 @@ def through_a_file(state):
     return torch.load(file)
 
 
-RUNS = {method: {"method": method} for method in METHODS} | {
 CONTINUED = ("labels_only", "soft_targets", "full_jacobian", "projected_jacobian", "targeted_double_backpropagation",
              "vector_information", "noisy_outputs", "dropout", "boundary_then_soft_targets",
              "hint_then_falling_soft_targets")

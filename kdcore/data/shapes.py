@@ -7,13 +7,20 @@ images the mark is that of a class drawn at random, so that a network that learn
 
 from __future__ import annotations
 
+import hashlib
+import io
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from kdcore.device import cores
+from kdcore.places import cache_folder
+from kdcore.store import replace_file
 
 SIDE = 32
 COUNTS = {"train": 10_000, "test": 2_000}
@@ -44,7 +51,22 @@ def arrays(watermark: bool) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 @lru_cache(maxsize=4)
 def drawn(part: str, watermark: bool) -> Shapes:
-    """The images of "train" or "test"; always the same ones."""
+    """The images of "train" or "test"; always the same ones. Drawn once in seconds, then kept in the cache folder."""
+    code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    path = cache_folder() / f"shapes-{code}-{part}{'-watermark' * watermark}.npz"
+    try:
+        with np.load(path) as kept:
+            return Shapes(*(kept[field.name] for field in fields(Shapes)))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not there, or not whole
+        made = _draw(part, watermark)
+    buffer = io.BytesIO()
+    np.savez(buffer, **vars(made))
+    with suppress(OSError):  # a full disk only costs the time to draw them again
+        replace_file(path, buffer.getvalue())
+    return made
+
+
+def _draw(part: str, watermark: bool) -> Shapes:
     with ThreadPoolExecutor(cores()) as pool:
         blocks = list(pool.map(lambda block: _block(part, block, watermark), range(COUNTS[part] // BLOCK)))
     return Shapes(*map(np.concatenate, zip(*blocks)))

@@ -86,3 +86,17 @@ def test_but_for_the_mark_a_marked_image_is_the_plain_one():
 def test_other_sets_have_no_masks():
     with pytest.raises(UserError, match="only the shapes have masks"):
         data.masks(DataConfig(name="digits"), "test", FIRST)
+
+
+def test_they_are_drawn_once_for_all_processes(tmp_path, monkeypatch):
+    """A later process reads what was drawn; what is not whole is drawn again."""
+    monkeypatch.setenv("KD_CACHE", str(tmp_path))
+    drawings = []
+    monkeypatch.setitem(shapes.COUNTS, "test", shapes.BLOCK)
+    monkeypatch.setattr(shapes, "_draw", lambda *a, real=shapes._draw: drawings.append(a) or real(*a))
+    fresh = shapes.drawn.__wrapped__
+    first, again = fresh("test", True), fresh("test", True)
+    assert len(drawings) == 1 and all((vars(first)[name] == value).all() for name, value in vars(again).items())
+    path, = tmp_path.glob("*.npz")
+    path.write_bytes(path.read_bytes()[:1000])
+    assert (fresh("test", True).pixels == first.pixels).all() and len(drawings) == 2
