@@ -1,0 +1,153 @@
+"""Every method on one small pair of each kind that it suits; where it does not suit, a sentence."""
+
+import json
+
+import pytest
+import torch
+
+from kdcore import models
+from kdcore import train as trainer
+from kdcore.catalogue import suitability
+from kdcore.config import RunConfig, read
+from kdcore.errors import UserError
+from kdcore.methods import METHODS
+from kdcore.models import NetworkConfig
+from kdcore.models.start import Published
+from kdcore.train import Measurement, Snapshot, build, train
+
+# kind of pair: (teacher's network, student's network)
+PAIRS = {
+    "fully connected": ({"name": "fc_teacher", "width": 0.05}, {"name": "fc_student", "width": 0.05}),
+    "plain convolutional": ({"name": "conv_teacher", "width": 0.3}, {"name": "conv_student"}),
+    "residual": ({"name": "residual14", "width": 0.25}, {"name": "residual8", "width": 0.25}),
+    "wide residual": ({"name": "wrn_16_1", "width": 0.5}, {"name": "wrn_10_1", "width": 0.25}),
+    "equal": ({"name": "wrn_10_1", "width": 0.25}, {"name": "wrn_10_1", "width": 0.25}),
+    "vgg": ({"name": "vgg9", "width": 0.05, "resize": 16}, {"name": "vgg4", "width": 0.05, "resize": 16}),
+    "mixed": ({"name": "wrn_10_1", "width": 0.25, "resize": 16}, {"name": "vgg9", "width": 0.05, "resize": 16}),
+    "four groups": ({"name": "resnet18", "width": 0.1, "resize": 32},
+                    {"name": "mobilenet", "width": 0.1, "resize": 32}),
+    "other classes": ({"name": "residual8", "width": 0.25, "classes": 12}, {"name": "residual8", "width": 0.25}),
+    "published": ({"name": "residual8", "width": 0.25}, {"name": "resnet18", "resize": 32}),
+}
+DIGITS = {"data": {"name": "digits", "per_class": 1}, "batch_size": 10, "evaluations": 1, "device": "cpu"}
+
+
+def configured(method, kind: str) -> dict:
+    """Two steps for each stage of a method."""
+    teacher, student = PAIRS[kind]
+    stages = len(METHODS[method].stages)
+    content = METHODS[method].model_dump(mode="json")
+    for stage in content["stages"]:
+        stage["share"] = 1 / stages
+    return {**DIGITS, "network": student, "teacher": {**DIGITS, "network": teacher, "steps": 1}, "method": content,
+            "steps": 2 * stages}
+
+
+SUITED = {kind: suitability(configured("labels_only", kind))["methods"] for kind in PAIRS}
+FIRST = {name: next(kind for kind in PAIRS if not SUITED[kind][name]) for name in METHODS}
+CASES = [(name, kind) for name, method in METHODS.items() for kind in PAIRS if not SUITED[kind][name]
+         and (kind == FIRST[name] or (not method.ablation and kind != "published"))]
+HEAVY = [(name, kind) for name in METHODS for kind in PAIRS if not SUITED[kind][name] and (name, kind) not in CASES]
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch):
+    """What is trained is looked at here, not how it is measured."""
+    for name, count in {"PROBE_IMAGES": 4, "PROBE_LEAST": 2, "PROBE_FITTED": 8, "SNAPSHOTS": 2}.items():
+        monkeypatch.setattr(trainer, name, count)
+    monkeypatch.setattr(Published, "read", lambda self, published: models.bare(
+        NetworkConfig(name=published), (3, 32, 32), 1000).state_dict())
+
+
+@pytest.mark.parametrize("name, kind", CASES)
+def test_every_method_trains_every_kind_of_pair_that_it_suits(name, kind):
+    assert_trains(name, kind)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name, kind", HEAVY)
+def test_every_variant_trains_every_kind_of_pair_that_it_suits(name, kind):
+    assert_trains(name, kind)
+
+
+@torch.no_grad()
+def untrained(config: RunConfig) -> torch.nn.Module:
+    """A teacher with fresh weights whose batch norm knows the images, as any trained one's does."""
+    network, images = build(config).train(), torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    for _ in range(50):
+        network(images)
+    return network.eval()
+
+
+def assert_trains(name: str, kind: str) -> None:
+    config = read(configured(name, kind))
+    assert read(json.loads(json.dumps(config.model_dump(mode="json")))) == config
+    member = config.members()[0] if config.members() else config
+    records = list(train(member, teacher=untrained(config.teacher)))
+    last = [record for record in records if isinstance(record, Measurement)][-1]
+    first, *_, trained = [record.state for record in records if isinstance(record, Snapshot)]
+    assert last.step == config.steps
+    assert {f"term.{key}" for key in config.method.stages[-1].objective} < set(last.values)
+    assert all(torch.tensor(list(last.values.values())).isfinite())
+    assert any(not torch.equal(first[key], trained[key]) for key in first if key.endswith("weight"))
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_a_method_that_does_not_suit_says_why(kind):
+    """The catalogue's sentence is what the configuration is refused with."""
+    for name, reason in SUITED[kind].items():
+        if reason:
+            assert reason.endswith(".") and reason[0].isupper()
+            with pytest.raises(UserError) as refused:
+                read(configured(name, kind))
+            assert str(refused.value) == reason
+
+
+def test_every_method_suits_some_pair_and_the_baseline_all():
+    assert set(FIRST) == set(METHODS)
+    assert not any(SUITED[kind]["labels_only"] for kind in PAIRS)
+
+
+@pytest.mark.parametrize("kind, name, reason", [
+    ("fully connected", "attention", "vectors, without places to attend to"),
+    ("plain convolutional", "flow_then_labels", "a section of the teacher has a single layer"),
+    ("wide residual", "values_l2_then_soft_targets", "let a connector stand between them"),
+    ("other classes", "soft_targets", "tells 12 classes apart and the student 10"),
+    ("residual", "finetuned", "starts from published weights, and there are none"),
+    ("residual", "copy_ensemble", "choose one network for teacher and student"),
+    ("mixed", "attention_jacobian_depth4", "the teacher has no tap 'group4'")])
+def test_the_reasons_are_the_right_ones(kind, name, reason):
+    assert reason in SUITED[kind][name]
+
+
+def test_what_another_task_can_hand_over():
+    """A teacher of other classes has no outputs to match, but layers, and a second head."""
+    suited = SUITED["other classes"]
+    for name in ("second_head", "centred_second_head", "vector_map_information", "hint", "flow_then_other_labels",
+                 "boundary_centred_second_head", "second_head_attention_both", "hint_then_labels"):
+        assert suited[name] is None
+
+
+def test_the_layers_of_a_pair_are_shown_with_their_pairing():
+    found = suitability(configured("labels_only", "mixed"))
+    assert found["layers"] == [("group1", "group1"), ("group2", "group2"), ("group3", "group3")]
+    assert found["taps"]["student"]["group4.pooled"] == (26, 1, 1)
+    assert suitability(configured("labels_only", "fully connected"))["layers"] == [("group3", "group1")]
+
+
+def test_no_two_methods_are_the_same_and_each_says_what_it_hands_over():
+    titles, sentences = [{getattr(method, part) for method in METHODS.values()} for part in ("title", "sentence")]
+    assert len(titles) == len(METHODS) and all(sentence.endswith(".") for sentence in sentences)
+    trained = {RunConfig(**configured(name, FIRST[name])).hash(): name for name in METHODS}
+    assert len(trained) == len(METHODS)
+
+
+def test_every_row_of_the_papers_tables_has_a_method():
+    """By paper, the rows that its tables have."""
+    rows = " ".join(f"{method.paper}: {row}" for method in METHODS.values() for row in method.rows)
+    for word in ("only labels", "cost diff + M=1", "M ∈ {1,2}, p = 0.9", "summed Jacobian", "KD + AT", "KD + MI",
+                 "LwF + FitNet", "MI-L + MI-I", "Finetuned", "Oracle", "Match activations only",
+                 "CE + match {activations + attention + Jacobians}", "λ = 10", "ℓ2", "Dropout", "(33, 8)", "s/7",
+                 "None", "FITNET + KD, multi-layer", "Proposed + KD, layer 2", "Jacobian + DTL", "l_0.5", "Table 8: 4",
+                 "Student *†", "Teacher ‡", "3 loss", "1 loss", "Table 5: FITNET", "DTL on randomly"):
+        assert word in rows, word
