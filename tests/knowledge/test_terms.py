@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kdcore.data import Images
-from kdcore.knowledge import NOTHING, TERMS, Bound, Term
+from kdcore.knowledge import NOTHING, TERMS, Bound, Pair, Term
 from kdcore.knowledge.layers import LayerTerm
 from kdcore.response import Response
 from kdcore.teaching import answer
@@ -87,17 +87,19 @@ class Case(NamedTuple):
         return torch.autograd.grad(loss, self.learning, allow_unused=True, materialize_grads=True)
 
 
-def case_of(term: Term, couple: Couple) -> Case:
+def case_of(term: Term, couple: Couple, pair: Pair) -> Case:
     """Bound, with connectors of random weights and batch-norm statistics."""
-    return Case(term, couple, shaken(term.bind(paired(*couple), seed=3), 4) if isinstance(term, LayerTerm) else NOTHING)
+    return Case(term, couple, shaken(term.bind(pair, seed=3), 4) if isinstance(term, LayerTerm) else NOTHING)
+
+
+PAIRS = {name: paired(*made(name)) for name in ("wider", "fc-1x6x6", "conv-2x6x7", "equal", "sizes", "normed")}
 
 
 def suited() -> dict[str, tuple]:
     """Each term's first variant on every couple that suits it, each other one on the first such couple, by name."""
-    pairs = {name: paired(*made(name)) for name in ("wider", "fc-1x6x6", "conv-2x6x7", "equal", "sizes", "normed")}
     found = {}
     for kind, variant in VARIED:
-        names = [name for name in pairs if not TERMS[kind](kind=kind, **variant).unsuited(pairs[name])]
+        names = [name for name in PAIRS if not TERMS[kind](kind=kind, **variant).unsuited(PAIRS[name])]
         first = variant == VARIANTS.get(kind, [{}])[0]
         found |= {"-".join([kind, *map(str, variant.values()), name]): (kind, variant, name)
                   for name in (names if first else names[:1])}
@@ -109,7 +111,7 @@ SUITED = suited()
 
 def named(name: str) -> Case:
     kind, variant, couple = SUITED[name]
-    return case_of(TERMS[kind](kind=kind, **variant), made(couple))
+    return case_of(TERMS[kind](kind=kind, **variant), made(couple), PAIRS[couple])
 
 
 @pytest.fixture(params=SUITED, scope="module")
@@ -179,7 +181,8 @@ def test_the_teacher_is_not_taught(case):
 
 def test_zero_where_student_and_teacher_are_equal(case):
     """With nothing to learn between them."""
-    same = case_of(case.term, case.couple._replace(student=case.couple.teacher))
+    same = case.couple._replace(student=case.couple.teacher)
+    same = case_of(case.term, same, paired(*same))
     if all(isinstance(module, nn.Identity) and layer.teacher == layer.student
            for layer, module in zip(same.bound.layers, same.bound.connectors, strict=True)):
         assert (same.distances().abs().max() < 1e-20) == case.term.zero_at_equality
