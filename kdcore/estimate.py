@@ -30,7 +30,7 @@ def estimate(experiment: Experiment) -> dict:
             "seconds": (sum(_seconds(run) * run.method.members for run in trials) * len(experiment.seeds)
                         / min(slots, len(runs))),
             "teacher_seconds": _seconds(experiment.run.teacher) if experiment.run.teacher else 0.0,
-            "bytes": len(runs) * weights * len(train.snapshot_steps(experiment.run.steps))}
+            "bytes": len(runs) * weights * len(_snapshots(experiment.run))}
 
 
 def _seconds(run: RunConfig) -> float:
@@ -41,9 +41,13 @@ def _seconds(run: RunConfig) -> float:
                                           "labelled_per_class": None, "label_noise": 0.0})
     a_step, a_measurement = train.trial(run.model_copy(update={"data": smaller}), teacher, TRIAL_STEPS,
                                         TRIAL_SECONDS)
-    measurements = min(run.evaluations + len(train.snapshot_steps(run.steps)), run.steps + 1)
+    measurements = min(run.evaluations + len(_snapshots(run)), run.steps + 1)
     teaching = _teaching_seconds(run, teacher) * len(images) / CHUNK
     return teaching + a_step * run.steps + a_measurement * measurements
+
+
+def _snapshots(run: RunConfig) -> list[int]:
+    return train.snapshot_steps(run.steps, min(train.SNAPSHOTS, run.evaluations + 1))
 
 
 def _enough(run: RunConfig, most: int) -> int | None:

@@ -6,6 +6,7 @@ for record in train(config): the worker stores records, a test compares them, a 
 from __future__ import annotations
 
 import copy
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -254,9 +255,10 @@ class _Training:
             self.network.train()
             with unrecorded(self.network, *self.bounds.values()):  # the first step is still to come
                 student, losses = self._losses()
-            cost = CrossEntropy().loss(student, {})
+            known = bool((student.labels >= 0).any())  # else the cost that an untrained network has
+            cost = float(CrossEntropy().loss(student, {}).detach()) if known else math.log(student.logits.shape[1])
             for key, share in wanted.items():
-                factors[key] = share * float(cost.detach()) / max(abs(float(losses[key].detach())), 1e-30)
+                factors[key] = share * cost / max(abs(float(losses[key].detach())), 1e-30)
         return factors
 
     def _advance(self) -> None:
@@ -435,8 +437,10 @@ class Probe:
         self.images, further = images[:count], images[count : count + PROBE_FITTED]
         self.others = further if len(further) >= count else self.images
         terms = [cls() for cls in TERMS.values()] if teacher is not None else []
+        if not hasattr(teacher, "taps"):  # a module of one's own, handed over as it is
+            terms = [term for term in terms if not isinstance(term, LayerTerm)]
         recorded = [term for term in terms if term.zero_at_equality or type(term).record is not Term.record]
-        self.asked = {term.kind: (term, term.bind(pair).to(images.pixels)) for term in recorded
+        self.asked = {term.kind: (term, term.bind(pair).to(self.images.pixels)) for term in recorded
                       if not term.unsuited(pair)}
         if self.asked:
             self.taught = answers(self.asked, teacher, self.images)

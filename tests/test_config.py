@@ -28,14 +28,6 @@ def composed(*objectives, shares=(1.0,), **stage):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_survives_json(method):
-    first = read(run(teacher=TEACHER, method=method, seed=3))
-    second = read(first.model_dump_json())
-    assert second == first and second.hash() == first.hash() and second.method == METHODS[method]
-    assert read(json.loads(first.model_dump_json())) == read(first) is first
-
-
-@pytest.mark.parametrize("method", METHODS)
 def test_every_method_says_what_it_is(method):
     known = METHODS[method]
     assert known.name == method and known.title and known.sentence.endswith(".") and known.paper and known.formula()

@@ -51,10 +51,10 @@ HEAVY = [(name, kind) for name in METHODS for kind in PAIRS if not SUITED[kind][
 
 
 @pytest.fixture(autouse=True)
-def few_images(monkeypatch):
+def little(monkeypatch):
     """What is trained is looked at here, not how it is measured."""
-    for name, count in {"PROBE_IMAGES": 4, "PROBE_LEAST": 2, "PROBE_FITTED": 8, "SNAPSHOTS": 2}.items():
-        monkeypatch.setattr(trainer, name, count)
+    monkeypatch.setattr(trainer, "TERMS", {})
+    monkeypatch.setattr(trainer, "SNAPSHOTS", 2)
     monkeypatch.setattr(Published, "read", lambda self, published: models.bare(
         NetworkConfig(name=published), (3, 32, 32), 1000).state_dict())
 

@@ -13,14 +13,14 @@ from kdcore import store as store_module
 from kdcore.errors import StaleClaim, UserError
 from kdcore.store import Store, replace_file
 
-TEACHER = {"config": {"name": "teacher", "seed": 0, "threads": 1, "steps": 10,
+TEACHER = {"config": {"name": "teacher", "seed": 0, "member": None, "threads": 1, "steps": 10,
                       "method": {"name": "labels_only", "title": "Labels only"}},
-           "hash": "a teacher's hash", "teacher": None}
+           "hash": "a teacher's hash", "teacher": None, "members": []}
 
 
 def planned(name="run", hash="a hash", teacher=None, **changes):
     """A planned run as plain data; the store reads nothing else of it."""
-    return {"config": {**TEACHER["config"], "name": name, **changes}, "hash": hash, "teacher": teacher}
+    return {"config": {**TEACHER["config"], "name": name, **changes}, "hash": hash, "teacher": teacher, "members": []}
 
 
 @pytest.fixture

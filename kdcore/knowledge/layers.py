@@ -62,9 +62,12 @@ def least_squares(inputs: Tensor, targets: Tensor) -> nn.Module:
     """
     rows, wanted = (values.movedim(1, -1).flatten(0, -2).double() for values in (inputs, targets))
     rows = torch.cat([rows, rows.new_ones(len(rows), 1)], 1)
-    gram = rows.T @ rows
-    ridge = RIDGE * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)
-    solution = torch.linalg.solve(gram + ridge, rows.T @ wanted).to(inputs)
+    wide = rows.shape[0] < rows.shape[1]  # the smaller of the two Gram matrices gives the same solution
+    gram = rows @ rows.T if wide else rows.T @ rows
+    ridge = RIDGE * rows.square().sum() / rows.shape[1] * torch.eye(len(gram)).to(gram)
+    solution = rows.T @ torch.linalg.solve(gram + ridge, wanted) if wide else torch.linalg.solve(gram + ridge,
+                                                                                               rows.T @ wanted)
+    solution = solution.to(inputs)
     found = linear(inputs.shape[1], targets.shape[1], inputs.dim() > 2).to(inputs)
     with torch.no_grad():
         found.weight.copy_(solution[:-1].T.reshape_as(found.weight))
