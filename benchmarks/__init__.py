@@ -1,0 +1,1 @@
+"""Measurements that are committed with the machine that made them."""
