@@ -9,6 +9,7 @@ import statistics
 from app import engine
 from app.figures import BASELINE_COLOUR, COLOURS, DASHES, TEACHER_COLOUR
 
+FITTED = ".fitted"  # the engine's mark: a least-squares map stands between layers of different width
 ENDED = ("done", "failed", "stopped")
 
 
@@ -146,16 +147,20 @@ def metrics(ids: list[int]) -> dict[str, str]:
     terms = engine.catalogue()["terms"]
     words = {"accuracy": "Accuracy on the test images", "loss": "Loss in training", "loss.test":
              "Cross entropy on the test images"}
-    held_out = {"accuracy.validation": "Accuracy on the validation images",
-                "loss.validation": "Cross entropy on the validation images"}
+    further = {"accuracy.validation": "Accuracy on the validation images",
+               "loss.validation": "Cross entropy on the validation images",
+               "accuracy.members": "Accuracy of an ensemble's members, their mean"}
     for name in engine.store().metric_names(ids):
-        kind, _, key = name.partition(".")
-        if name in held_out:
-            words[name] = held_out[name]
+        kind, _, key = name.removesuffix(FITTED).partition(".")
+        fitted = ", through a fitted map" if name.endswith(FITTED) else ""
+        if name in further:
+            words[name] = further[name]
         elif kind == "term":
             words[name] = f"Term: {key.replace('_', ' ')}"
         elif kind == "knowledge":
-            words[name] = f"Distance to the teacher: {terms[key]['title'].lower()}"
+            words[name] = f"Distance to the teacher: {terms[key]['title'].lower()}{fitted}"
+        elif kind == "agreement":
+            words[name] = f"Activations that agree with the teacher's: {key}{fitted}"
     return words
 
 

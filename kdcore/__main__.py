@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
 
     methods = commands.add_parser("methods", help="list methods and terms with paper, equation and parameters")
     methods.add_argument("--json", action="store_true", help="print the whole catalogue as JSON")
+    methods.add_argument("--markdown", action="store_true", help="print the methods without variants as a table")
     methods.set_defaults(command=_methods)
 
     train = commands.add_parser("train", help="train one run in the foreground; ends with one JSON line of results")
@@ -71,14 +72,32 @@ def _methods(options: argparse.Namespace) -> None:
     found = catalogue()
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
-        return
-    for name, method in found["methods"].items():
-        source = ", ".join(filter(None, (method["paper"], method["equations"] and f"eq. {method['equations']}")))
-        print(f"{name}  ({source.replace('eq. Prop.', 'Prop.')})\n    {method['sentence']}")
-        for stage in method["stages"]:
-            for key, weighted in stage["objective"].items():
-                settings = {k: v for k, v in weighted["term"].items() if k != "kind"}
-                print(f"    {key}: weight {weighted['weight']:g}, {weighted['term']['kind']} {settings or ''}")
+    elif options.markdown:
+        print("| method | what is handed over | paper |\n|---|---|---|")
+        for name, method in found["methods"].items():
+            if not method["ablation"]:
+                print(f"| `{name}` | {method['sentence']} | {_source(method)} |")
+    else:
+        for name, method in found["methods"].items():
+            print(f"{name}  ({_source(method)})\n    {method['sentence']}")
+            if method["rows"]:
+                print(f"    {'; '.join(method['rows'])}")
+            for stage in method["stages"]:
+                _print_stage(stage, named=len(method["stages"]) > 1)
+
+
+def _source(method: dict) -> str:
+    source = ", ".join(filter(None, (method["paper"], method["equations"] and f"eq. {method['equations']}")))
+    return source.replace("eq. Prop.", "Prop.")
+
+
+def _print_stage(stage: dict, named: bool) -> None:
+    if named:
+        print(f"    {stage['name']}, {stage['share']:.0%} of the steps")
+    for key, weighted in stage["objective"].items():
+        settings = {name: value for name, value in weighted["term"].items() if name != "kind"}
+        weight = f"{weighted['weight']:g}" + (f" to {weighted['final']:g}" if weighted["final"] is not None else "")
+        print(f"    {key}: weight {weight}, {weighted['term']['kind']} {settings or ''}")
 
 
 def _train(options: argparse.Namespace) -> None:

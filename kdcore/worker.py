@@ -184,6 +184,7 @@ class _Worker:
     def _describe_device(self) -> dict:
         ours, theirs = self.processes.Pipe()
         self.processes.Process(target=_describe_device, args=(theirs,), daemon=True).start()
+        theirs.close()  # so that a process that dies before it answers is an error here, not a wait without end
         return ours.recv()
 
     def _start(self, claimed: dict, device: dict) -> None:

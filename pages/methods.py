@@ -6,22 +6,41 @@ from app import engine
 
 st.title("Methods")
 st.markdown("What a teacher can hand over, as published. *N* images, *C* classes, *D* input values; *t* is the "
-            "teacher, *s* the student, *z* are logits and *p* their softmax. Every term is a mean over the batch.")
+            "teacher, *s* the student, *z* are logits and *p* their softmax; *T*, *S* are layers, *r* a connector. "
+            "Every term is a mean over the batch.")
 catalogue = engine.catalogue()
+methods = catalogue["methods"]
 
-for name, method in catalogue["methods"].items():
+papers = list(dict.fromkeys(method["paper"] for method in methods.values()))
+paper = st.pills("Paper", papers, key="paper", bind="query-params", help="None chosen: all of them.")
+words = st.text_input("Search", key="search", bind="query-params", placeholder="attention, ensemble, no labels …")
+variants = st.toggle("With variants", key="variants", bind="query-params",
+                     help="Also those that only vary another method's setting: rows of the papers' ablation tables.")
+
+
+def wanted(method: dict) -> bool:
+    """Whether the reader's choice holds the method."""
+    text = " ".join([method["title"], method["sentence"], *method["rows"]]).lower()
+    return (paper in (None, method["paper"]) and (variants or not method["ablation"])
+            and all(word in text for word in words.lower().split()))
+
+
+shown = {name: method for name, method in methods.items() if wanted(method)}
+st.caption(f"{len(shown)} of {len(methods)} methods" if shown else "No method says this; try another word.")
+for name, method in shown.items():
     with st.container(border=True):
         st.markdown(f"#### {method['title']}\n{method['sentence']}")
         st.latex(method["formula"], width="content")
         equations = f", eq. {method['equations']}".replace("eq. Prop", "Prop") if method["equations"] else ""
-        st.caption(" · ".join([f"{method['paper']}{equations}", *method["rows"], f"`{name}`"])
-                   + f"\n\n**Suits:** {method['suits']}")
+        st.caption(f"{method['paper']}{equations} · `{name}`\n\n**Suits:** {method['suits']}")
+        if method["rows"]:
+            st.caption("**Rows:** " + " · ".join(method["rows"]))
 
 st.subheader("Terms")
 st.markdown("The parts that methods are made of; their weights and settings can be changed on **Train**.")
-for term in catalogue["terms"].values():
+for term in sorted(catalogue["terms"].values(), key=lambda term: term["title"]):
     with st.expander(f"{term['title']} — {term['sentence']}"):
         st.latex(term["formula"], width="content")
         st.caption(f"{term['paper']}" + (f", {term['equation']}" if term["equation"] else ""))
-        for setting, schema in term["fields"].items():
-            st.markdown(f"**{setting}** (default {schema['default']}): {schema['description']}")
+        for schema in term["fields"].values():
+            st.markdown(f"**{schema['title']}** (default {schema['default']}): {schema['description']}")

@@ -62,6 +62,11 @@ def test_every_command_that_is_named_exists(capsys):
             assert ended.code == 0
 
 
+def test_the_table_of_methods_is_the_catalogues(capsys):
+    main(["methods", "--markdown"])
+    assert capsys.readouterr().out in README
+
+
 def test_every_dependency_has_its_reason():
     required = re.findall(r"^([a-z-]+)[>=!<]", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
     table = README[README.index("| dependency |"):]
