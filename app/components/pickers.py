@@ -25,7 +25,8 @@ def experiment_picker() -> str:
 
 def trained(runs: list[dict]) -> list[dict]:
     """Runs that have weights to look at, students first; stops the page where there is none."""
-    found = [run for run in results.students(runs) or runs if engine.store().snapshot_steps(run["id"])]
+    learners = [run for run in runs if run["role"] in ("student", "member")][::-1]
+    found = [run for run in learners or runs if engine.store().snapshot_steps(run["id"])]
     if not found:
         st.info("No run of this experiment has weights to look at yet; they appear as soon as one trains.",
                 icon=":material/hourglass_empty:")

@@ -170,6 +170,35 @@ def test_an_impossible_number_is_a_sentence_and_nothing_can_be_started(demo_link
     expect(page.get_by_role("button", name="Start")).to_have_count(0)
 
 
+def choose(page, box: str, option: str) -> None:
+    page.get_by_role("combobox", name=box).click()
+    page.keyboard.type(option)
+    page.get_by_role("option", name=option, exact=True).click(timeout=20_000)
+
+
+def test_a_method_is_composed_saved_and_passed_on_as_a_link(demo_link, page, browser, server):
+    page.goto("/train")
+    expect(page.get_by_role("button", name="Start")).to_be_visible(timeout=30_000)
+    page.get_by_text("Compose a method of your own").click()
+    choose(page, "Start from", "Activation boundaries, then soft targets")
+    page.get_by_role("button", name="Begin").click()
+    expect(page.get_by_text("An optimiser of its own")).to_have_count(2, timeout=20_000)
+    page.get_by_label("What to call it").fill("Twice as far")
+    page.get_by_label("What to call it").press("Enter")
+    page.get_by_label("Margin", exact=True).fill("2")
+    page.get_by_label("Margin", exact=True).press("Enter")
+    page.wait_for_url("**composed=*", timeout=20_000)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved as Twice as far")).to_be_visible(timeout=20_000)
+    link = page.url
+    fresh = browser.new_context(base_url=server.url).new_page()
+    fresh.goto(link)
+    expect(fresh.get_by_label("What to call it")).to_have_value("Twice as far", timeout=30_000)
+    expect(fresh.get_by_label("Margin", exact=True)).to_have_value("2", timeout=20_000)
+    choose(fresh, "Methods", "Twice as far")
+    fresh.context.close()
+
+
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_opens_in_light_and_dark(demo_link, browser, server, name, scheme, tmp_path):
