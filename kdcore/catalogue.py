@@ -18,7 +18,7 @@ def catalogue() -> dict:
     """Methods, terms with their schemas, architectures, image sets and help sentences."""
     return {
         "methods": {name: {**method.model_dump(mode="json"), "formula": method.formula(),
-                           "needs_teacher": method.needs_teacher(), "suits": _suits(method)}
+                           "needs_teacher": method.needs_teacher(), "suits": method.suits()}
                     for name, method in methods.METHODS.items()},
         "baseline": methods.BASELINE,
         "headline": methods.HEADLINE,
@@ -82,12 +82,6 @@ def image_set(source: Source) -> dict:
             "fetched": next(way for way, holds in ways if holds),
             "sized": source.size is not None, "marked": source.title == SOURCES["shapes"].title,
             "whence": source.whence() if source.origin else "", "left_out": source.left_out}
-
-
-def _suits(method: Method) -> str:
-    sentences = [weighted.term.suits() for stage in method.stages for weighted in stage.objective.values()
-                 if weighted.term.needs_teacher or not method.needs_teacher()]
-    return " ".join(dict.fromkeys(sentences))
 
 
 def _drawn() -> dict[str, type[SensitivityTerm]]:

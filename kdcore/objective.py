@@ -129,6 +129,23 @@ class Method(_Record):
                     return f"{weighted.term.title} cannot be matched: {reason}."
         return None
 
+    def suits(self) -> str:
+        """Which pairs the method suits, in a sentence: `unsuited` in advance."""
+        terms = [weighted.term for stage in self.stages for weighted in stage.objective.values()]
+        asked = frozenset().union(*(term.asks() for term in terms))
+        if self.start == "teacher":
+            return "Two equal networks that look at the same images."
+        if self.start == "published":
+            return "A student whose architecture has published weights; no teacher is needed."
+        if not self.needs_teacher():
+            return "Any network; no teacher is needed."
+        kind = "convolutional networks" if "maps" in asked else "networks"
+        kind += " with several layers in each section" if "sections" in asked else ""
+        kind += " of one width" if "equal width" in asked else ""
+        kind += ", both convolutional or both fully connected," if "one kind" in asked and "maps" not in asked else ""
+        return f"Any two {kind} that look at the same images" + (
+            " and tell the same classes apart." if "classes" in asked else ", whatever classes the teacher knows.")
+
     def formula(self) -> str:
         """The whole loss in LaTeX, a line for each stage and, where it has many terms, for each term."""
         lines = [line for stage in self.stages for line in _lines(stage, named=len(self.stages) > 1)]

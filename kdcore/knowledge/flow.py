@@ -72,6 +72,9 @@ class FlowMatrices(GroupTerm):
             couples += [pair.layers((names,))[0], last]
         return tuple(couples)
 
+    def asks(self) -> frozenset[str]:
+        return super().asks() | {"sections"}
+
     def connector(self, layer: Layer) -> nn.Module:
         return connector(layer, self.connectors, batch_norm=True)
 

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from kdcore.knowledge.layers import ANY_TASK, LayerTerm, linear
+from kdcore.knowledge.layers import LayerTerm, linear
 from kdcore.knowledge.outputs import logit_errors
 from kdcore.knowledge.pair import Layer, Pair
 
@@ -36,8 +36,8 @@ class SecondHead(LayerTerm):
     def layers(self, pair: Pair) -> tuple[Layer, ...]:
         return (pair.head(),)
 
-    def suits(self) -> str:
-        return ANY_TASK
+    def asks(self) -> frozenset[str]:
+        return frozenset()
 
     def connector(self, layer: Layer) -> nn.Module:
         return linear(layer.student_shape[0], layer.teacher_shape[0], maps=False)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kdcore.knowledge.layers import ANY_TASK, GroupTerm, LayerTerm, at_one_size, least_squares, linear
+from kdcore.knowledge.layers import GroupTerm, LayerTerm, at_one_size, least_squares, linear
 from kdcore.knowledge.pair import Layer, Pair
 from kdcore.knowledge.term import NOTHING, Bound, Taught
 
@@ -120,8 +120,8 @@ class VectorInformation(_Information):
     def layers(self, pair: Pair) -> tuple[Layer, ...]:
         return (pair.head(),)
 
-    def suits(self) -> str:
-        return ANY_TASK
+    def asks(self) -> frozenset[str]:
+        return frozenset()
 
     def connector(self, layer: Layer) -> nn.Module:
         ours, theirs = layer.student_shape[0], layer.teacher_shape[0]

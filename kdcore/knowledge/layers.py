@@ -20,7 +20,6 @@ from kdcore.knowledge.term import NOTHING, Bound, Taught, Term
 if TYPE_CHECKING:
     from kdcore.response import Response
 
-ANY_TASK = "Any two networks that look at the same images, whatever classes the teacher knows."
 ConnectorChoice = Literal["where needed", "always", "never"]
 CONNECTORS = Field("where needed", title="Connectors", description="Learnt maps from the student's channels to the "
                    "teacher's: where the numbers of channels differ, at every layer, or never.")
@@ -167,6 +166,6 @@ class GroupTerm(LayerTerm):
                            "convolutional networks")
         return layers
 
-    def suits(self) -> str:
-        return ("Any two convolutional networks that look at the same images." if self.only_maps else
-                "Any two networks of one kind, convolutional or fully connected, that look at the same images.")
+    def asks(self) -> frozenset[str]:
+        alike = {"equal width"} if getattr(self, "connectors", None) == "never" else set()
+        return frozenset({"maps" if self.only_maps else "one kind", *alike})

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 Taught = dict[str, Tensor]
 
-SAME_QUESTION = "Any two networks that look at the same images and tell the same classes apart."
-
 
 class Bound(nn.Module):
     """What a term settles once for a pair: the taps it matches, and the modules that learn beside the student.
@@ -73,9 +71,9 @@ class Term(BaseModel, ABC):
         """Why this term cannot train this pair, as the end of a sentence; None where it can."""
         return pair.differs() if self.needs_teacher else None
 
-    def suits(self) -> str:
-        """Which pairs the term suits, in a sentence: `unsuited` in advance."""
-        return SAME_QUESTION if self.needs_teacher else "Any network; no teacher is needed."
+    def asks(self) -> frozenset[str]:
+        """What the term asks of any pair, in the words of `Method.suits`: `unsuited` in advance."""
+        return frozenset({"classes"} if self.needs_teacher else ())
 
     def bind(self, pair: Pair, seed: int = 0) -> Bound:
         """What depends on both networks: paired taps, connectors with weights drawn from `seed`, permutations."""
