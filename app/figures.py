@@ -7,6 +7,7 @@ from textwrap import wrap
 
 import numpy as np
 import plotly.graph_objects as go
+from PIL import Image
 
 # Okabe & Ito's colours, which colour-blind readers tell apart; the baseline is grey.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A900")
@@ -75,9 +76,9 @@ def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: l
     """Maps side by side on one colour scale, as one stitched picture.
 
     `tiles` (rows, columns, H, W), signed or not; `rows` are their names, empty where the one row needs none. `image`
-    (H, W) in [0, 1] leads the first row in grey and, with `overlay`, lies under every map. `notes` stand beside the
-    names of the rows, or under the columns where there are none. `scale` is the value at the end of the colour scale,
-    by default the largest in sight.
+    (channels, H, W) in [0, 1], grey or coloured, leads the first row and, with `overlay`, lies under every map.
+    `notes` stand beside the names of the rows, or under the columns where there are none. `scale` is the value at the
+    end of the colour scale, by default the largest in sight.
     """
     signed, largest = bool(tiles.min() < 0), scale or float(np.abs(tiles).max()) or 1.0
     gap = 1 if not rows else round(0.45 * tiles.shape[2])  # room for a line above each row
@@ -85,11 +86,9 @@ def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: l
     if image is not None:
         tiles = np.concatenate([np.full_like(tiles[:, :1], np.nan), tiles], axis=1)
         columns, notes = ["image", *columns], notes if rows else ["", *notes]
-        grey = np.broadcast_to(image, tiles.shape).copy() if overlay else np.full_like(tiles, np.nan)
-        grey[:, 0] = np.nan
-        grey[0, 0] = image
-        figure.add_heatmap(z=stitched(grey, gap), colorscale="gray", showscale=False, zmin=0, zmax=1,
-                           hoverinfo="skip")
+        under = [(0, 0), *((row, column) for row in range(tiles.shape[0]) for column in range(1, tiles.shape[1])
+                           if overlay)]
+        _lay(figure, image, [(row * (tiles.shape[2] + gap), column * (tiles.shape[3] + 1)) for row, column in under])
     whole = stitched(tiles, gap)
     figure.add_heatmap(z=whole, colorscale="RdBu_r" if signed else "Viridis", opacity=0.65 if overlay else 1,
                        zmin=-largest if signed else 0, zmax=largest, hovertemplate="%{z:.4g}<extra></extra>",
@@ -102,6 +101,17 @@ def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: l
     figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, whole.shape[1] - 0.5])
     figure.update_yaxes(visible=False, fixedrange=True, range=[whole.shape[0] - 0.5, -0.5])
     return figure
+
+
+def _lay(figure: go.Figure, image: np.ndarray, places: list[tuple[int, int]]) -> None:
+    """Put an image under the maps, with its upper left pixel at each of the places (row, column)."""
+    _, height, width = image.shape
+    pixels = np.broadcast_to(image, (3, height, width)).transpose(1, 2, 0)
+    times = max(1, MAP_PIXELS // width)  # a browser blurs what it enlarges
+    picture = Image.fromarray((255 * pixels).round().astype(np.uint8)).resize((width * times, height * times), 0)
+    for row, column in places:
+        figure.add_layout_image(source=picture, xref="x", yref="y", x=column - 0.5, y=row - 0.5, sizex=width,
+                                sizey=height, sizing="stretch", layer="below")
 
 
 def _label(figure: go.Figure, shape: tuple[int, ...], gap: int, rows: list[str], columns: list[str],

@@ -31,7 +31,7 @@ def map_picture(entries: list[dict], names: list[str], image: dict, key: str, *,
         lines, columns = labels, [image["classes"][row] for row in rows or range(maps.shape[1])]
     notes = [_note(entry, image, number) for _, entry in drawn]
     figure = figures.map_grid(maps, rows=lines, columns=columns, notes=notes,
-                              image=image["pixels"].mean(0), overlay=overlay, scale=scale)
+                              image=image["pixels"], overlay=overlay, scale=scale)
     chart(figure, key=key, description=f"Sensitivity maps of {', '.join(labels)} on one colour scale")
 
 

@@ -38,7 +38,8 @@ def student_picker(runs: list[dict]) -> tuple[list[dict], tuple[int, int] | None
     """Which students to show, one seed of each method by default, and their teacher as (run, last step)."""
     by_id = {run["id"]: run for run in runs}
     seed, experiment = min(run["seed"] for run in runs), runs[0]["experiment"]
-    default = [run["id"] for run in runs if run["seed"] == seed]
+    first = {run["title"]: run["id"] for run in reversed(runs) if run["seed"] == seed}  # one member of an ensemble
+    default = [run["id"] for run in runs if run["id"] in first.values()]
     if st.session_state.get("students of", experiment) != experiment:
         st.session_state["students"] = default
     st.session_state["students of"] = experiment

@@ -1,11 +1,14 @@
 """Figures: every number in its place, every name as it was written."""
 
+import base64
 import html
+import io
 import re
 from itertools import combinations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app import figures
 
@@ -78,28 +81,37 @@ def test_a_map_of_nothing_is_drawn():
     assert heatmap.zmin == 0 and heatmap.zmax > 0
 
 
+def shown_pixels(laid) -> np.ndarray:
+    """(H, W, 3) of a laid image, enlarged."""
+    return np.array(Image.open(io.BytesIO(base64.b64decode(laid.source.partition(",")[2]))))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("overlay", [False, True])
 @pytest.mark.parametrize("rows", [1, 3])
-def test_the_image_leads_the_first_row_and_lies_under_the_maps(rows, overlay):
-    given, image = tiles(rows, 2), np.random.default_rng(1).random((3, 4))
-    under, over = grid(given, image=image, overlay=overlay).data
-    grey, drawn = (np.array(heatmap.z, dtype=float) for heatmap in (under, over))
-    assert (under.zmin, under.zmax) == (0, 1)
+def test_the_image_leads_the_first_row_and_lies_under_the_maps(rows, overlay, channels):
+    given, image = tiles(rows, 2), np.random.default_rng(1).random((channels, 3, 4))
+    made = grid(given, image=image, overlay=overlay)
+    over, = made.data
     assert (over.opacity < 1) == overlay
+    drawn = np.array(over.z, dtype=float)
     place = places(drawn, rows)
+    expected = {(0, 0), *((row, column) for row in range(rows) for column in (1, 2) if overlay)}
+    found = {(laid.y + 0.5, laid.x + 0.5) for laid in made.layout.images}
+    assert found == {(place(row, column)[0].start, place(row, column)[1].start) for row, column in expected}
     for row, column in np.ndindex(rows, 3):
-        tile, under_tile = drawn[place(row, column)], grey[place(row, column)]
-        if column == 0:
-            assert np.isnan(tile).all()
-            assert np.isnan(under_tile).all() if row else np.allclose(under_tile, image)
-        else:
-            np.testing.assert_array_equal(tile, given[row, column - 1].astype(np.float32))
-            assert np.allclose(under_tile, image) if overlay else np.isnan(under_tile).all()
+        tile = drawn[place(row, column)]
+        assert np.isnan(tile).all() if column == 0 else (tile == given[row, column - 1].astype(np.float32)).all()
     assert over.zmax == -over.zmin == np.abs(given).max()
+    pixels = shown_pixels(made.layout.images[0])
+    times = pixels.shape[1] // 4
+    np.testing.assert_allclose(pixels[::times, ::times] / 255, np.broadcast_to(image, (3, 3, 4)).transpose(1, 2, 0),
+                               atol=1 / 255)
+    assert all((laid.sizex, laid.sizey, laid.layer) == (4, 3, "below") for laid in made.layout.images)
 
 
 @pytest.mark.parametrize("rows", [1, 2])
-@pytest.mark.parametrize("image", [None, np.zeros((3, 4))], ids=["alone", "with image"])
+@pytest.mark.parametrize("image", [None, np.zeros((1, 3, 4))], ids=["alone", "with image"])
 def test_every_label_and_note_is_written_at_its_tile(rows, image):
     made = grid(tiles(rows, 2), image=image)
     place = places(np.array(made.data[-1].z), rows)
@@ -126,7 +138,7 @@ TEXTS = {"a map of each of two networks": (1, {}), "class maps of two networks":
 
 
 @pytest.mark.parametrize("texts", TEXTS)
-@pytest.mark.parametrize("image", [None, np.zeros((3, 4))], ids=["alone", "with image"])
+@pytest.mark.parametrize("image", [None, np.zeros((1, 3, 4))], ids=["alone", "with image"])
 def test_no_two_texts_are_written_in_one_place(texts, image):
     """Texts at one height, anchored alike, stand a tile apart; and every one is there once."""
     rows, changes = TEXTS[texts]
