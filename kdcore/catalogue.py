@@ -84,10 +84,14 @@ def image_set(source: Source) -> dict:
             "whence": source.whence() if source.origin else "", "left_out": source.left_out}
 
 
+_STARTS = {"published": ["ResNet-18, -34 and -50 at width 1, whose weights are published."],
+           "teacher": ["A student with its teacher's network, size of images and number of classes."]}
+
+
 def _suits(method: Method) -> str:
-    sentences = [weighted.term.suits() for stage in method.stages for weighted in stage.objective.values()
-                 if weighted.term.needs_teacher or not method.needs_teacher()]
-    return " ".join(dict.fromkeys(sentences))
+    terms = [weighted.term for stage in method.stages for weighted in stage.objective.values()]
+    asked = _STARTS.get(method.start, []) + [term.suits() for term in terms if term.needs_teacher]
+    return " ".join(dict.fromkeys(asked or [term.suits() for term in terms]))
 
 
 def _drawn() -> dict[str, type[SensitivityTerm]]:

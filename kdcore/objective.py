@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from kdcore.knowledge import AnyTerm, Pair
+from kdcore.knowledge import AnyTerm, Pair, Side
 
 LINE = 150  # letters of LaTeX that fit into one line of a page
 
@@ -113,13 +113,15 @@ class Method(_Record):
         return self
 
     def needs_teacher(self) -> bool:
-        """Whether any of its terms reads the teacher."""
-        return any(weighted.term.needs_teacher for stage in self.stages for weighted in stage.objective.values())
+        """Whether it copies the teacher's weights, or any of its terms reads the teacher."""
+        return self.start == "teacher" or any(
+            weighted.term.needs_teacher for stage in self.stages for weighted in stage.objective.values())
 
     def unsuited(self, pair: Pair) -> str | None:
         """Why the method cannot train this pair, in a sentence; None where it can."""
-        if self.start == "teacher" and (pair.teacher is None or pair.teacher.network != pair.student.network):
-            return f"{self.title} copies the teacher's weights; choose one network for teacher and student."
+        if self.start == "teacher" and (pair.teacher is None or _shape(pair.teacher) != _shape(pair.student)):
+            return (f"{self.title} copies the teacher's weights; choose one network for teacher and student, with "
+                    "images of one size and as many classes.")
         if self.start == "published" and not pair.student.published:
             return (f"{self.title} starts from published weights, and there are none for this network; ResNet-18, -34 "
                     "and -50 have some.")
@@ -133,6 +135,11 @@ class Method(_Record):
         """The whole loss in LaTeX, a line for each stage and, where it has many terms, for each term."""
         lines = [line for stage in self.stages for line in _lines(stage, named=len(self.stages) > 1)]
         return lines[0] if len(lines) == 1 else r"\begin{aligned} &" + r" \\ &".join(lines) + r" \end{aligned}"
+
+
+def _shape(side: Side) -> tuple:
+    """What two networks have in common whose weights fit into one another."""
+    return side.network, side.images, len(side.classes)
 
 
 def _lines(stage: Stage, named: bool) -> list[str]:
