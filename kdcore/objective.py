@@ -143,18 +143,21 @@ def _shape(side: Side) -> tuple:
 
 
 def _lines(stage: Stage, named: bool) -> list[str]:
-    summands = [_summand(weighted) for weighted in stage.objective.values()]
-    name = r"\text{" + re.sub(r"[^\w -]", "", stage.name) + ": }" if named else ""
+    first, *others = stage.objective.values()
+    summands = [_summand(first, bare=True), *map(_summand, others)]
+    name = r"\text{" + re.sub(r"[^\w -]", "", stage.name).replace("_", " ") + ": }" if named else ""
     if len(summands) <= 2 and sum(map(len, summands)) < LINE:
         return [name + " + ".join(summands)]
     return [name + summands[0], *(rf"\quad + {summand}" for summand in summands[1:])]
 
 
-def _summand(weighted: WeightedTerm) -> str:
+def _summand(weighted: WeightedTerm, bare: bool = False) -> str:
+    """A term with its factor, in brackets where it begins with a minus; `bare` at the beginning of a line."""
     formula = weighted.term.formula
+    negative = formula.startswith("-")
     if weighted.weight == 1 and weighted.final is None:
-        return formula
+        return rf"\left[ {formula} \right]" if negative and not bare else formula
     factor = f"{weighted.weight:g}" if weighted.weight is not None else r"\lambda"
     if weighted.final is not None:
         factor = rf"({factor} \to {weighted.final:g})"
-    return rf"{factor} \left[ {formula} \right]" if formula.startswith("-") else rf"{factor} \cdot {formula}"
+    return rf"{factor} \left[ {formula} \right]" if negative else rf"{factor} \cdot {formula}"

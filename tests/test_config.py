@@ -115,6 +115,7 @@ FAULTS = {
                                   "images of 28×28 and the student at 8×8; choose a teacher trained on"),
     "not JSON": ("{steps: 5}", "This is not JSON"),
     "not text": (b'{"name": "\xff"}', "This is not text"),
+    "nested without end": ("[" * 50_000, "nested too deeply"),
     "a list": ("[]", "must be an object with named fields, not []"),
     "a number": (5, "must be an object with named fields, not 5"),
 }

@@ -162,6 +162,17 @@ def test_a_run_killed_twice_is_the_unbroken_one(teacher):
     assert_same(final(list(train(config, teacher=teacher, resume=state))), unbroken)
 
 
+@pytest.mark.parametrize("method", ["labels_only", TWO_STAGES], ids=["one stage", "two stages"])
+def test_a_run_of_no_steps_is_its_starting_weights(method, teacher):
+    """Measured once, as any other run's."""
+    config = run(method, steps=0)
+    records = list(train(config, teacher=teacher))
+    assert [type(record) for record in records] == [Snapshot, Measurement]
+    assert_same(records[0].state, build(config).state_dict())
+    assert {"accuracy", "loss.test", "knowledge.full_jacobian"} <= set(records[1].values)
+    assert not any(name.startswith(("loss", "term")) for name in set(records[1].values) - {"loss.test"})
+
+
 @pytest.mark.parametrize("method", ["labels_only", "projected_jacobian"])
 def test_the_seed_decides(method, teacher):
     def trained(seed):
