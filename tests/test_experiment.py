@@ -110,6 +110,7 @@ def test_the_demo_is_estimated():
     assert found["runs"] == 9
 
 
-@pytest.mark.parametrize("changes", [{"steps": 0}, {"steps": 1}, {"data": {"name": "digits", "images": 1}}, {"batch_size": 5000}])
+@pytest.mark.parametrize("changes", [
+    {"steps": 0}, {"steps": 1}, {"data": {"name": "digits", "images": 1}}, {"batch_size": 5000}])
 def test_the_smallest_experiment_is_estimated(changes):
     assert_plausible(estimate.estimate(experiment(["full_jacobian"], run={**RUN, **changes})))
