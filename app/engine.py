@@ -70,8 +70,8 @@ def catalogue() -> dict:
     return json.loads(kept.read_text())
 
 
-def described(method: dict) -> dict:
-    """A method, checked: {"method", "formula"}. Raises UserError where it is not possible."""
+def described(method: dict | bytes) -> dict:
+    """A method, as data or JSON, checked: {"method", "formula"}. Raises UserError where it is not possible."""
     return answer("described", content=method)
 
 
@@ -79,8 +79,8 @@ def saved_methods() -> dict[str, dict]:
     """Methods that users made and saved, by name; they are kept as JSON beside the runs."""
     found = {}
     for path in sorted((store().folder / "methods").glob("*.json")):
-        with suppress(ValueError, UserError):  # not ours, or of another version
-            found[f"saved {path.stem}"] = described(json.loads(path.read_text()))["method"]
+        with suppress(UserError):  # not ours, or of another version
+            found[f"saved {path.stem}"] = described(path.read_bytes())["method"]
     return found
 
 

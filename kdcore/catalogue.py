@@ -52,8 +52,8 @@ def suitability(content: dict) -> dict:
             "layers": _layers(pair)}
 
 
-def described(content: dict) -> dict:
-    """A method, checked: {"method" as data, "formula"}. Raises UserError, a sentence, where it is not possible."""
+def described(content: dict | str | bytes) -> dict:
+    """A method, as data or JSON, checked: {"method" as data, "formula"}. Raises UserError where it is not possible."""
     method = parse(Method, content)
     return {"method": method.model_dump(mode="json"), "formula": method.formula()}
 

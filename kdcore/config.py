@@ -130,6 +130,8 @@ def parse(model: type[Model], content: Any) -> Model:
         return model.model_validate(content)
     except UnicodeDecodeError as error:
         raise UserError("This is not text: a configuration is JSON in UTF-8.") from error
+    except RecursionError as error:
+        raise UserError("This is nested too deeply to be a configuration.") from error
     except json.JSONDecodeError as error:
         raise UserError(f"This is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from error
     except ValidationError as error:

@@ -30,7 +30,7 @@ def estimate(experiment: Experiment) -> dict:
             "seconds": (sum(_seconds(run) * run.method.members for run in trials) * len(experiment.seeds)
                         / min(slots, len(runs))),
             "teacher_seconds": _seconds(experiment.run.teacher) if experiment.run.teacher else 0.0,
-            "bytes": len(runs) * weights * len(_snapshots(experiment.run))}
+            "bytes": sum(run.method.members for run in runs) * weights * len(_snapshots(experiment.run))}
 
 
 def _seconds(run: RunConfig) -> float:

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from kdcore.knowledge import AnyTerm, Pair
+from kdcore.knowledge import AnyTerm, Pair, Side
 
 LINE = 150  # letters of LaTeX that fit into one line of a page
 
@@ -113,13 +113,15 @@ class Method(_Record):
         return self
 
     def needs_teacher(self) -> bool:
-        """Whether any of its terms reads the teacher."""
-        return any(weighted.term.needs_teacher for stage in self.stages for weighted in stage.objective.values())
+        """Whether it copies the teacher's weights, or any of its terms reads the teacher."""
+        return self.start == "teacher" or any(
+            weighted.term.needs_teacher for stage in self.stages for weighted in stage.objective.values())
 
     def unsuited(self, pair: Pair) -> str | None:
         """Why the method cannot train this pair, in a sentence; None where it can."""
-        if self.start == "teacher" and (pair.teacher is None or pair.teacher.network != pair.student.network):
-            return f"{self.title} copies the teacher's weights; choose one network for teacher and student."
+        if self.start == "teacher" and (pair.teacher is None or _shape(pair.teacher) != _shape(pair.student)):
+            return (f"{self.title} copies the teacher's weights; choose one network for teacher and student, with "
+                    "images of one size and as many classes.")
         if self.start == "published" and not pair.student.published:
             return (f"{self.title} starts from published weights, and there are none for this network; ResNet-18, -34 "
                     "and -50 have some.")
@@ -152,19 +154,27 @@ class Method(_Record):
         return lines[0] if len(lines) == 1 else r"\begin{aligned} &" + r" \\ &".join(lines) + r" \end{aligned}"
 
 
+def _shape(side: Side) -> tuple:
+    """What two networks have in common whose weights fit into one another."""
+    return side.network, side.images, len(side.classes)
+
+
 def _lines(stage: Stage, named: bool) -> list[str]:
-    summands = [_summand(weighted) for weighted in stage.objective.values()]
-    name = r"\text{" + re.sub(r"[^\w -]", "", stage.name) + ": }" if named else ""
+    first, *others = stage.objective.values()
+    summands = [_summand(first, bare=True), *map(_summand, others)]
+    name = r"\text{" + re.sub(r"[^\w -]", "", stage.name).replace("_", " ") + ": }" if named else ""
     if len(summands) <= 2 and sum(map(len, summands)) < LINE:
         return [name + " + ".join(summands)]
     return [name + summands[0], *(rf"\quad + {summand}" for summand in summands[1:])]
 
 
-def _summand(weighted: WeightedTerm) -> str:
+def _summand(weighted: WeightedTerm, bare: bool = False) -> str:
+    """A term with its factor, in brackets where it begins with a minus; `bare` at the beginning of a line."""
     formula = weighted.term.formula
+    negative = formula.startswith("-")
     if weighted.weight == 1 and weighted.final is None:
-        return formula
+        return rf"\left[ {formula} \right]" if negative and not bare else formula
     factor = f"{weighted.weight:g}" if weighted.weight is not None else r"\lambda"
     if weighted.final is not None:
         factor = rf"({factor} \to {weighted.final:g})"
-    return rf"{factor} \left[ {formula} \right]" if formula.startswith("-") else rf"{factor} \cdot {formula}"
+    return rf"{factor} \left[ {formula} \right]" if negative else rf"{factor} \cdot {formula}"

@@ -127,12 +127,12 @@ def targeted_double_backpropagation(term, teacher, student, images, labels) -> T
 
 
 def tap(network, name: str, image: Tensor) -> Tensor:
-    """The value at a tap, of one image alone: the layers run one after the other up to it."""
+    """The value at a tap, of one image alone: the layers run one after the other up to it; an embedding is a vector."""
     value = image[None].flatten(1) if isinstance(next(network.children()), nn.Linear) else image[None]
     for child, layer in network.named_children():
         value = layer(value)
         if child == network.taps[name]:
-            return value[0]
+            return value[0].flatten() if name == "embedding" else value[0]
     return logits(network, image)
 
 

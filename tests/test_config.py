@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -91,7 +92,7 @@ FAULTS = {
     "wrong images": (run(data={"name": "imagenet"}), "choose one of digits, mnist"),
     "wrong term": (run(method=composed({"a": {"weight": 1, "term": {"kind": "logits"}}})), "logit_error"),
     "a term without a kind": (run(method=composed({"a": {"weight": 1, "term": {}}})), "kind"),
-    "no steps": (run(steps=0), "steps = 0 is not possible: input should be greater than or equal to 1."),
+    "fewer than no steps": (run(steps=-1), "steps = -1 is not possible: input should be greater than or equal to 0."),
     "steps in words": (run(steps="many"), 'steps = "many" is not possible'),
     "a fast optimiser": (run(optimiser={"learning_rate": 100}), "optimiser.learning_rate = 100 is not possible"),
     "nothing for a seed": (run(seed=None), "seed = null is not possible"),
@@ -114,6 +115,7 @@ FAULTS = {
                                   "images of 28×28 and the student at 8×8; choose a teacher trained on"),
     "not JSON": ("{steps: 5}", "This is not JSON"),
     "not text": (b'{"name": "\xff"}', "This is not text"),
+    "nested without end": ("[" * 50_000, "nested too deeply"),
     "a list": ("[]", "must be an object with named fields, not []"),
     "a number": (5, "must be an object with named fields, not 5"),
 }
@@ -132,9 +134,9 @@ def test_a_fault_is_a_sentence(name):
 
 def test_each_fault_has_its_sentence_once():
     with pytest.raises(UserError) as error:
-        read(run(steps=0, stepz=1, method="zzz"))
+        read(run(steps=-1, stepz=1, method="zzz"))
     message = str(error.value)
-    assert all(message.count(part) == 1 for part in ("steps = 0", "'stepz'", "'zzz'")) and message.endswith(".")
+    assert all(message.count(part) == 1 for part in ("steps = -1", "'stepz'", "'zzz'")) and message.endswith(".")
 
 
 MAPS = {"group1.first": (3, 8, 8), "group1": (3, 8, 8), "group1.pre": (3, 8, 8), "group2.first": (4, 4, 4),
@@ -237,7 +239,7 @@ def test_some_of_the_groups_may_be_chosen(groups, expected):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_methods_without_knowledge_of_a_teacher_need_none(method):
-    reason = METHODS[method].unsuited(Pair(side()))
+    reason = METHODS[method].unsuited(Pair(replace(side(), published=True)))
     assert METHODS[method].needs_teacher() == (reason is not None)
     assert reason is None or reason.endswith(".")
 

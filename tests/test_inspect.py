@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kdcore import data, inspect, snapshots, train, worker
-from kdcore.catalogue import catalogue, described
+from kdcore.catalogue import catalogue, image_set
 from kdcore.config import parse, read
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS
@@ -190,7 +190,7 @@ def test_the_images_that_a_run_holds_out_are_drawn(tmp_path):
     config = read({"data": {"name": "digits", "per_class": 10, "validation": 0.2}, "seed": 3,
                    "network": network("fc_student", 0.02)})
     run = store.submit(config.planned())
-    snapshots.save(store.snapshot(run, 0), train.build(config).state_dict())
+    save(store, run, config)
     held_out = data.of_run(config, "validation")
     found = inspect.image(store, run, 7, part="validation")
     assert np.array_equal(found["pixels"], held_out.pixels[7]) and found["label"] == int(held_out.labels[7])
@@ -198,7 +198,7 @@ def test_the_images_that_a_run_holds_out_are_drawn(tmp_path):
     with pytest.raises(UserError, match="Digits has validation images 0 to 19; there is no image 20"):
         inspect.image(store, run, 20, part="validation")
     other = store.submit(read({"data": {"name": "digits"}, "network": network("fc_student", 0.02)}).planned())
-    snapshots.save(store.snapshot(other, 0), train.build(config).state_dict())
+    save(store, other, config)
     with pytest.raises(UserError, match="holds out no images"):
         inspect.image(store, other, 0, part="validation")
     mistakes = inspect.disagreements(store, (other, 0), (run, 0), part="validation")
@@ -210,10 +210,10 @@ def test_own_images_are_drawn_and_described(tmp_path):
                    "network": network("fc_student", 0.02)})
     store = Store(tmp_path / "store")
     run = store.submit(config.planned())
-    snapshots.save(store.snapshot(run, 0), train.build(config).state_dict())
+    save(store, run, config)
     assert inspect.image(store, run, 3)["classes"] == ("cat", "dog")
     assert inspect.maps(store, [(run, 0)], "full_jacobian", 3)[0]["maps"].shape == (2, 3, 8, 8)
-    told = json.loads(json.dumps(described(data.source(config.data))))
+    told = json.loads(json.dumps(image_set(data.source(config.data))))
     assert (told["title"], told["train"], told["left_out"]) == ("set", 16, [])
 
 

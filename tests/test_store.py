@@ -18,9 +18,16 @@ TEACHER = {"config": {"name": "teacher", "seed": 0, "member": None, "threads": 1
            "hash": "a teacher's hash", "teacher": None, "members": []}
 
 
-def planned(name="run", hash="a hash", teacher=None, **changes):
+def planned(name="run", hash="a hash", teacher=None, members=(), **changes):
     """A planned run as plain data; the store reads nothing else of it."""
-    return {"config": {**TEACHER["config"], "name": name, **changes}, "hash": hash, "teacher": teacher, "members": []}
+    return {"config": {**TEACHER["config"], "name": name, **changes}, "hash": hash, "teacher": teacher,
+            "members": list(members)}
+
+
+def ensemble(teacher=None):
+    """A planned ensemble of two."""
+    return planned("ensemble", "an ensemble's hash", teacher, [
+        planned(f"member {i}", f"a member's hash {i}", teacher, member=i) for i in (0, 1)])
 
 
 @pytest.fixture
@@ -161,6 +168,63 @@ def test_a_teacher_is_trained_again_only_where_it_did_not_finish(store, state, a
     assert (store.run(second)["teacher"] != teacher["id"]) == again
 
 
+def ended_next(store, state="done"):
+    """The next run that is claimed, ended; its id."""
+    row = store.claim(99)
+    store.finish(row["id"], row["claim"], state)
+    return row["id"]
+
+
+def test_an_ensemble_waits_for_its_members_and_they_for_their_teacher(store):
+    run = store.submit(ensemble(TEACHER))
+    members = store.members(run)
+    assert [store.run(member)["role"] for member in members] == ["member", "member"]
+    assert store.run(run)["role"] == "ensemble" and store.members(members[0]) == []
+    assert ended_next(store) == store.run(run)["teacher"]
+    first, second = store.claim(99), store.claim(99)
+    assert [first["id"], second["id"]] == members and store.claim(99) is None
+    store.finish(first["id"], first["claim"], "done")
+    assert store.claim(99) is None
+    store.finish(second["id"], second["claim"], "done")
+    assert store.claim(99)["id"] == run
+
+
+def test_members_that_are_there_are_not_queued_again(store):
+    alone = store.submit(ensemble()["members"][0])
+    run = store.submit(ensemble())
+    assert alone in store.members(run) and len(store.runs()) == 3
+
+
+@pytest.mark.parametrize("state", ["failed", "stopped"])
+def test_a_member_that_did_not_finish_fails_its_ensemble_with_a_sentence_and_is_started_again_with_it(store, state):
+    run = store.submit(ensemble())
+    done, broken = ended_next(store), ended_next(store, state)
+    assert store.claim(99) is None
+    row = store.run(run)
+    assert row["state"] == "failed" and row["message"].startswith("One of its members did not finish; start it again")
+    store.restart(run)
+    assert [store.run(number)["state"] for number in (done, broken, run)] == ["done", "queued", "queued"]
+    assert store.run(run)["message"] == "" and [ended_next(store), ended_next(store)] == [broken, run]
+
+
+def test_an_ensemble_whose_teacher_did_not_finish_is_started_again_as_a_whole(store):
+    run = store.submit(ensemble(TEACHER))
+    ended_next(store, "failed")
+    assert store.claim(99) is None and {row["state"] for row in store.runs()} == {"failed"}
+    store.restart(run)
+    assert {row["state"] for row in store.runs()} == {"queued"}
+
+
+def test_a_member_is_not_deleted_before_its_ensemble(store):
+    run = store.submit(ensemble())
+    members = store.members(run)
+    with pytest.raises(UserError, match=r"^An ensemble is made of this run; delete the ensemble first\.$"):
+        store.delete(members[0])
+    for number in (run, *members):
+        store.delete(number)
+    assert store.runs() == []
+
+
 def test_what_was_recorded_after_a_step_is_withdrawn(store):
     row = claimed(store)
     for step in (0, 5, 10):
@@ -267,6 +331,19 @@ def test_an_empty_name_is_refused(store, name):
     with pytest.raises(UserError, match="at least one letter"):
         store.rename(run, name)
     assert store.run(run)["name"] == "before"
+
+
+def test_a_store_of_the_first_version_gets_what_it_lacks(tmp_path):
+    """It had no members; its runs stay, and ensembles may be added."""
+    before = Store(tmp_path).submit(planned())
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db:
+        db.execute("DROP TABLE members")
+        db.execute("PRAGMA user_version = 1")
+    store = Store(tmp_path)
+    assert store.run(before)["name"] == "run" and store.members(before) == []
+    assert len(store.members(store.submit(ensemble()))) == 2
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (store_module.VERSION,)
 
 
 def test_a_newer_versions_store_is_left_as_it_is(tmp_path):

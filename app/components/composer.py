@@ -36,7 +36,7 @@ def decode(text: str) -> dict:
     """The method of a link. Raises UserError where the link is damaged."""
     try:
         unpacked = zlib.decompressobj().decompress(base64.urlsafe_b64decode(text), 100_000)
-        return engine.described(json.loads(unpacked))["method"]
+        return engine.described(unpacked)["method"]
     except (ValueError, zlib.error, engine.UserError) as error:
         raise engine.UserError("The method of this link cannot be read; ask its sender for its file.") from error
 
@@ -76,8 +76,8 @@ def _begin(catalogue: dict) -> None:
     if uploaded and st.session_state.get("draft.uploaded") != uploaded.file_id:
         st.session_state["draft.uploaded"] = uploaded.file_id
         try:
-            _take(engine.described(json.loads(uploaded.getvalue()))["method"])
-        except (ValueError, engine.UserError) as error:
+            _take(engine.described(uploaded.getvalue())["method"])
+        except engine.UserError as error:
             st.error(figures.markdown(f"This file holds no method: {error}"))
         else:
             st.rerun()

@@ -83,8 +83,8 @@ class FlowMatrices(GroupTerm):
         generator = torch.Generator().manual_seed(seed)
         for i, layer in enumerate(bound.layers):
             channels = layer.teacher_shape[0]
-            order = torch.randperm(channels, generator=generator) if self.shuffled else torch.arange(channels)
-            bound.register_buffer(f"order{i}", order)
+            order = torch.randperm(channels, generator=generator, device=generator.device)
+            bound.register_buffer(f"order{i}", order if self.shuffled else torch.arange(channels))
         return bound
 
     def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:

@@ -87,7 +87,8 @@ class LayerTerm(Term):
 
     def unsuited(self, pair: Pair) -> str | None:
         try:
-            self.bind(pair)
+            with torch.device("meta"):  # nobody will see these weights
+                self.bind(pair)
         except Unsuited as reason:
             return str(reason)
         return None

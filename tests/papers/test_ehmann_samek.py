@@ -58,6 +58,7 @@ ROWS = {"only labels": "labels_only", "cost": "cost_gradient", "full Jacobian": 
         "summed Jacobian": "summed_jacobian", "M=1": "double_backpropagation", "cost diff": "cost_gradient",
         "cost diff + M=1": "cost_gradient_double_backpropagation", "M ∈ {0,1}": "targeted_double_backpropagation",
         "M ∈ {1,2}": "graded_double_backpropagation"}
+THRESHOLDS = {"p = 0.2": "_p2", "p = 0.5": "", "p = 0.7": "_p7", "p = 0.9": "_p9"}
 PAIRS = {"FC": ("fc_teacher", "fc_student"), "convolutional": ("conv_teacher", "conv_student"),
          "FC to convolutional": ("fc_teacher", "conv_student"), "convolutional to FC": ("conv_teacher", "fc_student")}
 
@@ -109,8 +110,9 @@ def test_a_cells_runs_are_the_papers(name, cell, budget):
     assert len({run.hash() for run in runs}) == len({run.seed for run in runs}) == len(runs)
     pair, _, row = cell.row.rpartition(": ")
     teacher, student = PAIRS[pair or "convolutional"]
+    method = ROWS[row] + THRESHOLDS.get(cell.column, "")
     for run in runs:
-        assert (run.teacher.network.name, run.network.name, run.method.name) == (teacher, student, ROWS[row])
+        assert (run.teacher.network.name, run.network.name, run.method.name) == (teacher, student, method)
         assert run.data.images == int(cell.column if pair else 20000) and run.teacher.data.images == 20000
         assert run.teacher.method.name == "labels_only" and run.teacher.teacher is None
         for one in (run, run.teacher):
@@ -156,10 +158,22 @@ def test_the_weights_are_the_papers(method, weight):
     assert weights.pop("cross_entropy") == 1 and set(weights.values()) == {weight}
 
 
+def said():
+    """(method, row) of this paper's tables: a method's rows are its own paper's, until one of them names another."""
+    for method in METHODS.values():
+        paper = method.paper
+        for row in method.rows:
+            named, _, table = row.partition("Table ")
+            paper = named.strip() or paper
+            if paper.startswith("Ehmann & Samek"):
+                yield method.name, f"Table {table}"
+
+
 def test_every_row_of_the_tables_is_made_by_a_method_that_says_so():
-    said = {row for method in METHODS.values() for row in method.rows}
-    rows = {f"Table {name[-1]}: {cell.row.rpartition(': ')[2]}" for name, cell in ALL}
-    assert {row.split(", p = ")[0] for row in said} == rows
+    made = {(cell.configs(BUDGETS["quick"])[0].method.name,
+             f"Table {name[-1]}: {cell.row.rpartition(': ')[2]}" + (f", {cell.column}" if "p =" in cell.column else ""))
+            for name, cell in ALL}
+    assert set(said()) == made
 
 
 # A table that is filled in a moment.

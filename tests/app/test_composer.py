@@ -1,0 +1,96 @@
+"""Methods of one's own: saved beside the runs, passed on as a link, checked by the engine."""
+
+import base64
+import json
+import zlib
+
+import pytest
+
+from app import engine
+from app.components import composer
+from kdcore import catalogue
+from kdcore.errors import UserError
+from kdcore.methods import METHODS
+from kdcore.store import Store
+
+OWN = {"title": "My own", "sentence": "Maße → Köpfe.", "members": 2, "stages": [
+    {"name": "first", "share": 0.25, "objective": {
+        "hint": {"weight": 1.0, "final": 0.5, "term": {"kind": "hint", "groups": [["group2", "group1"]]}}}},
+    {"name": "task", "share": 0.75, "dropout": 0.1, "optimiser": {"kind": "sgd", "falls": [0.5]},
+     "objective": {"labels": {"share": 0.5, "term": {"kind": "cross_entropy"}}}}]}
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch, tmp_path):
+    """The engine's answers, without a process in between; a store of its own."""
+    store = Store(tmp_path / "store")
+    monkeypatch.setattr(engine, "answer", lambda question, **arguments: getattr(catalogue, question)(**arguments))
+    monkeypatch.setattr(engine, "store", lambda: store)
+    return store
+
+
+def whole(method):
+    return catalogue.described(method)["method"]
+
+
+@pytest.mark.parametrize("method", [OWN, *(METHODS[name].model_dump(mode="json") for name in (
+    "labels_only", "flow_then_labels", "boundary_then_soft_targets", "hint_ensemble_all"))],
+    ids=lambda method: method["title"])
+def test_a_link_holds_the_whole_method(method):
+    link = composer.encode(whole(method))
+    assert composer.decode(link) == whole(method)
+    assert len(link) < 2000 and not set(link) - set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=")
+
+
+def packed(content):
+    return base64.urlsafe_b64encode(zlib.compress(content)).decode()
+
+
+DAMAGED = {
+    "nothing": "", "no base64": "é", "cut off": composer.encode(OWN)[:40], "a letter less": composer.encode(OWN)[1:],
+    "not packed": base64.urlsafe_b64encode(b"text").decode(), "not JSON": packed(b"{"), "not text": packed(b"\xff\xfe"),
+    "a list": packed(b"[]"), "no stages": packed(b'{"stages": []}'), "deep": packed(b"[" * 50_000),
+    "an unknown term": packed(json.dumps(OWN).replace("hint", "hunt").encode()),
+    "a bomb": packed(b'{"title": "' + b"x" * 10**8 + b'"}')}
+
+
+@pytest.mark.parametrize("fault", DAMAGED)
+def test_a_damaged_link_is_a_sentence(fault):
+    with pytest.raises(UserError) as error:
+        composer.decode(DAMAGED[fault])
+    assert str(error.value) == "The method of this link cannot be read; ask its sender for its file."
+
+
+def test_a_saved_method_is_found_under_its_title(direct):
+    assert engine.saved_methods() == {}
+    engine.save_method(whole(OWN))
+    assert engine.saved_methods() == {"saved my-own": whole(OWN)}
+    engine.save_method(whole({**OWN, "sentence": "Another."}))
+    assert [method["sentence"] for method in engine.saved_methods().values()] == ["Another."]
+
+
+@pytest.mark.parametrize("title", ["../../etc/passwd", "a/b\\c", "  ", "…", "<b>bold</b>", "x" * 80, "."])
+def test_any_title_names_a_file_among_the_methods(title, direct):
+    engine.save_method(whole({**OWN, "title": title}))
+    assert [method["title"] for method in engine.saved_methods().values()] == [title]
+    assert all(path.parent == direct.folder / "methods" for path in direct.folder.rglob("*.json"))
+
+
+def test_titles_that_differ_are_different_methods():
+    for title in ("Größe", "Grösse", "a b", "A B!", "a_b", "日本", "中国"):
+        engine.save_method(whole({**OWN, "title": title}))
+    found = engine.saved_methods()
+    assert {method["title"] for method in found.values()} >= {"Größe", "Grösse", "a_b", "日本", "中国"}
+
+
+def test_files_that_are_no_methods_are_passed_over(direct):
+    engine.save_method(whole(OWN))
+    for name, content in (("a", "{"), ("b", "[]"), ("c", '{"stages": [], "of": "another version"}'), ("d", "5")):
+        (direct.folder / "methods" / f"{name}.json").write_text(content)
+    (direct.folder / "methods" / "e.json").write_bytes(b"\xff\xfe\x00")
+    assert list(engine.saved_methods()) == ["saved my-own"]
+
+
+def test_a_method_that_is_not_possible_says_why():
+    with pytest.raises(UserError, match="must add up to 1"):
+        engine.described({**OWN, "stages": OWN["stages"][:1]})

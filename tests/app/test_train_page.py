@@ -1,0 +1,89 @@
+"""The Train page without a browser: what its form hands to the engine, and what it says where that is not possible."""
+
+import json
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import engine, navigation
+from app.components import composer
+from kdcore import worker
+from kdcore.inspector import _questions
+from kdcore.store import Store
+from kdcore.worker import ROOT
+
+SECONDS = 60
+OWN = {"name": "custom", "title": "My own", "sentence": "", "stages": [
+    {"name": "first", "share": 0.25, "objective": {"soft": {"weight": 1.0, "term": {"kind": "soft_targets"}}}},
+    {"name": "task", "share": 0.75, "objective": {"labels": {"weight": 1.0, "term": {"kind": "cross_entropy"}}}}]}
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory):
+    return _questions(Store(tmp_path_factory.mktemp("inspector")))
+
+
+@pytest.fixture
+def page(monkeypatch, tmp_path, questions):
+    """The page, its engine in this process, and no worker."""
+    store = Store(tmp_path / "store")
+
+    def ask(question, **arguments):
+        return questions[question](**arguments)
+
+    for name, stand_in in (("ask", ask), ("answer", ask), ("store", lambda: store),
+                           ("catalogue", lambda: json.loads(json.dumps(questions["catalogue"]())))):
+        monkeypatch.setattr(engine, name, stand_in)
+    monkeypatch.setitem(questions, "estimate", lambda content: {
+        "runs": 6, "slots": 1, "seconds": 30.0, "teacher_seconds": 5.0, "bytes": 1_000_000})
+    monkeypatch.setattr(worker, "ensure", lambda store: None)
+    made = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=SECONDS)
+    made.query_params["data"] = "digits"
+    return made
+
+
+def words(page):
+    return " ".join(element.value for kind in ("markdown", "error", "warning", "info") for element in page.get(kind))
+
+
+def test_the_form_is_drawn_with_what_it_costs(page):
+    page.run()
+    assert not page.exception and not page.error
+    assert "**6 runs**, about" in words(page) and "Their teacher is trained first." in words(page)
+    assert page.button[-1].label == "Start"
+
+
+def test_a_composed_method_comes_with_its_link(page):
+    page.query_params[composer.LINK] = composer.encode(OWN)
+    page.run()
+    assert not page.exception and not page.error and not page.warning
+    assert "**My own**" in words(page)
+    assert any(r"\begin{aligned}" in formula.value for formula in page.get("latex"))
+    assert composer.decode(page.query_params[composer.LINK])["stages"][0]["share"] == 0.25
+
+
+def test_start_queues_the_composed_method_beside_the_baseline(page, monkeypatch):
+    went = []
+    monkeypatch.setattr(navigation, "go_to", lambda *where: went.append(where))
+    page.query_params[composer.LINK] = composer.encode(OWN)
+    page.run()
+    page.button[-1].click().run()
+    assert not page.exception and [where for where, _ in went] == ["runs"]
+    runs = engine.store().runs(went[0][1])
+    assert {run["title"] for run in runs if run["role"] == "student"} == {"Labels only", "Full Jacobian", "My own"}
+    assert sorted(run["seed"] for run in runs if run["title"] == "My own") == [1, 2, 3]
+
+
+def test_a_damaged_link_is_a_warning_and_the_page_goes_on(page):
+    page.query_params[composer.LINK] = "damaged"
+    page.run()
+    assert not page.exception and "cannot be read; ask its sender for its file" in page.warning[0].value
+    assert page.button[-1].label == "Start"
+
+
+def test_shares_that_do_not_add_up_are_a_sentence(page):
+    page.query_params[composer.LINK] = composer.encode(OWN)
+    page.run()
+    share = next(field for field in page.number_input if field.key.endswith(".0.share"))
+    share.set_value(0.5).run()
+    assert not page.exception and "must add up to 1" in page.error[0].value
