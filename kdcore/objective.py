@@ -136,9 +136,9 @@ class Method(_Record):
         terms = [weighted.term for stage in self.stages for weighted in stage.objective.values()]
         asked = frozenset().union(*(term.asks() for term in terms))
         if self.start == "teacher":
-            return "Two equal networks that look at the same images."
+            return "A student with the teacher's network, size of images and number of classes."
         if self.start == "published":
-            return "A student whose architecture has published weights; no teacher is needed."
+            return "ResNet-18, -34 and -50 at width 1, whose weights are published; no teacher is needed."
         if not self.needs_teacher():
             return "Any network; no teacher is needed."
         kind = "convolutional networks" if "maps" in asked else "networks"
