@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zlib
 from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
@@ -86,8 +87,9 @@ def saved_methods() -> dict[str, dict]:
 
 def save_method(method: dict) -> None:
     """Keep a method under its title, replacing the one of that title."""
-    slug = re.sub(r"[^\w-]+", "-", method["title"]).strip("-").lower() or "method"
-    replace_file(store().folder / "methods" / f"{slug}.json", json.dumps(method, indent=2).encode())
+    slug = re.sub(r"[^\w-]+", "-", method["title"]).strip("-").lower()
+    number = zlib.crc32(method["title"].encode())  # two titles may have one slug
+    replace_file(store().folder / "methods" / f"{slug}-{number:08x}.json", json.dumps(method, indent=2).encode())
 
 
 def cost(experiment: dict, planned: dict) -> dict:

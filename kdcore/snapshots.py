@@ -44,6 +44,8 @@ def network(store: Store, run: int, step: int | None = None) -> nn.Module:
     path = store.snapshot(run, steps[-1] if step is None else step)
     config = read(row["config"])
     side, state = config.side(), load(path)
+    if not isinstance(state, dict) or "network" not in state:
+        state = {"network": state}  # as version 0.1.0 wrote them
     try:
         made = models.bare(config.network, side.images, len(side.classes), state["network"])
         made.load_state_dict(state["network"])

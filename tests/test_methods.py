@@ -142,6 +142,24 @@ def test_the_layers_of_a_pair_are_shown_with_their_pairing():
     assert suitability(configured("labels_only", "fully connected"))["layers"] == [("group3", "group1")]
 
 
+@pytest.mark.parametrize("number, sides", enumerate([(56, 56), (28, 28), (14, 14), (7, 7)], start=1))
+def test_the_depth_pairs_of_srinivas_and_fleuret_are_reached(number, sides):
+    """ResNet-34's layers 7, 15, 27 and 33 with VGG-9's 2, 4, 6 and 8: the ends of their groups, at the smaller size."""
+    run = {**DIGITS, "network": {"name": "vgg9", "resize": 224},
+           "teacher": {**DIGITS, "network": {"name": "resnet34", "resize": 224, "classes": 1000}}}
+    method = METHODS[f"attention_jacobian_depth{number}"]
+    layer, = method.stages[0].objective["attention_jacobian"].term.layers(read(run).pair())
+    assert (layer.teacher, layer.student) == (f"group{number}",) * 2 and layer.size == sides
+
+
+def test_a_second_head_is_one_linear_layer_on_the_embedding():
+    """VGG-9 with two heads, ImageNet's 1000 classes beside its own (Srinivas & Fleuret 2018, Sec. 6.3)."""
+    run = {**DIGITS, "network": {"name": "vgg9", "resize": 32},
+           "teacher": {**DIGITS, "network": {"name": "residual8", "classes": 1000}}}
+    head = METHODS["second_head"].stages[0].objective["second_head"].term.bind(read(run).pair())
+    assert sum(parameter.numel() for parameter in head.parameters()) == 512 * 1000 + 1000
+
+
 def test_no_two_methods_are_the_same_and_each_says_what_it_hands_over():
     titles, sentences = [{getattr(method, part) for method in METHODS.values()} for part in ("title", "sentence")]
     assert len(titles) == len(METHODS) and all(sentence.endswith(".") for sentence in sentences)

@@ -53,7 +53,6 @@ FOREIGN = {
     "a saved object": lambda path: torch.save(Harmless(), path),
     "a saved network": lambda path: torch.save(train.build(RUN), path),
     "another network's": lambda path: torch.save(whole(train.build(OTHER).state_dict()), path),
-    "a network's weights alone": lambda path: torch.save(train.build(RUN).state_dict(), path),
     "a tensor": lambda path: torch.save(torch.zeros(3), path),
     "a list": lambda path: torch.save([torch.zeros(3)], path),
     "numbered tensors": lambda path: torch.save(whole({1: torch.zeros(3)}), path),
@@ -62,6 +61,15 @@ FOREIGN = {
     "a tensor instead of a network": lambda path: torch.save(whole(torch.zeros(3)), path),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
+
+
+def test_a_snapshot_of_the_first_version_is_read(kept):
+    """It held the network's weights alone."""
+    store, run, path = kept
+    weights = train.build(RUN).state_dict()
+    torch.save(weights, path)
+    read = snapshots.network(store, run, 7).state_dict()
+    assert all(torch.equal(read[name], value) for name, value in weights.items())
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
