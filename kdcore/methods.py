@@ -413,7 +413,8 @@ _YIM = (
         name="flow_then_other_labels", title="FSP matrices of another task, then labels", paper=YIM, equations="1, 2",
         rows=("Table 5: Proposed Method",), ablation=True,
         sentence="The same for a teacher that tells other classes apart, at the learning rate of the labels.",
-        stages=_first("flow", 21 / 51, {"flow": FlowMatrices()}, LABELS, YIM_FAST, restarts=True)),
+        # the paper prints no α; at a hundred times the learning rate, a hundredth keeps the step
+        stages=_first("flow", 21 / 51, {"flow": (FLOW, FlowMatrices())}, LABELS, YIM_FAST, restarts=True)),
     Method(
         name="hint_then_labels", title="FitNet hint, then labels", paper=YIM, rows=("Table 5: FITNET",),
         sentence="First the features of the middle group, then the labels, whatever the teacher's own classes.",
