@@ -47,7 +47,7 @@ class Gaussian(nn.Module):
     def __init__(self, mean: nn.Module, channels: int):
         super().__init__()
         self.mean = mean
-        self.raw = nn.Parameter(_before_softplus(torch.full((channels,), FIRST_SCALE - SMALLEST_SCALE)))
+        self.raw = nn.Parameter(torch.full((channels,), math.log(math.expm1(FIRST_SCALE - SMALLEST_SCALE))))
 
     @property
     def scale(self) -> Tensor:

@@ -118,9 +118,12 @@ def shapes(config: NetworkConfig, image_shape: ImageShape, classes: int) -> dict
 @lru_cache(maxsize=256)
 def _shapes(architecture: Architecture, config: NetworkConfig, image_shape: ImageShape,
             classes: int) -> dict[str, tuple[int, ...]]:
-    made_on = "cpu" if architecture.own else "meta"  # foreign code may do what has no answer without weights
-    with torch.random.fork_rng(devices=[]), torch.device(made_on), torch.no_grad():
-        network = bare(config, image_shape, classes).eval()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.device("cpu" if architecture.own else "meta"):  # foreign code may need its weights to be made
+            network = bare(config, image_shape, classes).eval()
+        # Weights are made room for and never filled. To compute on the meta device instead would import torch's
+        # compiler: two seconds in every process that trains.
+        network = network if architecture.own else network.to_empty(device="cpu")
         values = Tapped(network, tuple(network.taps))(torch.zeros(1, *image_shape))
     if others := [tap for tap, value in values.items() if not isinstance(value, Tensor)]:
         raise UserError(f"The tap {others[0]!r} of {architecture.title} must be one tensor; name a value that is.")
