@@ -149,7 +149,8 @@ class _Worker:
         method = "forkserver" if sys.platform == "linux" else "spawn"
         self.processes = multiprocessing.get_context(method)
         if method == "forkserver":
-            self.processes.set_forkserver_preload(["kdcore.train", "kdcore.snapshots"])
+            # torch's optimisers import its compiler, two seconds, when the first is made: once here, not in each run
+            self.processes.set_forkserver_preload(["kdcore.train", "kdcore.snapshots", "torch._dynamo"])
         self.running: dict[int, tuple[multiprocessing.Process, dict]] = {}
         self.ending = False
 
