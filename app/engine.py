@@ -19,7 +19,8 @@ import streamlit as st
 from app.inspector_link import InspectorLink
 from kdcore import worker
 from kdcore.errors import UserError
-from kdcore.store import Store, replace_file
+from kdcore.places import replace_file
+from kdcore.store import Store
 from kdcore.version import code_version
 
 STATIC = Path(__file__).resolve().parent / "static"

@@ -1,4 +1,4 @@
-"""Where data sets, decoded images and runs are kept."""
+"""Where data sets, decoded images and runs are kept, and how a file there is replaced."""
 
 import os
 from pathlib import Path
@@ -25,3 +25,17 @@ def cache_folder() -> Path:
 def store_folder() -> Path:
     """Folder of the runs: `$KD_STORE`, else `~/.apprentice/store`."""
     return Path(os.environ.get("KD_STORE") or HOME / "store").expanduser()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees either the old or the new content, whatever happens in between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    try:
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

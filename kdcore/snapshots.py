@@ -11,7 +11,8 @@ from torch import nn
 from kdcore import models
 from kdcore.config import read
 from kdcore.errors import UserError
-from kdcore.store import Store, replace_file
+from kdcore.places import replace_file
+from kdcore.store import Store
 
 
 def save(path: Path, state: dict) -> None:

@@ -7,7 +7,6 @@ so that a process which was taken for dead cannot write into a run that another 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 import threading
@@ -360,20 +359,6 @@ def _switch_to_wal(db: sqlite3.Connection) -> None:
             return
         time.sleep(0.05)
     db.execute("PRAGMA journal_mode = WAL")
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees either the old or the new content, whatever happens in between."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}")
-    try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _marks(values: Sequence) -> str:

@@ -20,22 +20,18 @@ from torch import Tensor, nn
 from kdcore import data, device, models
 from kdcore.config import RunConfig, read
 from kdcore.errors import UserError
-from kdcore.knowledge import TERMS, Pair, Taught, Term
-from kdcore.knowledge.layers import LayerTerm
+from kdcore.knowledge import Taught
 from kdcore.knowledge.outputs import CrossEntropy
 from kdcore.models import NetworkConfig
 from kdcore.objective import Stage
+from kdcore.probe import Probe
 from kdcore.randomness import Draws, stream
 from kdcore.response import Response, unrecorded
-from kdcore.teaching import Lessons, answers, union
+from kdcore.teaching import Lessons, union
 
 SNAPSHOTS = 20
 RESUME_SECONDS = 30.0
 PROGRESS_SECONDS = 0.25
-PROBE_IMAGES = 64
-PROBE_CLASS_MAPS = 640  # with many classes fewer images: the maps of all classes cost the most
-PROBE_LEAST = 8
-PROBE_FITTED = 128
 EVALUATION_CHUNK = 1000
 AHEAD = 2
 TRIED = 200
@@ -422,45 +418,3 @@ def score(log_probabilities: Tensor, labels: Tensor) -> dict[str, float]:
 def evaluate(network: nn.Module, images: data.ImageSet) -> dict[str, float]:
     """Accuracy and mean cross entropy of a network in evaluation mode."""
     return score(log_probabilities(network, images), images.labels)
-
-
-class Probe:
-    """Measures every kind of knowledge on fixed images of the test part, whatever a run trains on.
-
-    Where teacher's and student's layers differ in width, a linear map stands in for a connector: the least-squares one
-    on further images (the same ones, where a set has too few), found anew at each measurement. Its numbers are marked.
-    """
-
-    def __init__(self, teacher: nn.Module | None, student: nn.Module, images: data.Images, pair: Pair):
-        count = max(PROBE_LEAST, min(PROBE_IMAGES, PROBE_CLASS_MAPS // len(pair.student.classes)))
-        self.student, self.teacher = student, teacher
-        self.images, further = images[:count], images[count : count + PROBE_FITTED]
-        self.others = further if len(further) >= count else self.images
-        terms = [cls() for cls in TERMS.values()] if teacher is not None else []
-        if not hasattr(teacher, "taps"):  # a module of one's own, handed over as it is
-            terms = [term for term in terms if not isinstance(term, LayerTerm)]
-        recorded = [term for term in terms if term.zero_at_equality or type(term).record is not Term.record]
-        self.asked = {term.kind: (term, term.bind(pair).to(self.images.pixels)) for term in recorded
-                      if not term.unsuited(pair)}
-        if self.asked:
-            self.taught = answers(self.asked, teacher, self.images)
-            self.teaching = self._respond(teacher, self.others, "teacher_taps", differentiable=False)
-
-    @torch.no_grad()
-    def distances(self) -> dict[str, float]:
-        """"knowledge.KIND" and "agreement.GROUP", in evaluation mode, as means over the images."""
-        values = {}
-        if not self.asked:
-            return values
-        student = self._respond(self.student, self.images, "student_taps")
-        learning = self._respond(self.student, self.others, "student_taps", differentiable=False)
-        for kind, (term, bound) in self.asked.items():
-            fitted = isinstance(term, LayerTerm) and not all(isinstance(m, nn.Identity) for m in bound.connectors)
-            settled = term.fitted(learning, self.teaching, bound) if fitted else bound
-            for name, value in term.record(student, self.taught[kind], settled).items():
-                values[f"{name}.fitted" if fitted else name] = float(value.mean())
-        return values
-
-    def _respond(self, network: nn.Module, images: data.Images, side: str, differentiable: bool = True) -> Response:
-        return Response(network, images.pixels, images.labels, differentiable=differentiable,
-                        taps=union(getattr(bound, side) for _, bound in self.asked.values()))

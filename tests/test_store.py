@@ -11,7 +11,8 @@ import pytest
 
 from kdcore import store as store_module
 from kdcore.errors import StaleClaim, UserError
-from kdcore.store import Store, replace_file
+from kdcore.places import replace_file
+from kdcore.store import Store
 
 TEACHER = {"config": {"name": "teacher", "seed": 0, "member": None, "threads": 1, "steps": 10,
                       "method": {"name": "labels_only", "title": "Labels only"}},

@@ -25,8 +25,7 @@ from PIL import Image, ImageOps
 
 from kdcore.device import cores
 from kdcore.errors import UserError
-from kdcore.places import cache_folder
-from kdcore.store import replace_file
+from kdcore.places import cache_folder, replace_file
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MOST_PIXELS = 40_000_000

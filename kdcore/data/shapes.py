@@ -19,8 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from kdcore.device import cores
-from kdcore.places import cache_folder
-from kdcore.store import replace_file
+from kdcore.places import cache_folder, replace_file
 
 SIDE = 32
 COUNTS = {"train": 10_000, "test": 2_000}

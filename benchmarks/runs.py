@@ -1,0 +1,52 @@
+"""What the benchmarks that train have in common: runs that are kept and found again, and how results are written."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from kdcore.config import RunConfig
+from kdcore.device import cores, describe
+from kdcore.store import Store
+from kdcore.worker import work
+
+RESULTS = Path(__file__).parent / "results"
+IDLE_SECONDS = 5
+
+
+def execute(store: Store, configs: Sequence[RunConfig], experiment: str) -> None:
+    """Train what the store does not have yet; an interrupted line goes on where it was."""
+    for config in configs:
+        if store.find(config.hash()) is None:
+            store.submit(config.planned(), experiment)
+    work(store, idle_seconds=IDLE_SECONDS)
+
+
+def result(store: Store, config: RunConfig, name: str = "accuracy") -> dict | None:
+    """{"best", "last", "seconds"} of a metric of the run, None where it is not done."""
+    row = store.find(config.hash())
+    return store.summary([row["id"]], name).get(row["id"]) if row and row["state"] == "done" else None
+
+
+def machine() -> dict:
+    """What the figures were measured on."""
+    return {"device": describe()["title"], "cores": cores(), "system": platform.platform(), "torch": torch.__version__}
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Mean ± standard error (number of values)."""
+    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.{digits}f} ± {error:.{digits}f} ({len(values)})"
+
+
+def write(name: str, content: dict, text: str) -> None:
+    """benchmarks/results/NAME.json, with the machine, and NAME.md, which is printed too."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine(), **content}, indent=1) + "\n")
+    (RESULTS / f"{name}.md").write_text(text)
+    print(text)
