@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 from functools import partial
+from itertools import accumulate
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -69,7 +70,15 @@ class RunConfig(BaseModel):
                              f"there is no member {self.member}.")
         if reason := self.method.unsuited(self.pair()):
             raise ValueError(reason)
+        for stage, start, end in zip(self.method.stages, (0, *self.ends()), self.ends()):
+            if self.steps and start == end:
+                raise ValueError(f"Of {self.steps} steps, the stage {stage.name!r} gets none with a share of "
+                                 f"{stage.share:.2g}; give the run more steps.")
         return self
+
+    def ends(self) -> list[int]:
+        """The step at which each stage of the method ends."""
+        return [round(share * self.steps) for share in accumulate(stage.share for stage in self.method.stages)]
 
     def pair(self) -> Pair:
         """The facts that decide which methods suit this run."""
@@ -80,8 +89,9 @@ class RunConfig(BaseModel):
         images = source(self.data)
         outputs = self.network.classes or len(images.classes)
         classes = images.classes if outputs == len(images.classes) else tuple(f"output {i}" for i in range(outputs))
-        return Side(images.shape, classes, partial(models.shapes, self.network, images.shape, outputs),
-                    self.network.model_copy(update={"start": None}), self.network.has_published_weights())
+        layers = self.network.model_copy(update={"start": None, "initial": None})
+        return Side(images.shape, classes, partial(models.shapes, self.network, images.shape, outputs), layers,
+                    self.network.has_published_weights())
 
     def members(self) -> list[RunConfig]:
         """The students of an ensemble; none for a run that is a student itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -25,5 +26,5 @@ def measure(store: Store, run: int) -> Iterator[Measurement]:
     for step in sorted(set.intersection(*(set(store.snapshot_steps(member)) for member in members))):
         each = [log_probabilities(snapshots.network(store, member, step).to(where), images) for member in members]
         alone = [score(one, images.labels)["accuracy"] for one in each]
-        together = score(torch.stack(each).exp().mean(0).log(), images.labels)
+        together = score(torch.stack(each).logsumexp(0) - math.log(len(each)), images.labels)
         yield Measurement(step, {**together, "accuracy.members": sum(alone) / len(alone)})

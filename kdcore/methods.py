@@ -50,9 +50,11 @@ SOFT = {"soft_targets": (0.9, SoftTargets(temperature=4)), "cross_entropy": (0.1
 SOFT_3 = {"soft_targets": SoftTargets(temperature=3)}
 SECOND_HEAD = {**LABELS, "second_head": (LOGITS, SecondHead())}
 CENTRED = {**LABELS, "second_head": (CENTRED_HEAD, SecondHead(form="centred"))}
+POOLED = tuple((f"group{number}", f"group{number}.pooled") for number in (1, 2, 3, 4))
 MAP_INFORMATION = {"map_information": (INFORMATION, MapInformation())}
 VECTOR_INFORMATION = {"vector_information": (INFORMATION, VectorInformation())}
 YIM_FLOW = Optimiser(kind="sgd", learning_rate=1e-3, weight_decay=1e-4, falls=(11 / 21, 16 / 21))
+YIM_FLOW_LONG = YIM_FLOW.model_copy(update={"falls": (16 / 32, 24 / 32)})
 YIM_FAST = YIM_FLOW.model_copy(update={"learning_rate": 0.1})
 YIM_HINT = Optimiser(kind="sgd", learning_rate=1e-4, weight_decay=1e-4, falls=(25 / 35,))
 
@@ -85,7 +87,8 @@ _EHMANN_SAMEK = (
         rows=("Ehmann & Samek Table 1: only labels", "Table 2: only labels", "Ahn et al. Table 1, 2: Student",
               "Srinivas & Fleuret Table 1: Cross-Entropy training", "Table 2: λ = 0", "Table 3: untrained student",
               "Heo et al. Table 1, 2: Cross-Entropy", "Table 4, 5: randomly initialized",
-              "Yim et al. Table 1, 2: Teacher", "Table 3, 4: Student-original", "Table 5: training from scratch"),
+              "Yim et al. Table 3, 4: Teacher-original", "Table 3, 4: Student-original",
+              "Table 5: Teacher - training from scratch", "Table 5: Student - training from scratch"),
         sentence="Nothing is handed over: the baseline that every other method has to beat under the same budget.",
         stages=_one(LABELS)),
     Method(
@@ -191,6 +194,18 @@ _AHN = (
         name="second_head_hint", title="Second head + FitNet hints", paper=AHN, rows=("Table 2: LwF + FitNet",),
         sentence="The teacher's outputs for its own classes, and the features at the end of its groups.",
         stages=_one({**SECOND_HEAD, "hint": (HINT, Hint())})),
+    *(Method(
+        name=f"{name}_pooled", title=f"{title}, after pooling", paper=AHN, rows=(f"Table 2: {row}, VGG-9",),
+        ablation=True, sentence="The same with the layers that max-pooling ends, for VGG-9.", stages=_one(terms))
+      for name, title, row, terms in (
+          ("hint", "FitNet hints", "FitNet", {**LABELS, "hint": (HINT, Hint(groups=POOLED))}),
+          ("attention", "Attention maps", "AT", {**LABELS, "attention": (ATTENTION, AttentionMaps(groups=POOLED))}),
+          ("map_information", "Information of maps", "MI-I",
+           {**LABELS, "map_information": (INFORMATION, MapInformation(groups=POOLED))}),
+          ("second_head_hint", "Second head + FitNet hints", "LwF + FitNet",
+           {**SECOND_HEAD, "hint": (HINT, Hint(groups=POOLED))}),
+          ("vector_map_information", "Information of outputs and maps", "MI-L + MI-I",
+           {**LABELS, **VECTOR_INFORMATION, "map_information": (INFORMATION, MapInformation(groups=POOLED))}))),
 )
 
 _SRINIVAS_FLEURET = (
@@ -338,7 +353,8 @@ _HEO = (
         name=f"{name}_then_soft_targets", title=f"{title}, then soft targets", paper=HEO,
         equations="4, 6, 7" if name == "boundary" else "",
         rows=(f"Table 1, 2: {row} + KD", f"Table 3: {row}",
-              f"Table 6: {row} + KD, {'layer 3' if name == 'hint' else 'multi-layer'}"),
+              f"Table 6: {row} + KD, {'layer 3' if name == 'hint' else 'multi-layer'}",
+              *(["Table 8: 1"] if name == "boundary" else [])),
         sentence=f"First {what}, then the teacher's softened probabilities{' beside it' if stays else ''}.",
         stages=_then_soft_targets(terms(groups="last") if name == "hint" else terms(), terms() if stays else None))
       for name, title, row, what, terms, stays in _HEO_ROWS),
@@ -388,27 +404,38 @@ _HEO = (
 )
 
 
-def _hint_then_falling(groups: str) -> tuple[Stage, Stage]:
-    return _first("hint", 35 / 99, {"hint": (1.0, Hint(groups=groups))},
+def _hint_then_falling(groups: str, task: int) -> tuple[Stage, Stage]:
+    """35 000 steps for the hint, `task` thousand for the task."""
+    return _first("hint", 35 / (35 + task), {"hint": (1.0, Hint(groups=groups))},
                   {**LABELS, "soft_targets": (4.0, 1.0, SoftTargets(temperature=3))}, YIM_HINT, restarts=True)
 
 
-def _flow_first(**settings) -> tuple[Stage, Stage]:
-    return _first("flow", 21 / 85, {"flow": FlowMatrices(**settings)}, LABELS, YIM_FLOW, restarts=True)
+def _flow_first(task: int, **settings) -> tuple[Stage, Stage]:
+    """21 000 steps for the matrices, `task` thousand for the task."""
+    return _first("flow", 21 / (21 + task), {"flow": FlowMatrices(**settings)}, LABELS, YIM_FLOW, restarts=True)
+
+
+def _flow_first_long(task: int) -> tuple[Stage, Stage]:
+    """The same with 32 000 steps for the matrices, as on CIFAR-100."""
+    return _first("flow", 32 / (32 + task), {"flow": FlowMatrices()}, LABELS, YIM_FLOW_LONG, restarts=True)
 
 
 _YIM = (
     Method(
         name="flow_then_labels", title="FSP matrices, then labels", paper=YIM, equations="1, 2",
-        rows=("Table 3, 4: Proposed Method",),
+        rows=("Table 3: Proposed Method",),
         sentence="First how features flow through each section of the teacher, then the labels.",
-        stages=_flow_first()),
+        stages=_flow_first(64)),
+    Method(
+        name="long_flow_then_labels", title="FSP matrices for longer, then labels", paper=YIM, equations="1, 2",
+        rows=("Table 4: Proposed Method",), ablation=True,
+        sentence="The same with a longer first stage, as the paper has it on CIFAR-100.", stages=_flow_first_long(64)),
     Method(
         name="hint_then_falling_soft_targets", title="FitNet hint, then falling soft targets", paper=YIM,
         rows=("Table 3, 4: FitNet",),
         sentence="First the features of the middle group, then labels and softened probabilities whose weight falls "
                  "from 4 to 1.",
-        stages=_hint_then_falling("middle")),
+        stages=_hint_then_falling("middle", 64)),
     Method(
         name="flow_then_other_labels", title="FSP matrices of another task, then labels", paper=YIM, equations="1, 2",
         rows=("Table 5: Proposed Method",), ablation=True,
@@ -421,19 +448,23 @@ _YIM = (
         stages=_first("hint", 35 / 65, {"hint": Hint(groups="middle")}, LABELS, YIM_HINT, restarts=True)),
     Method(
         name="flow_ensemble", title="Ensemble: FSP matrices, then labels", paper=YIM, equations="1, 2", members=3,
-        shared_stages=1, rows=("Table 1, 2: Student *",), ablation=True,
+        shared_stages=1, rows=("Table 1: Student *",), ablation=True,
         sentence="Three students that learn the teacher's flow together and the labels apart; their probabilities are "
                  "averaged.",
-        stages=_flow_first()),
+        stages=_flow_first(21)),
+    Method(
+        name="long_flow_ensemble", title="Ensemble: FSP matrices for longer, then labels", paper=YIM,
+        equations="1, 2", members=3, shared_stages=1, rows=("Table 2: Student *",), ablation=True,
+        sentence="The same with a longer first stage, as the paper has it on CIFAR-100.", stages=_flow_first_long(21)),
     Method(
         name="shuffled_flow_ensemble", title="Ensemble: shuffled FSP matrices, then labels", paper=YIM,
         equations="1, 2", members=3, rows=("Table 1: Student *†",),
         sentence="Three students, each of which learns the flow of the teacher with its channels in another order, "
                  "then the labels; their probabilities are averaged.",
-        stages=_flow_first(shuffled=True)),
+        stages=_flow_first(21, shuffled=True)),
     Method(
         name="labels_ensemble", title="Ensemble: labels only", paper=YIM, members=3, ablation=True,
-        rows=("Table 1, 2: Teacher, Teacher *",),
+        rows=("Table 1, 2: Teacher", "Table 1, 2: Teacher *"),
         sentence="Nothing is handed over: three networks whose probabilities are averaged.",
         stages=_one(LABELS)),
     Method(
@@ -444,10 +475,12 @@ _YIM = (
         stages=_one(LABELS)),
     *(Method(
         name=f"hint_ensemble_{groups}", title=f"Ensemble: FitNet with {losses}", paper=YIM, members=3, shared_stages=1,
-        rows=(f"Table 1: {row} FitNet *",), ablation=True,
+        rows=rows, ablation=True,
         sentence="Three students that learn the hint together and the task apart; their probabilities are averaged.",
-        stages=_hint_then_falling(groups))
-      for groups, losses, row in (("middle", "one hint", "1 loss"), ("all", "three hints", "3 loss"))),
+        stages=_hint_then_falling(groups, 21))
+      for groups, losses, rows in (
+          ("middle", "one hint", ("Table 1: 1 loss FitNet *", "Table 2: FitNet *")),
+          ("all", "three hints", ("Table 1: 3 loss FitNet *",)))),
 )
 
 METHODS: dict[str, Method] = {

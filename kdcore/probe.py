@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from kdcore.data import Images
+from kdcore.data import Images, ImageSet
 from kdcore.knowledge import TERMS, Pair, Term
 from kdcore.knowledge.layers import LayerTerm
 from kdcore.response import Response
@@ -20,14 +20,17 @@ FITTED = 128
 class Probe:
     """Measures every kind of knowledge on fixed images of the test part, whatever a run trains on.
 
+    They are a fixed random choice, for image files come class by class.
+
     Where teacher's and student's layers differ in width, a linear map stands in for a connector: the least-squares one
     on further images (the same ones, where a set has too few), found anew at each measurement. Its numbers are marked.
     """
 
-    def __init__(self, teacher: nn.Module | None, student: nn.Module, images: Images, pair: Pair):
+    def __init__(self, teacher: nn.Module | None, student: nn.Module, images: ImageSet, pair: Pair):
         count = max(LEAST, min(IMAGES, CLASS_MAPS // len(pair.student.classes)))
         self.student, self.teacher = student, teacher
-        self.images, further = images[:count], images[count : count + FITTED]
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).to(images.index_device)
+        self.images, further = images[order[:count]], images[order[count : count + FITTED]]
         self.others = further if len(further) >= count else self.images
         terms = [cls() for cls in TERMS.values()] if teacher is not None else []
         if not hasattr(teacher, "taps"):  # a module of one's own, handed over as it is

@@ -20,18 +20,22 @@ class Lessons:
     """What one teacher hands over for the terms of a stage, by position among the run's training images.
 
     Kept answers are computed in index order at a fixed batch size, so that a continued run has the same ones to the
-    last bit. Each term's are kept up to `KEPT_BYTES`; what is larger, depends on a step's draws, or comes from images
-    that change (`keep` is False) is answered anew each step, by one response of the teacher for all terms.
+    last bit. They are kept term by term while `KEPT_BYTES` last; what is larger, depends on a step's draws, or comes
+    from images that change (`keep` is False) is answered anew each step, by one response of the teacher for all terms.
     """
 
     def __init__(self, terms: dict[str, Term], bounds: dict[str, Bound], teacher: nn.Module | None, images: ImageSet,
                  *, keep: bool = True):
         asked = {key: (term, bounds[key]) for key, term in terms.items() if teacher is not None and term.needs_teacher}
-        kept = {key: _kept(term, teacher, images, bound) if keep and term.keepable else None
-                for key, (term, bound) in asked.items()}
         self._teacher = teacher
-        self._kept = {key: value for key, value in kept.items() if value is not None}
-        self._anew = {key: both for key, both in asked.items() if kept[key] is None}
+        self._kept: dict[str, Taught] = {}
+        left = KEPT_BYTES
+        for key, (term, bound) in asked.items():
+            taught = _kept(term, teacher, images, bound, left) if keep and term.keepable else None
+            if taught is not None:
+                self._kept[key] = taught
+                left -= sum(value.nbytes for value in taught.values())
+        self._anew = {key: both for key, both in asked.items() if key not in self._kept}
         self._silent = [key for key in terms if key not in asked]
         self.too_large = [key for key, (term, _) in self._anew.items() if keep and term.keepable]
 
@@ -42,10 +46,11 @@ class Lessons:
         return {**dict.fromkeys(self._silent, {}), **kept, **anew}
 
 
-def _kept(term: Term, teacher: nn.Module, images: ImageSet, bound: Bound) -> Taught | None:
+def _kept(term: Term, teacher: nn.Module, images: ImageSet, bound: Bound, most: int) -> Taught | None:
+    """What is taught for all images; None where it takes more than `most` bytes."""
     chunks = range(0, len(images), CHUNK)
     first = answer(term, teacher, images[:CHUNK], bound)
-    if sum(value.nbytes for value in first.values()) * len(chunks) > KEPT_BYTES:
+    if sum(value.nbytes for value in first.values()) * len(chunks) > most:
         return None
     kept = {name: value.new_empty(len(images), *value.shape[1:]) for name, value in first.items()}
     for start in chunks:

@@ -131,18 +131,21 @@ def snapshot_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
 
 @dataclass
 class _Sums:
-    """Sums on the device over the steps since the last measurement; nothing waits for the device in between."""
+    """Sums on the device since the last measurement, and over how many images; nothing waits for the device between."""
 
-    steps: int = 0
     values: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, Tensor] = field(default_factory=dict)
 
-    def add(self, values: dict[str, Tensor]) -> None:
-        self.steps += 1
-        for name, value in values.items():
-            self.values[name] = self.values.get(name, 0) + value.detach()
+    def add(self, name: str, mean: Tensor, count: Tensor) -> None:
+        self.values[name] = self.values.get(name, 0) + mean.detach() * count
+        self.counts[name] = self.counts.get(name, 0) + count
 
     def means(self) -> dict[str, float]:
-        return {name: float(value) / self.steps for name, value in self.values.items()}
+        """What was seen on no image, such as labels where a batch has none, is left out."""
+        return {name: float(value / self.counts[name]) for name, value in self.values.items() if self.counts[name]}
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        return {"values": self.values, "counts": self.counts}
 
 
 @dataclass(frozen=True)
@@ -212,12 +215,9 @@ class _Training:
                     spoke = time.monotonic()
 
     def _stages(self) -> Iterator[_Span]:
-        start, share = 0, 0.0
+        ends = self.config.ends()
         for number, stage in enumerate(self.config.method.stages):
-            share += stage.share
-            end = round(share * self.config.steps)
-            yield _Span(number, start, end, stage)
-            start = end
+            yield _Span(number, ends[number - 1] if number else 0, ends[number], stage)
 
     def _enter(self, span: _Span) -> Iterator[Notice]:
         fresh, stage = self.step == span.start, span.stage
@@ -261,13 +261,15 @@ class _Training:
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
-        _, losses = self._losses()
+        student, losses = self._losses()
         total = sum(factor * losses[key] for key, factor in self._factors().items())
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.optimiser.step()
         self.step += 1
-        self.sums.add({"loss": total, **{f"term.{key}": loss for key, loss in losses.items()}})
+        self.sums.add("loss", total, torch.tensor(len(student.inputs)))
+        for key, loss in losses.items():
+            self.sums.add(f"term.{key}", loss, self.terms[key].counted(student).sum())
 
     def _rate(self) -> float:
         stage = self.span.stage
@@ -340,7 +342,7 @@ class _Training:
         if not np.isfinite(tested.get("loss.test", 0.0)):
             raise UserError(f"The network's outputs stopped being finite before step {self.step}; a smaller weight or "
                             "learning rate keeps them finite.")
-        if self.validation:
+        if self.validation and self.answers_labels:
             held_out = evaluate(self.network, self.validation)
             tested |= {"accuracy.validation": held_out["accuracy"], "loss.validation": held_out["loss.test"]}
         return Measurement(self.step, {**tested, **means, **self.probe.distances(),
@@ -354,14 +356,14 @@ class _Training:
 
     def _state(self) -> dict:
         return copy.deepcopy({"step": self.step, "seconds": self.seconds, "factors": self.factors,
-                              "sums": (self.sums.steps, self.sums.values), "network": _weights(self.network),
+                              "sums": self.sums.state(), "network": _weights(self.network),
                               "connectors": self._connectors(), "optimiser": self.optimiser.state_dict()})
 
     def _restore(self, state: dict) -> None:
         state = copy.deepcopy(state)
         self.step, self.seconds, self.factors = state["step"], state["seconds"], state["factors"]
-        steps, values = state["sums"]
-        self.sums = _Sums(steps, {name: value.to(self.device) for name, value in values.items()})
+        self.sums = _Sums(**{part: {name: value.to(self.device) for name, value in numbers.items()}
+                             for part, numbers in state["sums"].items()})
         self.network.load_state_dict(state["network"])
         self.resumed = state
 

@@ -1,12 +1,13 @@
 """Every method on one small pair of each kind that it suits; where it does not suit, a sentence."""
 
 import json
+import re
 from functools import cache
 
 import pytest
 import torch
 
-from kdcore import models
+from kdcore import models, probe
 from kdcore import train as trainer
 from kdcore.catalogue import suitability
 from kdcore.config import RunConfig, read
@@ -27,6 +28,8 @@ PAIRS = {
     "mixed": ({"name": "wrn_10_1", "width": 0.25, "resize": 16}, {"name": "vgg9", "width": 0.05, "resize": 16}),
     "four groups": ({"name": "resnet18", "width": 0.1, "resize": 32},
                     {"name": "mobilenet", "width": 0.1, "resize": 32}),
+    "residual to vgg": ({"name": "resnet18", "width": 0.1, "resize": 32},
+                        {"name": "vgg9", "width": 0.05, "resize": 16}),
     "other classes": ({"name": "residual8", "width": 0.25, "classes": 12}, {"name": "residual8", "width": 0.25}),
     "published": ({"name": "residual8", "width": 0.25}, {"name": "resnet18", "resize": 32}),
 }
@@ -46,7 +49,7 @@ def configured(method, kind: str) -> dict:
 
 SUITED = {kind: suitability(configured("labels_only", kind))["methods"] for kind in PAIRS}
 FIRST = {name: next(kind for kind in PAIRS if not SUITED[kind][name]) for name in METHODS}
-LARGE = ("four groups", "published")  # the largest networks; the rest of their cases is heavy
+LARGE = ("four groups", "residual to vgg", "published")  # the largest networks; the rest of their cases is heavy
 CASES = [(name, kind) for name, method in METHODS.items() for kind in PAIRS if not SUITED[kind][name]
          and (kind == FIRST[name] or (not method.ablation and kind not in LARGE))]
 HEAVY = [(name, kind) for name in METHODS for kind in PAIRS if not SUITED[kind][name] and (name, kind) not in CASES]
@@ -57,7 +60,7 @@ def little(monkeypatch):
     """What is trained is looked at here, not how it is measured."""
     evaluate = trainer.evaluate
     monkeypatch.setattr(trainer, "evaluate", lambda network, images: evaluate(network, images[:10]))
-    monkeypatch.setattr(trainer, "TERMS", {})
+    monkeypatch.setattr(probe, "TERMS", {})
     monkeypatch.setattr(trainer, "SNAPSHOTS", 2)
     monkeypatch.setattr(Published, "read", lambda self, published: models.bare(
         NetworkConfig(name=published), (3, 32, 32), 1000).state_dict())
@@ -151,6 +154,7 @@ def test_the_depth_pairs_of_srinivas_and_fleuret_are_reached(number, sides):
     method = METHODS[f"attention_jacobian_depth{number}"]
     layer, = method.stages[0].objective["attention_jacobian"].term.layers(read(run).pair())
     assert (layer.teacher, layer.student) == (f"group{number}",) * 2 and layer.size == sides
+    assert read(run).pair().layers()[number - 1] == layer  # which are those that other methods match by default
 
 
 def test_a_second_head_is_one_linear_layer_on_the_embedding():
@@ -168,12 +172,64 @@ def test_no_two_methods_are_the_same_and_each_says_what_it_hands_over():
     assert len(trained) == len(METHODS)
 
 
-def test_every_row_of_the_papers_tables_has_a_method():
-    """By paper, the rows that its tables have."""
-    rows = " ".join(f"{method.paper}: {row}" for method in METHODS.values() for row in method.rows)
-    for word in ("only labels", "cost diff + M=1", "M ∈ {1,2}, p = 0.9", "summed Jacobian", "KD + AT", "KD + MI",
-                 "LwF + FitNet", "MI-L + MI-I", "Finetuned", "Oracle", "Match activations only",
-                 "CE + match {activations + attention + Jacobians}", "λ = 10", "ℓ2", "Dropout", "(33, 8)", "s/7",
-                 "None", "FITNET + KD, multi-layer", "Proposed + KD, layer 2", "Jacobian + DTL", "l_0.5", "Table 8: 4",
-                 "Student *†", "Teacher ‡", "3 loss", "1 loss", "Table 5: FITNET", "DTL on randomly"):
-        assert word in rows, word
+MASKS = {f"M ∈ {{{mask}}}, p = {p}" for mask in ("0,1", "1,2") for p in (0.2, 0.5, 0.7, 0.9)}
+TRANSFERS = {"FITNET", "FSP", "AT", "Jacobian", "Proposed"}
+LAYERS = ("layer 1", "layer 2", "layer 3", "multi-layer")
+AHN_TRANSFERS = {"FitNet", "AT", "MI-I", "LwF + FitNet", "MI-L + MI-I"}
+ROWS = {  # as printed; "VGG-9" marks those of its other layers
+    "Ehmann & Samek": {
+        1: {"only labels", "cost", "full Jacobian", "summed Jacobian"},
+        2: {"only labels", "cost", "full Jacobian"},
+        3: {"M=1", "cost diff", "cost diff + M=1", *MASKS}},
+    "Ahn et al.": {
+        1: {"Student", "KD", "FitNet", "AT", "MI", "KD + AT", "KD + MI"},
+        2: {"Student", "Finetuned", "LwF", "MI-L", *AHN_TRANSFERS, *(f"{row}, VGG-9" for row in AHN_TRANSFERS)}},
+    "Srinivas & Fleuret": {
+        1: {"Cross-Entropy training", "CE + match activations", "CE + match Jacobians",
+            "CE + match {activations + Jacobians}", "Match activations only", "Match {activations + Jacobians}"},
+        2: {"λ = 0", "λ = 0.1", "λ = 1", "λ = 10", "ℓ2 regularization", "Dropout"},
+        3: {"untrained student", "pre-trained student (Oracle)", "CE + match activations",
+            "CE + match {activations + Jacobians}", "CE + match {activations + attention}",
+            "CE + match {activations + attention + Jacobians}"},
+        4: {"(7, 2)", "(15, 4)", "(27, 6)", "(33, 8)"},
+        5: {"Full", "s/3", "s/5", "s/7", "None"}},
+    "Heo et al.": {
+        **dict.fromkeys((1, 2), {"Cross-Entropy", "KD training", *(f"{row} + KD" for row in TRANSFERS)}),
+        3: {"KD", *TRANSFERS},
+        **dict.fromkeys((4, 5), {"ImageNet pre-trained network", "randomly initialized",
+                                 "DTL on randomly initialized network", *(f"{row} + DTL" for row in TRANSFERS)}),
+        6: {"KD", *(f"{row} + KD, {layer}" for row in TRANSFERS for layer in LAYERS)},
+        7: {"l_2 loss", "l_1 loss", "l_0.5 loss", "Proposed"},
+        8: {"0.75", "1", "1.5", "2", "4"}},
+    "Yim et al.": {
+        1: {"Teacher", "Teacher *", "Teacher ‡", "1 loss FitNet *", "3 loss FitNet *", "Student *", "Student *†"},
+        2: {"Teacher", "Teacher *", "FitNet *", "Student *"},
+        **dict.fromkeys((3, 4), {"Teacher-original", "Student-original", "FitNet", "Proposed Method"}),
+        5: {"Teacher - fine tuning", "Teacher - training from scratch", "Student - training from scratch", "FITNET",
+            "Proposed Method"}},
+}
+
+
+def test_every_row_of_every_table_has_one_method():
+    claimed = []
+    for method in METHODS.values():
+        paper = re.sub(r" \d{4}$", "", method.paper)
+        for row in method.rows:
+            named, tables, title = re.fullmatch(r"(?:(.+?) )?Table ([\d, ]+): (.+)", row).groups()
+            paper = named or paper  # a row of another paper says so, and those after it are of the same
+            claimed += [(paper, int(table), title) for table in tables.split(", ")]
+    assert len(claimed) == len(set(claimed))
+    assert set(claimed) == {(paper, table, row) for paper, tables in ROWS.items() for table, rows in tables.items()
+                            for row in rows}
+
+
+@pytest.mark.parametrize("name, first, then", [
+    ("flow_then_labels", 21, 64), ("long_flow_then_labels", 32, 64), ("flow_ensemble", 21, 21),
+    ("shuffled_flow_ensemble", 21, 21), ("long_flow_ensemble", 32, 21), ("hint_then_falling_soft_targets", 35, 64),
+    ("hint_ensemble_middle", 35, 21), ("hint_ensemble_all", 35, 21)])
+def test_the_stages_of_yim_have_the_steps_that_the_paper_prints(name, first, then):
+    """In thousands; the tables' column #Iter counts them, three students with a shared or an own first stage."""
+    stages = METHODS[name].stages
+    assert stages[0].share == pytest.approx(first / (first + then))
+    falls = {21: (11, 16), 32: (16, 24), 35: (25,)}[first]
+    assert stages[0].optimiser.falls == pytest.approx([fall / first for fall in falls])

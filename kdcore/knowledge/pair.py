@@ -87,8 +87,9 @@ class Pair:
     def layers(self, groups: Groups = "all", role: str = "") -> tuple[Layer, ...]:
         """The taps that are matched, teacher's with student's.
 
-        By default groups are paired by spatial size, the last of each size; where no size is common, and in fully
-        connected networks, from the top. `role` is the part of a group: "" its end, ".pre", ".first", ".pooled".
+        By default groups are paired in order where both networks have as many; else by spatial size, the last of each
+        size; where no size is common, and in fully connected networks, from the top. `role` is the part of a group:
+        "" its end, ".pre", ".first", ".pooled".
         Raises Unsuited where the networks have nothing to match.
         """
         if reason := self.apart():
@@ -124,6 +125,8 @@ def _automatic(teacher: dict[str, Shape], student: dict[str, Shape], role: str) 
     for who, groups in (("teacher", teacher), ("student", student)):
         if not groups:
             raise Unsuited(f"the {who} has no layer with the tap group1{role}")
+    if len(teacher) == len(student):
+        return list(zip(teacher, student))
     last = [{shape[1:]: name for name, shape in groups.items() if len(shape) > 1} for groups in (teacher, student)]
     if common := [(name, last[1][size]) for size, name in last[0].items() if size in last[1]]:
         return common

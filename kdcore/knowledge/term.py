@@ -89,11 +89,14 @@ class Term(BaseModel, ABC):
 
     def loss(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
         """The term: the mean of `distance` over the batch, or over its labelled images where it needs labels."""
-        paid = self.distance(student, taught, bound)
-        if not self.needs_labels:
-            return paid.mean()
-        labelled = student.labels >= 0
-        return torch.where(labelled, paid, 0).sum() / labelled.sum().clamp(min=1)
+        paid, counted = self.distance(student, taught, bound), self.counted(student)
+        return torch.where(counted, paid, 0).sum() / counted.sum().clamp(min=1)
+
+    def counted(self, student: Response) -> Tensor:
+        """(N,): whether each image is in the mean; a term that needs labels leaves out those without."""
+        if self.needs_labels:
+            return student.labels >= 0
+        return torch.ones(len(student.inputs), dtype=torch.bool, device=student.inputs.device)
 
     def record(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> dict[str, Tensor]:
         """What every run's record keeps of this kind of knowledge, whatever it trains on: {name: (N,)}."""
