@@ -158,5 +158,6 @@ def free_disk() -> int:
     return shutil.disk_usage(store().folder).free
 
 
-__all__ = ["UserError", "answer", "ask", "catalogue", "download_error", "free_disk", "inspector", "present", "restart",
-           "start", "start_download", "store", "submit", "wake_worker"]
+__all__ = ["UserError", "answer", "ask", "catalogue", "cost", "described", "download_error", "free_disk", "inspector",
+           "present", "restart", "save_method", "saved_methods", "start", "start_download", "store", "submit",
+           "wake_worker"]

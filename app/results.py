@@ -47,7 +47,8 @@ def is_baseline(run: dict) -> bool:
 def table(runs: list[dict]) -> list[dict]:
     """One row a run: best and last accuracy, seconds, state, and points gained on the baseline.
 
-    The gain is over the baseline of the same seed, once both are done.
+    The gain is over the baseline of the same seed, once both are done; an ensemble, which is several networks, has
+    none.
     """
     summary = engine.store().summary([run["id"] for run in runs])
     done = {run["id"] for run in runs if run["state"] == "done" and run["id"] in summary}
@@ -55,7 +56,7 @@ def table(runs: list[dict]) -> list[dict]:
     rows = []
     for run in runs:
         found = summary.get(run["id"], {"best": None, "last": None, "seconds": None})
-        gained = run["id"] in done and not is_baseline(run) and run["seed"] in baselines
+        gained = run["id"] in done and _gains(run) and run["seed"] in baselines
         rows.append({"run": run["id"], "name": run["name"], "method": run["title"], "seed": run["seed"],
                      "state": run["state"], "progress": run["step"] / max(run["steps"], 1), "last": found["last"],
                      "best": found["best"], "seconds": found["seconds"],
@@ -67,19 +68,25 @@ def by_method(runs: list[dict]) -> dict[str, dict]:
     """What each method came to over the seeds whose run is done: {title: {"accuracy", "gain"}}.
 
     Both are (mean, standard error, number of seeds); the gain is over the baseline with the same seed, and absent for
-    the baseline itself. The standard error is None for a single seed.
+    the baseline itself and for ensembles. The standard error is None for a single seed.
     """
     summary = engine.store().summary([run["id"] for run in runs])
     last = {(run["title"], run["seed"]): summary[run["id"]]["last"]
             for run in runs if run["state"] == "done" and run["id"] in summary}
     baseline = next((run["title"] for run in runs if is_baseline(run)), None)
+    gaining = {run["title"] for run in runs if _gains(run)}
     found = {}
     for title in dict.fromkeys(title for title, _ in last):
         of_seed = {seed: value for (method, seed), value in last.items() if method == title}
         gains = [value - last[baseline, seed] for seed, value in of_seed.items() if (baseline, seed) in last]
         found[title] = {"accuracy": _mean(list(of_seed.values())),
-                        "gain": _mean(gains) if gains and title != baseline else None}
+                        "gain": _mean(gains) if gains and title in gaining else None}
     return found
+
+
+def _gains(run: dict) -> bool:
+    """Whether the run is one network, to be compared with the baseline's."""
+    return not is_baseline(run) and run["role"] != "ensemble"
 
 
 def _mean(values: list[float]) -> tuple[float, float | None, int]:

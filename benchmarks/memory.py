@@ -7,14 +7,13 @@ the networks built. Writes benchmarks/results/memory.json and .md.
 from __future__ import annotations
 
 import json
-import platform
 import subprocess
 import sys
-from pathlib import Path
 
 import torch
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.runs import write
+
 BATCH, SIDE, CLASSES = 50, 32, 10
 NETWORKS = ("residual8", "residual26", "wrn_10_1", "wrn_16_1", "wrn_16_2", "wrn_40_2", "vgg4", "vgg9", "mobilenet",
             "resnet18", "resnet50")
@@ -61,11 +60,7 @@ def main() -> None:
              "|---|" + "---|" * len(TERMS)]
     lines += [f"| {network} | " + " | ".join(f"{case['megabytes']:.0f} ({case['seconds']:.1f})"
                                              for case in cases.values()) + " |" for network, cases in found.items()]
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "memory.json").write_text(json.dumps({"machine": platform.platform(), "processor": platform.machine(),
-                                                     "torch": torch.__version__, "cases": found}, indent=1))
-    (RESULTS / "memory.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    write("memory", {"cases": found}, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,7 @@ from kdcore.config import RunConfig, read
 from kdcore.store import Store
 
 SEEDS = (1, 2, 3)
-SGD = {"kind": "sgd", "learning_rate": 0.1, "nesterov": True, "weight_decay": 5e-4, "falls": [0.3, 0.6, 0.8],
-       "fall": 0.2}
+SGD = methods.OPTIMISERS[f"{methods.HEO}, CIFAR-10"].model_dump(mode="json")
 CIFAR = {"name": "folder", "path": "cifar10-jpeg.zip"}
 ADAM = {"learning_rate": 1e-3}
 PAIRS = {

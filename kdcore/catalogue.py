@@ -20,6 +20,7 @@ def catalogue() -> dict:
         "methods": {name: {**method.model_dump(mode="json"), "formula": method.formula(),
                            "needs_teacher": method.needs_teacher(), "suits": method.suits()}
                     for name, method in methods.METHODS.items()},
+        "optimisers": {title: optimiser.model_dump(mode="json") for title, optimiser in methods.OPTIMISERS.items()},
         "baseline": methods.BASELINE,
         "headline": methods.HEADLINE,
         "terms": {kind: _term(cls) for kind, cls in TERMS.items()},

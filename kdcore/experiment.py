@@ -36,6 +36,9 @@ class Experiment(BaseModel):
 
     @model_validator(mode="after")
     def _distinct(self) -> Experiment:
+        if any(method.name == methods.BASELINE and method != methods.METHODS[methods.BASELINE]
+               for method in self.methods):
+            raise ValueError(f"{methods.BASELINE} is the baseline's own name; give the method another.")
         titles = [method.title for method in self.methods]
         if len(set(titles)) < len(titles):
             raise ValueError("Two methods of an experiment have the same title; give them different ones.")

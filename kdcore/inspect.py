@@ -39,17 +39,19 @@ def maps(store: Store, networks: list[Named], kind: str, index: int, part: str =
 
     The image is one of the first network that is not the teacher. `kind` is a term with a picture, or
     "attribution.NAME" for one of ATTRIBUTIONS; `settings` are the term's hyper-parameters. Each entry: {"maps" (rows,
-    C, H, W), or None, "distance" (the term's loss for this image, None without a teacher), "probabilities"
-    (classes,), "reason" (why there is no map, in a sentence)}.
+    C, H, W), or None, "distance" (the term's loss for this image, None without a teacher of the same classes),
+    "probabilities" (classes,), "classes" (their names), "reason" (why there is no map, in a sentence)}.
     """
     students = [run for run, _ in networks if not teacher or run != teacher[0]]
-    one, _ = _one(store, students[0] if students else networks[0][0], index, part)
-    reference = _network(store, *teacher) if teacher else None
+    one, source = _one(store, students[0] if students else networks[0][0], index, part)
+    comparable = teacher and _classes(store, teacher[0]) == source.classes
+    reference = _network(store, *teacher) if comparable else None
     if kind.startswith("attribution."):
-        draw = _attribution_drawer(kind.removeprefix("attribution."), one, reference)
+        draw, of_class = _attribution_drawer(kind.removeprefix("attribution."), one, reference), True
     else:
-        draw = _term_drawer(TERMS[kind](**(settings or {})), one, reference)
-    return [_entry(store, named, one, draw) for named in networks]
+        term = TERMS[kind](**(settings or {}))
+        draw, of_class = _term_drawer(term, one, reference), term.row_per_class or term.needs_labels
+    return [_entry(store, named, one, draw, source.classes if of_class else None) for named in networks]
 
 
 def timeline(store: Store, run: int, steps: list[int], kind: str, index: int, part: str = "test",
@@ -64,6 +66,8 @@ def disagreements(store: Store, first: Named, second: Named, count: int = 50, pa
     `part` is "test", or "validation" for the images that the second network's run held out.
     """
     images = data.of_run(_config(store, second[0]), part)
+    if _classes(store, first[0]) != _classes(store, second[0]):
+        return []  # what the one is asked, the other cannot answer
     networks = [_network(store, *named) for named in (first, second)]
     chunks = [[_probabilities(network, chunk.pixels) for network in networks] for chunk in images.chunks(CHUNK)]
     ours, theirs = (torch.cat(of_network) for of_network in zip(*chunks))
@@ -72,11 +76,16 @@ def disagreements(store: Store, first: Named, second: Named, count: int = 50, pa
     return surest[: min(count, int(wrong.sum()))].tolist()
 
 
-def _entry(store: Store, named: Named, one: data.Images, draw: Drawer) -> dict:
-    entry = {"maps": None, "distance": None, "probabilities": None, "reason": ""}
+def _entry(store: Store, named: Named, one: data.Images, draw: Drawer, asked: tuple[str, ...] | None) -> dict:
+    """`asked` are the classes that the maps are about, where they are about any."""
+    classes = _classes(store, named[0])
+    entry = {"maps": None, "distance": None, "probabilities": None, "classes": classes, "reason": ""}
     try:
         network = _network(store, *named)
         entry["probabilities"] = _probabilities(network, one.pixels)[0].numpy()
+        if asked not in (None, classes):
+            raise UserError("It tells other classes apart, and has no maps of these; choose the summed Jacobian, which "
+                            "is about no class.")
         entry["maps"], entry["distance"] = draw(network)
     except UserError as error:
         entry["reason"] = str(error)
@@ -85,7 +94,8 @@ def _entry(store: Store, named: Named, one: data.Images, draw: Drawer) -> dict:
 
 def _term_drawer(term: SensitivityTerm, one: data.Images, teacher: nn.Module | None) -> Drawer:
     if teacher is None and term.needs_teacher and not term.zero_at_equality:
-        raise UserError(f"{term.title} is made with the teacher's help; choose a student that has a teacher.")
+        raise UserError(f"{term.title} is made with the teacher's help; choose a student that has a teacher of the "
+                        "same classes.")
     taught = answer(term, teacher, one) if teacher is not None else {}
 
     @torch.no_grad()
@@ -166,6 +176,11 @@ def _rows(config: RunConfig, source: Source, part: str) -> Tensor:
             raise UserError("This run holds out no images for validation; choose the test images.")
         return held_out
     return torch.arange(source.test if part == "test" else source.train)
+
+
+def _classes(store: Store, run: int) -> tuple[str, ...]:
+    """What a network's outputs are called."""
+    return _config(store, run).side().classes
 
 
 def _config(store: Store, run: int) -> RunConfig:

@@ -53,6 +53,16 @@ CENTRED = {**LABELS, "second_head": (CENTRED_HEAD, SecondHead(form="centred"))}
 POOLED = tuple((f"group{number}", f"group{number}.pooled") for number in (1, 2, 3, 4))
 MAP_INFORMATION = {"map_information": (INFORMATION, MapInformation())}
 VECTOR_INFORMATION = {"vector_information": (INFORMATION, VectorInformation())}
+# for whole runs, as the papers print them; a form offers them, and the baseline has the same
+OPTIMISERS = {
+    EHMANN_SAMEK: Optimiser(learning_rate=1e-4),
+    f"{HEO}, CIFAR-10": Optimiser(kind="sgd", learning_rate=0.1, nesterov=True, weight_decay=5e-4,
+                                  falls=(0.3, 0.6, 0.8), fall=0.2),
+    f"{HEO}, transfer": Optimiser(kind="sgd", learning_rate=0.01, nesterov=True, weight_decay=5e-4, falls=(0.5,)),
+    YIM: Optimiser(kind="sgd", learning_rate=0.1, weight_decay=1e-4, falls=(32 / 64, 48 / 64)),
+    f"{YIM}, fast": Optimiser(kind="sgd", learning_rate=0.1, weight_decay=1e-4, falls=(11 / 21, 16 / 21)),
+    f"{YIM}, transfer": Optimiser(kind="sgd", learning_rate=0.1, weight_decay=1e-4, falls=(1 / 3, 2 / 3)),
+}
 YIM_FLOW = Optimiser(kind="sgd", learning_rate=1e-3, weight_decay=1e-4, falls=(11 / 21, 16 / 21))
 YIM_FLOW_LONG = YIM_FLOW.model_copy(update={"falls": (16 / 32, 24 / 32)})
 YIM_FAST = YIM_FLOW.model_copy(update={"learning_rate": 0.1})

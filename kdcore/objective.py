@@ -9,8 +9,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from kdcore.knowledge import AnyTerm, Pair, Side
+from kdcore.models import ARCHITECTURES
 
 LINE = 150  # letters of LaTeX that fit into one line of a page
+PUBLISHED = ", ".join(network.title for network in ARCHITECTURES.values() if network.published)
 
 
 class _Record(BaseModel):
@@ -123,8 +125,8 @@ class Method(_Record):
             return (f"{self.title} copies the teacher's weights; choose one network for teacher and student, with "
                     "images of one size and as many classes.")
         if self.start == "published" and not pair.student.published:
-            return (f"{self.title} starts from published weights, and there are none for this network; ResNet-18, -34 "
-                    "and -50 have some.")
+            return (f"{self.title} starts from published weights, and there are none for this network; {PUBLISHED} "
+                    "have some.")
         for stage in self.stages:
             for weighted in stage.objective.values():
                 if reason := weighted.term.unsuited(pair):
@@ -138,11 +140,12 @@ class Method(_Record):
         if self.start == "teacher":
             return "A student with the teacher's network, size of images and number of classes."
         if self.start == "published":
-            return "ResNet-18, -34 and -50 at width 1, whose weights are published; no teacher is needed."
+            return f"{PUBLISHED} at width 1, whose weights are published; no teacher is needed."
         if not self.needs_teacher():
             return "Any network; no teacher is needed."
         kind = "convolutional networks" if "maps" in asked else "networks"
         kind += " with several layers in each section" if "sections" in asked else ""
+        kind += " that have the layers it names" if "named layers" in asked else ""
         kind += " of one width" if "equal width" in asked else ""
         kind += ", both convolutional or both fully connected," if "one kind" in asked and "maps" not in asked else ""
         return f"Any two {kind} that look at the same images" + (

@@ -56,7 +56,7 @@ def _draft() -> dict:
 
 def _take(method: dict) -> None:
     """Make a method the draft: its widgets start from it."""
-    st.session_state["draft"] = method
+    st.session_state["draft"] = {**method, "name": _EMPTY["name"]}  # whatever its file calls it
     st.session_state["draft.version"] += 1
 
 
@@ -70,7 +70,7 @@ def _begin(catalogue: dict) -> None:
                  "optimiser": None, "restarts": False, "dropout": 0.0}
         mine = {**_EMPTY, "stages": [stage]} if name is None else {
             **plain(known[name]), "title": f"{known[name]['title']} (mine)", "rows": [], "ablation": False}
-        _take({**mine, "name": "custom"})
+        _take(mine)
         st.rerun()
     uploaded = right.file_uploader("Or a method's file", type="json", key="draft.file", max_upload_size=1)
     if uploaded and st.session_state.get("draft.uploaded") != uploaded.file_id:
@@ -124,15 +124,15 @@ def _stage_form(stage: dict, number: int, catalogue: dict, taps: Taps, key: str)
                                        places(4))
         else:
             made["optimiser"] = None
-        present = {weighted["term"]["kind"]: name for name, weighted in stage["objective"].items()}
-        kinds = st.multiselect("Terms", list(terms), list(present), key=f"{key}.terms",
-                               format_func=lambda kind: terms[kind]["title"],
-                               help="The loss of the stage is their weighted sum. Leave cross entropy out to learn "
-                               "without labels.")
-        made["objective"] = {
-            present.get(kind, kind): weighted_term(
-                stage["objective"][present[kind]] if kind in present else _fresh(kind, catalogue), terms[kind],
-                f"{key}.{kind}", taps) for kind in kinds}
+        present = stage["objective"]
+        kinds = {name: weighted["term"]["kind"] for name, weighted in present.items()}
+        kinds |= {kind: kind for kind in terms if kind not in kinds.values()}
+        chosen = st.multiselect("Terms", list(kinds), list(present), key=f"{key}.terms",
+                                format_func=lambda name: terms[kinds[name]]["title"],
+                                help="The loss of the stage is their weighted sum. Leave cross entropy out to learn "
+                                "without labels.")
+        made["objective"] = {name: weighted_term(present.get(name) or _fresh(kinds[name], catalogue),
+                                                 terms[kinds[name]], f"{key}.{name}", taps) for name in chosen}
     return made
 
 

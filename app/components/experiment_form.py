@@ -140,27 +140,31 @@ def _explain(known: dict, suited: dict) -> None:
 
 
 def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
-    """Steps, batch size, learning rate, seeds and, where there is a choice, the device."""
-    suggested, schema = entry["suggested"], catalogue["schemas"]["run"]
-    columns = st.columns(5)
+    """Steps, batch size, optimiser, learning rate, seeds and, where there is a choice, the device."""
+    suggested, schema, papers = entry["suggested"], catalogue["schemas"]["run"], catalogue["optimisers"]
+    columns = st.columns([1, 1, 2, 1, 1, 1])
     with columns[0]:
         steps = field("steps", schema["steps"], suggested["steps"], f"steps.{data}")
     with columns[1]:
         batch = field("batch_size", schema["batch_size"], suggested["batch_size"], f"batch.{data}")
-    with columns[2]:
-        rate = field("learning_rate", catalogue["schemas"]["optimiser"]["learning_rate"], suggested["learning_rate"],
-                     f"rate.{data}")
-    seeds = columns[3].number_input("Seeds", value=3, step=1, key="seeds", help="Runs of each method; each seed "
+    paper = columns[2].selectbox("Optimiser", [None, *papers], key="optimiser", bind="query-params",
+                                 format_func=lambda title: title or "Adam, for these images",
+                                 help="For every run alike, the baseline's too. A paper's comes with its falls of the "
+                                 "learning rate, scaled to the steps.")
+    schemas = dict(catalogue["schemas"]["optimiser"])
+    start = papers.get(paper) or {**{name: value["default"] for name, value in schemas.items()},
+                                  "learning_rate": suggested["learning_rate"]}
+    with columns[3]:
+        rate = field("learning_rate", schemas.pop("learning_rate"), start["learning_rate"], f"rate.{data}.{paper}")
+    seeds = columns[4].number_input("Seeds", value=3, step=1, key="seeds", help="Runs of each method; each seed "
                                     "has its own images and initial weights. Three or more show the spread.")
-    first = columns[4].number_input("First seed", value=1, step=1, key="first", help="The others follow it.")
+    first = columns[5].number_input("First seed", value=1, step=1, key="first", help="The others follow it.")
     with st.spinner("The engine is starting…"):
         devices = engine.answer("device")["available"]
     device = "auto" if devices == ["cpu"] else st.selectbox("Device", ["auto", *devices], key="device",
                                                             help=schema["device"]["description"])
-    with st.expander("Optimiser"):
-        schemas = {name: value for name, value in catalogue["schemas"]["optimiser"].items() if name != "learning_rate"}
-        optimiser = fields(schemas, {name: value["default"] for name, value in schemas.items()}, f"optimiser.{data}",
-                           places(3))
+    with st.expander("Settings of the optimiser"):
+        optimiser = fields(schemas, start, f"optimiser.{data}.{paper}", places(3))
     return {"run": {"steps": steps, "batch_size": batch, "optimiser": {"learning_rate": rate, **optimiser},
                     "evaluations": suggested["evaluations"], "device": device},
             "seeds": list(range(first, first + min(seeds, MOST_SEEDS + 1)))}
@@ -180,7 +184,7 @@ def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dic
         drawn = field("initial", schema["initial"], suggested["initial"] if fits else None,
                       f"{role}.initial.{data}.{fits}")
     with st.expander("Weights to start from, size of its images, outputs"):
-        start = _start_form(networks[name], schema, f"{role}.start")
+        start = _start_form(name, networks, schema, f"{role}.start")
         resize, outputs = st.columns(2)
         with resize:
             side = field("resize", schema["resize"], None, f"{role}.resize")
@@ -189,15 +193,17 @@ def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dic
     return {"name": name, "width": wide, "initial": drawn, "start": start, "resize": side, "classes": classes}
 
 
-def _start_form(network: dict, schema: dict, key: str) -> dict | None:
+def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | None:
     """Where the weights come from; None: they are drawn fresh."""
+    network = networks[name]
     ways = {None: "fresh weights", "published": "published weights", "run": "a run's snapshot", "file": "a file"}
     if not network["published"]:
         del ways["published"]
     kind = st.selectbox("Starts from", list(ways), format_func=ways.get, key=f"{key}.kind",
                         help=schema["start"]["description"])
     if not network["published"]:
-        st.caption(f"No weights are published for {network['title']}; torchvision has some for ResNet-18, -34 and -50.")
+        others = ", ".join(other["title"] for other in networks.values() if other["published"])
+        st.caption(f"No weights are published for {network['title']}; torchvision has some for {others}.")
     match kind:
         case "published":
             return {"kind": kind}

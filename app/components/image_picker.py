@@ -30,4 +30,4 @@ def _choose_telling(teacher: tuple, baseline: dict) -> None:
     if found:
         st.session_state.image = random.choice(found)
     else:
-        st.toast("The baseline is right wherever the teacher is.")
+        st.toast("There is none: the baseline is right wherever the teacher is, or they tell other classes apart.")

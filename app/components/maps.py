@@ -29,7 +29,7 @@ def map_picture(entries: list[dict], names: list[str], image: dict, key: str, *,
         maps, lines, columns = maps.swapaxes(0, 1), [], labels
     else:
         lines, columns = labels, [image["classes"][row] for row in rows or range(maps.shape[1])]
-    notes = [_note(entry, image, number) for _, entry in drawn]
+    notes = [_note(entry, number) for _, entry in drawn]
     figure = figures.map_grid(maps, rows=lines, columns=columns, notes=notes,
                               image=image["pixels"], overlay=overlay, scale=scale)
     chart(figure, key=key, description=f"Sensitivity maps of {', '.join(labels)} on one colour scale")
@@ -51,7 +51,7 @@ def largest(entries: list[dict], rows: list[int] | None = None) -> float:
     return float(max(seen, default=1.0)) or 1.0
 
 
-def _note(entry: dict, image: dict, number: str) -> str:
+def _note(entry: dict, number: str) -> str:
     best = int(entry["probabilities"].argmax())
-    answer = f"says {image['classes'][best]} ({entry['probabilities'][best]:.0%})"
+    answer = f"says {entry['classes'][best]} ({entry['probabilities'][best]:.0%})"
     return answer if entry["distance"] is None else f"{answer} · {number} {entry['distance']:.3g}"

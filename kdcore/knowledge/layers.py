@@ -168,5 +168,6 @@ class GroupTerm(LayerTerm):
         return layers
 
     def asks(self) -> frozenset[str]:
-        alike = {"equal width"} if getattr(self, "connectors", None) == "never" else set()
-        return frozenset({"maps" if self.only_maps else "one kind", *alike})
+        asked = {"maps" if self.only_maps else "one kind": True, "named layers": isinstance(self.groups, tuple),
+                 "equal width": getattr(self, "connectors", None) == "never"}
+        return frozenset(what for what, holds in asked.items() if holds)
