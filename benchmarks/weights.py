@@ -23,7 +23,7 @@ GRID = {  # (method, key of the term): weights
     ("hint", "hint"): (0.1, 0.3, 1, 3, 10),
     ("attention", "attention"): (0.1, 0.3, 1, 3, 10),
     ("attention_jacobian", "attention_jacobian"): (0.1, 0.3, 1, 3, 10),
-    ("map_information", "map_information"): (0.3, 1, 3, 10, 30),
+    ("map_information", "map_information"): (3, 10, 30, 100, 300),
     ("flow_then_soft_targets", "flow"): (0.001, 0.003, 0.01, 0.03, 0.1),
 }
 

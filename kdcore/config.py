@@ -115,9 +115,19 @@ class RunConfig(BaseModel):
         return self.name or f"{self.method.title} · seed {self.seed}"
 
     def hash(self) -> str:
-        """16 hexadecimal digits that two runs share when they train the same: names and device do not count."""
+        """16 hexadecimal digits that two runs share when they train the same: names and device do not count.
+
+        The content of a user's own images and weights does.
+        """
         content = self.model_dump(mode="json", exclude=_LABELS | {"teacher": _LABELS})
+        if any(outside := self._outside()):
+            content["outside"] = outside
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _outside(self) -> list[str]:
+        """What the run depends on beside its configuration, and its teacher's."""
+        start = self.network.start.fingerprint() if self.network.start else ""
+        return [source(self.data).fingerprint, start, *(self.teacher._outside() if self.teacher else [])]
 
 
 _LABELS = {"name": True, "device": True, "method": {

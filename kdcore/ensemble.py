@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from kdcore import data, device, snapshots
 from kdcore.config import read
@@ -26,5 +27,10 @@ def measure(store: Store, run: int) -> Iterator[Measurement]:
     for step in sorted(set.intersection(*(set(store.snapshot_steps(member)) for member in members))):
         each = [log_probabilities(snapshots.network(store, member, step).to(where), images) for member in members]
         alone = [score(one, images.labels)["accuracy"] for one in each]
-        together = score(torch.stack(each).logsumexp(0) - math.log(len(each)), images.labels)
+        together = score(averaged(each), images.labels)
         yield Measurement(step, {**together, "accuracy.members": sum(alone) / len(alone)})
+
+
+def averaged(each: list[Tensor]) -> Tensor:
+    """Members' log probabilities, (N, C) each -> (N, C): the logarithm of their mean probability."""
+    return torch.stack(each).logsumexp(0) - math.log(len(each))

@@ -108,6 +108,7 @@ def test_each_method_says_which_pairs_it_suits():
     assert told["labels_only"] == "Any network; no teacher is needed."
     assert "no teacher is needed" not in told["soft_targets"] + told["copy_ensemble"]
     assert "the teacher's network" in told["copy_ensemble"] and "ResNet-18" in told["finetuned"]
+    assert "that have the layers it names" in told["attention_jacobian_depth4"]
     assert told["attention"].startswith("Any two convolutional networks") and "whatever classes" in told["attention"]
     assert "several layers in each section" in told["flow_then_labels"] and "one width" in told[
         "values_l2_then_soft_targets"]

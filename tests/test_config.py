@@ -12,6 +12,9 @@ from kdcore.knowledge import TERMS, Pair, Side
 from kdcore.knowledge.layers import LayerTerm
 from kdcore.methods import BASELINE, METHODS
 from kdcore.objective import Optimiser, Stage
+from kdcore.places import replace_file
+from kdcore.store import Store
+from tests.data.made import class_folders, write
 
 TEACHER = {"data": {"name": "digits"}, "network": {"name": "fc_teacher"}}
 ON_MNIST = {"data": {"name": "mnist"}, "network": {"name": "fc_teacher"}}
@@ -207,7 +210,7 @@ def test_layers_that_cannot_be_matched_are_a_sentence(reason):
 
 
 PAIRINGS = {
-    "the last of each common size": (
+    "the last of each common size where they have not": (
         {"group1": (1, 8, 8), "group2": (1, 8, 8), "group3": (1, 4, 4), "group4": (1, 2, 2)},
         {"group1": (1, 8, 8), "group2": (1, 4, 4), "group3": (1, 4, 4)},
         [("group2", "group1"), ("group3", "group3")]),
@@ -216,13 +219,17 @@ PAIRINGS = {
         [("group2", "group1"), ("group3", "group2")]),
     "from the top where layers are vectors": (
         {"group1": (9,), "group2": (7,), "group3": (5,)}, {"group1": (8,)}, [("group3", "group1")]),
+    "in order where both have as many": (
+        {"group1": (1, 8, 8), "group2": (1, 4, 4), "group3": (1, 2, 2)},
+        {"group1": (1, 32, 32), "group2": (1, 16, 16), "group3": (1, 8, 8)},
+        [("group1", "group1"), ("group2", "group2"), ("group3", "group3")]),
     "by number, not by name": (
         {f"group{k}": (1, 20 - k, 20 - k) for k in range(1, 12)}, {"group1": (1, 9, 9)}, [("group11", "group1")]),
 }
 
 
 @pytest.mark.parametrize("rule", PAIRINGS)
-def test_groups_are_paired_by_size(rule):
+def test_groups_are_paired(rule):
     theirs, ours, expected = PAIRINGS[rule]
     layers = Pair(side(taps=ours), side(taps=theirs)).layers()
     assert [layer[:2] for layer in layers] == expected
@@ -256,3 +263,39 @@ def test_records_are_frozen():
         assert isinstance(record, RunConfig | Optimiser | Stage)
         with pytest.raises(ValueError, match="frozen"):
             setattr(record, field, 1)
+
+
+def test_a_stage_without_a_step_is_a_sentence():
+    method = composed({"a": CROSS_ENTROPY}, {"b": CROSS_ENTROPY}, shares=(0.1, 0.9))
+    with pytest.raises(UserError, match="^Of 4 steps, the stage 'training' gets none with a share of 0.1; give"):
+        read(run(method=method, steps=4))
+    assert read(run(method=method, steps=0)).ends() == [0, 0]
+    assert read(run(method=method, steps=10)).ends() == [1, 10]
+
+
+def test_the_content_of_ones_own_files_decides_what_a_run_is(tmp_path, store_folder):
+    """A run found under the hash of another one's weights or images would be passed off as this one."""
+    weights = tmp_path / "weights.pt"
+    images = write(tmp_path / "images", class_folders())
+    store, starting = Store(store_folder), {"name": "fc_student", "start": {"kind": "file", "path": str(weights)}}
+    continued = {"name": "fc_student", "start": {"kind": "run", "run": 1}}
+    own = {"data": {"name": "folder", "path": str(images), "size": 8}}
+
+    def hashes():
+        return [read(run(**changes)).hash() for changes in (
+            {"network": starting}, {"network": continued}, own,
+            {"teacher": run(network=starting)})]
+
+    weights.write_bytes(b"one")
+    first = hashes()
+    assert len(set(first)) == 4 and hashes() == first
+    weights.write_bytes(b"another")
+    replace_file(store.snapshot(1, 5), b"weights")
+    next(images.rglob("*.png")).unlink()
+    assert not set(first) & set(hashes())
+
+
+def test_a_copy_of_the_teacher_does_not_depend_on_how_weights_would_be_drawn():
+    drawn = {initial: run(network={"name": "fc_student", "width": 0.1, "initial": initial})
+             for initial in ("he", "truncated_normal")}
+    assert read({**drawn["he"], "teacher": drawn["truncated_normal"], "method": "copy_ensemble"}).members()

@@ -1,6 +1,7 @@
 """Ensembles: members that part after the stages they share, and the accuracy of their averaged probabilities."""
 
 import json
+import math
 from itertools import combinations
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from kdcore import data, snapshots, worker
 from kdcore.__main__ import main
 from kdcore.config import read
+from kdcore.ensemble import averaged
 from kdcore.errors import UserError
 from kdcore.methods import METHODS
 from kdcore.store import Store
@@ -86,6 +88,13 @@ def test_the_accuracy_is_that_of_the_averaged_probabilities(tmp_path):
     assert last["accuracy.members"] == pytest.approx(sum(correct[1:]) / 3, abs=1e-6)
     assert last["loss.test"] == pytest.approx(float(-probability.log().mean()), rel=1e-4)
     assert store.curves([run], "accuracy")[run][0] == store.snapshot_steps(store.members(run)[0])
+
+
+def test_members_that_are_sure_of_another_class_have_a_finite_loss():
+    """Where probabilities underflow, their mean does, but not its logarithm."""
+    one, other = torch.tensor([[0.0, -300.0, -300.0]]), torch.tensor([[0.0, -300.0, -200.0]])
+    expected = torch.tensor([[0.0, -300.0, -200.0 - math.log(2)]])
+    torch.testing.assert_close(averaged([one, other]), expected)
 
 
 def test_a_run_of_an_ensemble_follows_its_members(tmp_path):

@@ -28,6 +28,11 @@ def test_the_baseline_is_always_first_and_once(methods):
     assert made == [BASELINE, *(name for name in methods if name != BASELINE)]
 
 
+def test_another_method_under_the_baselines_name_is_a_sentence():
+    with pytest.raises(UserError, match="^labels_only is the baseline's own name; give the method another.$"):
+        experiment([{**METHODS["soft_targets"].model_dump(mode="json"), "name": BASELINE}])
+
+
 def test_the_runs_come_seed_by_seed():
     runs = experiment(["full_jacobian", "soft_targets"], seeds=[3, 1]).runs()
     assert [(run.seed, run.method.name) for run in runs] == [

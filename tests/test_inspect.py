@@ -279,3 +279,27 @@ def test_the_catalogue_describes_every_choice():
     fields = CATALOGUE["schemas"]["run"] | CATALOGUE["schemas"]["network"] | CATALOGUE["schemas"]["optimiser"]
     assert {"steps", "batch_size", "seed", "width", "learning_rate"} <= {
         name for name, field in fields.items() if "description" in field}
+
+
+def test_a_teacher_of_other_classes_stands_beside_the_student(tmp_path):
+    """It answers in its own words, has no maps of the student's classes, and nobody is measured against it."""
+    store = Store(tmp_path)
+    teacher = {**TEACHER, "steps": 1, "network": {**TEACHER["network"], "classes": 12}}
+    student = store.submit(read({**STUDENT, "steps": 1, "teacher": teacher, "method": "labels_only"}).planned())
+    while row := store.claim(99):
+        worker.execute(store, row)
+    named = (store.run(student)["teacher"], None)
+    for kind in (*MAPS, "attribution.saliency"):
+        if kind in CATALOGUE["maps"] and CATALOGUE["maps"][kind]["number"] == "penalty" and TERMS[kind]().needs_teacher:
+            with pytest.raises(UserError, match="choose a student that has a teacher of the same classes"):
+                inspect.maps(store, [named, (student, None)], kind, 3, teacher=named)
+            continue
+        theirs, ours = inspect.maps(store, [named, (student, None)], kind, 3, teacher=named)
+        assert theirs["distance"] is None and theirs["classes"] == tuple(f"output {i}" for i in range(12))
+        assert len(theirs["probabilities"]) == 12 and ours["classes"] == tuple("0123456789")
+        assert ours["maps"] is not None and np.isfinite(ours["maps"]).all()
+        assert (theirs["maps"] is None) == (kind != "summed_jacobian"), kind
+        assert theirs["maps"] is not None or "tells other classes apart" in theirs["reason"]
+        taught = kind in CATALOGUE["maps"] and not TERMS[kind]().needs_teacher
+        assert (ours["distance"] is not None) == taught, kind
+    assert inspect.disagreements(store, named, (student, None)) == []

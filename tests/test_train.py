@@ -381,6 +381,44 @@ def test_kept_lessons_take_no_more_than_they_may(teacher, monkeypatch):
         assert len(of(Notice, train(run("soft_targets"), teacher=teacher))) == notices
 
 
+def test_all_kept_lessons_together_take_no_more_than_they_may(teacher, monkeypatch):
+    both = {"stages": [{"objective": {name: {"weight": 1, "term": {"kind": name}}
+                                      for name in ("soft_targets", "logit_error")}}]}
+    title = TERMS["logit_error"].title.lower()
+    for room, sentences in ((1600, []), (1599, [f"What the teacher hands over for {title} does not fit into memory"])):
+        monkeypatch.setattr(teaching, "KEPT_BYTES", room)
+        notices = of(Notice, train(run(both), teacher=teacher))
+        assert [notice.text[: notice.text.index(" and is")] for notice in notices] == sentences
+
+
+def test_the_probe_sees_all_classes_of_a_set_that_is_stored_class_by_class(teacher):
+    training = entered(run(), teacher)
+    assert not training.test.labels.diff().any() < 0  # as image files are
+    for images in (training.probe.images, training.probe.others):
+        assert len(images.labels.unique()) == 10
+
+
+def test_a_batch_without_labels_does_not_dilute_the_cross_entropy(teacher):
+    """What is recorded is the mean over the labelled images that were seen; nothing, where none was."""
+    few = run(data={"name": "digits", "per_class": 5, "labelled_per_class": 1}, batch_size=2, steps=25,
+              optimiser={"learning_rate": 1e-12}, evaluations=5)
+    records, training = measured(train(few, teacher=teacher)), entered(few, teacher)
+    seen = []
+    for step in range(25):
+        training.step = step
+        seen.append(training.images[training._batch()])
+    for start, end in pairwise(records):
+        labelled = [(batch.pixels[batch.labels >= 0], batch.labels[batch.labels >= 0]) for batch in seen[start:end]]
+        pixels, labels = (torch.cat(parts) for parts in zip(*labelled))
+        if len(labels):
+            with torch.no_grad():
+                expected = float(nn.functional.cross_entropy(training.network(pixels), labels))
+            assert records[end]["term.cross_entropy"] == pytest.approx(expected, rel=1e-4)
+        else:
+            assert "term.cross_entropy" not in records[end] and "loss" in records[end]
+    assert sum("term.cross_entropy" in values for values in records.values()) < len(records) - 1
+
+
 def test_the_teacher_looks_at_the_varied_images_of_the_student(teacher):
     """Nothing is kept of images that change at every step, and nothing needs to be said of it."""
     varied = run("soft_targets", data={"name": "digits", "images": 20, "augment": "flip"})

@@ -104,11 +104,15 @@ def _runs(rows: np.ndarray) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded set: pixels and labels (N,) int64 of "train" and "test", its classes, and what was left out."""
+    """A decoded set: pixels and labels (N,) int64 of "train" and "test", its classes, and what was left out.
+
+    `content` differs between sets of other files.
+    """
 
     parts: dict[str, tuple[StoredPixels, np.ndarray]]
     classes: tuple[str, ...]
     left_out: tuple[str, ...]
+    content: str
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -149,7 +153,7 @@ def _read(facts: Path) -> Decoded:
     pixels = facts.with_suffix(".pixels")
     parts = {"train": (StoredPixels(pixels, (train, *shape)), labels[:train]),
              "test": (StoredPixels(pixels, (len(labels) - train, *shape), train), labels[train:])}
-    return Decoded(parts, tuple(found["classes"]), tuple(found["left_out"]))
+    return Decoded(parts, tuple(found["classes"]), tuple(found["left_out"]), facts.stem.rpartition("-")[2])
 
 
 def _write(listing: Listing, size: int, facts: Path) -> None:

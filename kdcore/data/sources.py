@@ -34,6 +34,7 @@ class Source:
     `packed` the pattern of what arrives of a download, `origin` the page of a set that is not downloaded from here.
     `left_out` names files that cannot be used, and why. `of` gives the source for a configuration on which its facts
     or its images depend; `size` is the side in pixels to which such a set is scaled where none is asked for.
+    `fingerprint` tells a user's own images from others in the same place.
     """
 
     title: str
@@ -54,6 +55,7 @@ class Source:
     left_out: tuple[str, ...] = ()
     of: Callable[[DataConfig], Source] | None = None
     size: int | None = None
+    fingerprint: str = ""
 
     def present(self) -> bool:
         """Whether the set is on this machine."""
@@ -211,7 +213,7 @@ def _published(name: str, decoded: Callable[[int], Decoded], config: DataConfig)
 def _own(config: DataConfig) -> Source:
     decoded = folder.images_of(config.path, config.size or FOLDER.size)
     return _of_decoded(FOLDER, decoded, title=Path(config.path).stem or config.path,
-                       sentence=folder.summary(config.path, decoded))
+                       sentence=folder.summary(config.path, decoded), fingerprint=decoded.content)
 
 
 def _numbered(count: int) -> tuple[str, ...]:

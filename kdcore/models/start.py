@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +23,10 @@ class _Start(BaseModel):
     """`read` returns the weights; `published` is torchvision's name of the architecture's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def fingerprint(self) -> str:
+        """What tells these weights from others under the same name; empty where the name is enough."""
+        return ""
 
 
 class Published(_Start):
@@ -50,6 +56,10 @@ class File(_Start):
     kind: Literal["file"] = "file"
     path: str = Field(min_length=1, description="The file on the machine that trains.")
 
+    def fingerprint(self) -> str:
+        file = Path(self.path).expanduser()
+        return _digest(file, file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else ""
+
     def read(self, published: str | None) -> State:
         file = Path(self.path).expanduser()
         if not file.is_file():
@@ -64,6 +74,10 @@ class Run(_Start):
     run: int = Field(ge=1, description="The run's number.")
     step: int | None = Field(None, ge=0, description="A snapshot's step; none: the last one.")
 
+    def fingerprint(self) -> str:
+        """The last snapshot may be another tomorrow."""
+        return "".join(str(step) for step in Store().snapshot_steps(self.run)[-1:]) if self.step is None else ""
+
     def read(self, published: str | None) -> State:
         store = Store()
         steps = store.snapshot_steps(self.run)
@@ -77,6 +91,12 @@ class Run(_Start):
 
 
 Start = Annotated[Published | File | Run, Field(discriminator="kind")]
+
+
+@lru_cache(maxsize=64)
+def _digest(file: Path, modified: int, size: int) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:16]
 
 
 def channels(state: State) -> int | None:

@@ -5,6 +5,7 @@ import json
 import zlib
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app import engine
 from app.components import composer
@@ -94,3 +95,27 @@ def test_files_that_are_no_methods_are_passed_over(direct):
 def test_a_method_that_is_not_possible_says_why():
     with pytest.raises(UserError, match="must add up to 1"):
         engine.described({**OWN, "stages": OWN["stages"][:1]})
+
+
+def test_two_terms_of_one_kind_both_stay():
+    """As a file may have them: the first and the last group's hint, each with a weight of its own."""
+    def page():
+        import streamlit as st
+
+        from app.components.composer import _stage_form
+        from kdcore.catalogue import catalogue
+
+        st.session_state["made"] = _stage_form(st.session_state["stage"], 0, catalogue(), {}, "key")
+
+    objective = {name: {"weight": weight, "term": {"kind": "hint", "groups": name}}
+                 for name, weight in (("first", 0.5), ("last", 2.0))}
+    stage, = whole({"title": "Two hints", "stages": [{"objective": objective}]})["stages"]
+    test = AppTest.from_function(page)
+    test.session_state["stage"] = stage
+    assert test.run(timeout=30).session_state["made"]["objective"] == stage["objective"]
+
+
+def test_a_composed_method_is_never_taken_for_one_of_the_papers(monkeypatch):
+    monkeypatch.setattr(composer.st, "session_state", {"draft.version": 0})
+    composer._take(whole(METHODS["labels_only"].model_dump(mode="json")))
+    assert composer.st.session_state["draft"]["name"] == "custom"
