@@ -333,7 +333,8 @@ class _Training:
         broken = [name for name, value in means.items() if not np.isfinite(value)]
         if broken:
             keys = [name.removeprefix("term.") for name in broken if name != "loss"]
-            title = self.terms[keys[0]].title if keys else "loss"
+            every = not keys or 1 < len(keys) == len(self.terms)  # once the outputs are not finite, no term is
+            title = "The loss" if every else self.terms[keys[0]].title
             raise UserError(f"{title} stopped being finite before step {self.step}; a smaller weight or learning rate "
                             "keeps it finite.")
         self.sums = _Sums()

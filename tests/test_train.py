@@ -461,6 +461,14 @@ def test_a_term_that_stops_being_finite_is_named(factor, teacher, monkeypatch):
         list(train(run(method, evaluations=1, optimiser={"kind": "sgd", "learning_rate": 10}), teacher=teacher))
 
 
+def test_no_term_is_blamed_where_the_network_stops_being_finite(teacher, monkeypatch):
+    """Weights that are gone make every term infinite, whichever it was."""
+    monkeypatch.setattr(trainer, "snapshot_steps", lambda total, count: [0, total])
+    method = {"stages": [{"objective": {"labels": CROSS_ENTROPY, "maps": {"weight": 1e30, "term": JACOBIAN}}}]}
+    with pytest.raises(UserError, match=r"^The loss stopped being finite"):
+        list(train(run(method, evaluations=1, optimiser={"kind": "sgd", "learning_rate": 10}), teacher=teacher))
+
+
 def test_weights_that_stop_being_finite_in_the_last_step_are_a_sentence(teacher):
     method = {"stages": [{"objective": {"labels": {"weight": 1e38, "term": {"kind": "cross_entropy"}}}}]}
     with pytest.raises(UserError, match="finite"):

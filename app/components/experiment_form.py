@@ -142,7 +142,7 @@ def _explain(known: dict, suited: dict) -> None:
 def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
     """Steps, batch size, optimiser, learning rate, seeds and, where there is a choice, the device."""
     suggested, schema, papers = entry["suggested"], catalogue["schemas"]["run"], catalogue["optimisers"]
-    columns = st.columns([1, 1, 2, 1, 1, 1])
+    columns = st.columns([5, 5, 9, 7, 5, 5])
     with columns[0]:
         steps = field("steps", schema["steps"], suggested["steps"], f"steps.{data}")
     with columns[1]:
