@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
@@ -11,15 +9,12 @@ from kdcore.data.augment import augment
 from kdcore.data.batches import Images, ImageSet, Packed, Streamed
 from kdcore.data.config import DataConfig
 from kdcore.data.read import arrays, images, masks
-from kdcore.data.selection import Selection, selection, subset, training_images
+from kdcore.data.selection import Learner, Selection, selection, subset, training_images
 from kdcore.data.sources import SOURCES, Source, source
 from kdcore.errors import UserError
 
-if TYPE_CHECKING:
-    from kdcore.config import RunConfig
 
-
-def of_run(run: RunConfig, part: str, device: torch.device | str = "cpu", index: Tensor | None = None) -> ImageSet:
+def of_run(run: Learner, part: str, device: torch.device | str = "cpu", index: Tensor | None = None) -> ImageSet:
     """Return what a run sees of its set: "train" with the labels it trains on, "validation" or "test".
 
     `index` picks among them by position. Raises UserError for a validation part that the run does not have.
@@ -35,5 +30,5 @@ def of_run(run: RunConfig, part: str, device: torch.device | str = "cpu", index:
     return images(run.data, "train", device, rows, labels)
 
 
-__all__ = ["SOURCES", "DataConfig", "ImageSet", "Images", "Packed", "Selection", "Source", "Streamed", "arrays",
-           "augment", "images", "masks", "of_run", "selection", "source", "subset", "training_images"]
+__all__ = ["SOURCES", "DataConfig", "ImageSet", "Images", "Learner", "Packed", "Selection", "Source", "Streamed",
+           "arrays", "augment", "images", "masks", "of_run", "selection", "source", "subset", "training_images"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,8 +14,13 @@ from kdcore.data.sources import source
 from kdcore.errors import UserError
 from kdcore.randomness import stream
 
-if TYPE_CHECKING:
-    from kdcore.config import RunConfig
+
+class Learner(Protocol):
+    """A run, as far as its images go: which set, which seed, and who saw them before."""
+
+    data: DataConfig
+    seed: int
+    teacher: Learner | None
 
 
 @dataclass(frozen=True)
@@ -55,12 +60,12 @@ def subset(config: DataConfig, run_seed: int, inside: Tensor | None = None) -> T
     return torch.cat(drawn)
 
 
-def training_images(run: RunConfig) -> Tensor:
+def training_images(run: Learner) -> Tensor:
     """Indices of the images that a run trains on; they lie inside its teacher's, where those are enough."""
     return _held_out(run)[0]
 
 
-def selection(run: RunConfig) -> Selection:
+def selection(run: Learner) -> Selection:
     """Which images a run trains on, with which labels, and which it is validated on.
 
     Held-out images are a fixed choice among those drawn, the same for every seed, so that runs on all images hold out
@@ -77,7 +82,7 @@ def selection(run: RunConfig) -> Selection:
     return Selection(train, labels, validation)
 
 
-def _held_out(run: RunConfig) -> tuple[Tensor, Tensor]:
+def _held_out(run: Learner) -> tuple[Tensor, Tensor]:
     """The drawn images as (train, validation)."""
     drawn, share = _drawn(run), run.data.validation
     if not share:
@@ -96,7 +101,7 @@ def _held_out(run: RunConfig) -> tuple[Tensor, Tensor]:
     return drawn[~out], drawn[out]
 
 
-def _drawn(run: RunConfig) -> Tensor:
+def _drawn(run: Learner) -> Tensor:
     teacher = run.teacher
     if teacher and teacher.data.same_images(run.data):
         inside = training_images(teacher)
