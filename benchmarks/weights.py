@@ -19,7 +19,7 @@ SEEDS = (11, 12)
 VALIDATION = {"cifar10": {"per_class": 300, "validation": 2 / 3}, "mnist": {"per_class": 205, "validation": 200 / 205}}
 GRID = {  # (method, key of the term): weights
     ("match_logits", "logits"): (0.003, 0.01, 0.03, 0.1, 0.3),
-    ("match_jacobians", "jacobian"): (0.001, 0.003, 0.01, 0.03, 0.1),
+    ("match_jacobians", "jacobian"): (0.01, 0.03, 0.1, 0.3, 1, 3),
     ("hint", "hint"): (0.1, 0.3, 1, 3, 10),
     ("attention", "attention"): (0.1, 0.3, 1, 3, 10),
     ("attention_jacobian", "attention_jacobian"): (0.1, 0.3, 1, 3, 10),
