@@ -19,18 +19,18 @@ SEEDS = (1, 2, 3)
 SGD = methods.OPTIMISERS[f"{methods.HEO}, CIFAR-10"].model_dump(mode="json")
 CIFAR = {"name": "folder", "path": "cifar10-jpeg.zip"}
 ADAM = {"learning_rate": 1e-3}
-PAIRS = {
-    "cifar10": {
-        "data": {**CIFAR, "per_class": 100}, "network": {"name": "wrn_10_1"}, "optimiser": SGD, "steps": 300,
-        "batch_size": 32, "evaluations": 1,
-        "teacher": {"data": {**CIFAR, "images": 20000, "augment": "crop_flip"}, "network": {"name": "wrn_16_2"},
-                    "optimiser": SGD, "steps": 2000, "batch_size": 64, "evaluations": 2, "threads": 2}},
-    "mnist": {
-        "data": {"name": "mnist", "per_class": 5}, "network": {"name": "fc_student"}, "optimiser": ADAM, "steps": 2000,
-        "batch_size": 50, "evaluations": 1,
-        "teacher": {"data": {"name": "mnist", "images": 20000}, "network": {"name": "fc_teacher"}, "optimiser": ADAM,
-                    "steps": 4000, "batch_size": 50, "evaluations": 4}},
-}
+ON_CIFAR = {
+    "data": {**CIFAR, "per_class": 100}, "network": {"name": "wrn_10_1"}, "optimiser": SGD, "batch_size": 32,
+    "evaluations": 1,
+    "teacher": {"data": {**CIFAR, "images": 20000, "augment": "crop_flip"}, "network": {"name": "wrn_16_2"},
+                "optimiser": SGD, "steps": 2000, "batch_size": 64, "evaluations": 2, "threads": 2}}
+ON_MNIST = {
+    "data": {"name": "mnist", "per_class": 5}, "network": {"name": "fc_student"}, "optimiser": ADAM, "steps": 2000,
+    "batch_size": 50, "evaluations": 1,
+    "teacher": {"data": {"name": "mnist", "images": 20000}, "network": {"name": "fc_teacher"}, "optimiser": ADAM,
+                "steps": 4000, "batch_size": 50, "evaluations": 4}}
+PAIRS = {"cifar10": {**ON_CIFAR, "steps": 300}, "cifar10-long": {**ON_CIFAR, "steps": 1500}, "mnist": ON_MNIST}
+
 
 
 def runs(pair: str, names: list[str] | None = None) -> list[RunConfig]:
