@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from html import escape
+from functools import partial
+from html import escape as escaped
 from textwrap import wrap
 
 import numpy as np
@@ -16,6 +17,7 @@ TEACHER_COLOUR = "#A05EB5"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 POINTS = 300
 MAP_PIXELS = 230
+escape = partial(escaped, quote=False)  # Plotly shows an escaped quote as it is written
 LINE = 78  # letters in all columns' titles together, on the narrowest screen
 
 

@@ -20,23 +20,26 @@ def students(runs: list[dict]) -> list[dict]:
 
 def lines(runs: list[dict], metric: str) -> list[dict]:
     """Curves of a metric, for `figures.curves`: one colour a method, one dash a seed."""
-    found = engine.store().curves([run["id"] for run in runs], metric)
+    found, colours = engine.store().curves([run["id"] for run in runs], metric), _colours(runs)
     seeds = sorted({run["seed"] for run in runs})
     return [{"run": run["id"], "name": run["name"],
              "group": run["title"] if run["role"] != "teacher" else "Teacher, while it learns",
-             "colour": _colour(run), "dash": DASHES[seeds.index(run["seed"]) % len(DASHES)],
+             "colour": TEACHER_COLOUR if run["role"] == "teacher" else colours[run["title"]],
+             "dash": DASHES[seeds.index(run["seed"]) % len(DASHES)],
              "steps": found[run["id"]][0], "values": found[run["id"]][1]}
             for run in runs if run["id"] in found]
 
 
-def _colour(run: dict) -> str:
-    """A method has one colour wherever it is drawn."""
-    if run["role"] == "teacher":
-        return TEACHER_COLOUR
-    if is_baseline(run):
-        return BASELINE_COLOUR
-    methods = list(engine.catalogue()["methods"])
-    return COLOURS[(methods.index(run["method"]) - 1 if run["method"] in methods else -1) % len(COLOURS)]
+def _colours(runs: list[dict]) -> dict[str, str]:
+    """The colour of each method, by title: the same wherever it is drawn, unless another one here has it."""
+    methods, found = list(engine.catalogue()["methods"]), {}
+    for run in sorted(runs, key=lambda run: run["id"]):
+        if run["title"] not in found:
+            first = methods.index(run["method"]) - 1 if run["method"] in methods else -1
+            ordered = [COLOURS[(first + step) % len(COLOURS)] for step in range(len(COLOURS))]
+            free = [colour for colour in ordered if colour not in found.values()] or ordered
+            found[run["title"]] = BASELINE_COLOUR if is_baseline(run) else free[0]
+    return found
 
 
 def is_baseline(run: dict) -> bool:

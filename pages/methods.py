@@ -18,14 +18,15 @@ variants = st.toggle("With variants", key="variants", bind="query-params",
                      help="Also those that only vary another method's setting: rows of the papers' ablation tables.")
 
 
-def wanted(method: dict) -> bool:
-    """Whether the reader's choice holds the method."""
-    text = " ".join([method["title"], method["sentence"], *method["rows"]]).lower()
+def wanted(name: str, method: dict) -> bool:
+    """Whether the reader's choice holds the method: all that its card says can be searched for."""
+    text = " ".join([name, method["title"], method["sentence"], method["paper"], f"eq. {method['equations']}",
+                     method["suits"], *method["rows"]]).lower()
     return (paper in (None, method["paper"]) and (variants or not method["ablation"])
             and all(word in text for word in words.lower().split()))
 
 
-shown = {name: method for name, method in methods.items() if wanted(method)}
+shown = {name: method for name, method in methods.items() if wanted(name, method)}
 st.caption(f"{len(shown)} of {len(methods)} methods" if shown else "No method says this; try another word.")
 for name, method in shown.items():
     with st.container(border=True):

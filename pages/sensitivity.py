@@ -23,10 +23,11 @@ asked = {"kind": kind, "index": index, "teacher": teacher, "settings": results.s
 with st.spinner("Computing maps…"):
     image = engine.answer("image", run=students[0]["id"], index=index)
     entries = engine.answer("maps", networks=networks, **asked)
+measured = any(entry["distance"] is not None for entry in entries)
 rows = [image["label"]] if rows == "label" else rows
 map_picture(entries, names, image, "maps", rows=rows, overlay=overlay, number=number)
 st.caption(f"Test image {index} is of class {figures.markdown(image['classes'][image['label']])}. With each map: the "
-           f"network's answer" + (explained(kind, number) if teacher else "."))
+           f"network's answer" + (explained(kind, number) if measured else "."))
 
 st.subheader("While it trained")
 followed = st.selectbox("Student", students, index=len(students) - 1, format_func=lambda run: run["name"],
@@ -36,9 +37,10 @@ with st.spinner("Computing the maps of every snapshot…"):
                              steps=engine.store().snapshot_steps(followed["id"]))
 step = st.select_slider("Training step", list(timeline), key="step", bind="query-params",
                         help="Snapshots lie close together early on, where most changes.")
-pair = [*([entries[0]] if teacher else []), timeline[step]]
-map_picture(pair, [*(["Teacher"] if teacher else []), f"{followed['title']} · step {step}"], image, "timeline",
+beside = teacher and entries[0]["maps"] is not None
+pair = [*([entries[0]] if beside else []), timeline[step]]
+map_picture(pair, [*(["Teacher"] if beside else []), f"{followed['title']} · step {step}"], image, "timeline",
             rows=rows, overlay=overlay, number=number, scale=largest([*pair, *timeline.values()], rows))
-if teacher:
+if measured:
     chart(figures.over_snapshots(timeline, step, f"{number} of the map"), "distances",
           f"The {number} of the student's map at every snapshot")

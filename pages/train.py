@@ -36,8 +36,8 @@ with st.expander("What each run minimises"):
         st.markdown(f"**{figures.markdown(title)}**")
         st.latex(formula, width="content")
 start, words = st.columns([1, 3], vertical_alignment="center")
-words.markdown(f"**{cost['runs']} runs**, about **{results.duration(cost['seconds'])}** on this machine "
-               f"({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. {cost['teacher']}")
+words.markdown(f"**{cost['runs']} run{'s' * (cost['runs'] > 1)}**, about **{results.duration(cost['seconds'])}** on "
+               f"this machine ({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. {cost['teacher']}")
 if cost["bytes"] > engine.free_disk():
     st.error("There is not enough room on the disk for this; lower the seeds, or set KD_STORE to another folder.")
 elif start.button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):

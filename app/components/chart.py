@@ -51,7 +51,8 @@ _CHART = st.components.v2.component(
         target.__room = room;
         return window.Plotly.react(target, data.figure.data,
           { ...themed(layout, getComputedStyle(target)), ...size },
-          { responsive: !aspect, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d'] });
+          { responsive: !aspect, displaylogo: false,
+            modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d', 'sendChartToCloud', 'sendDataToCloud'] });
       };
       target.__observer?.disconnect();
       if (aspect) {

@@ -153,7 +153,7 @@ def _finish(method: dict) -> list[dict]:
     if save.button("Save", icon=":material/save:", width="stretch",
                    help="It is then among the methods, under its name."):
         engine.save_method(found["method"])
-        st.toast(f"Saved as {method['title']}.")
+        st.toast(f"Saved as {figures.markdown(method['title'])}.")
     file.download_button("File", json.dumps(found["method"], indent=2), f"{method['title']}.json", "application/json",
                          icon=":material/download:", width="stretch")
     if drop.button("Put away", icon=":material/close:", width="stretch"):

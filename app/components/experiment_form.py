@@ -9,6 +9,7 @@ from app.components.composer import composer
 from app.components.forms import field, fields, method_form, places
 
 MOST_SEEDS = 100
+ADAM = "Adam, as suggested"
 
 
 def data_form(catalogue: dict) -> tuple[dict, dict]:
@@ -90,7 +91,8 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
                                    key=f"teacher.steps.{key}", help="A teacher with the same settings is trained once "
                                    "and found again. 0 leaves the weights that it starts from.")
     same = {field: data[field] for field in ("name", "path", "size", "watermark", "augment") if field in data}
-    run = {"data": {**same, "images": None if seen == most else seen}, "network": network, "steps": count,
+    run = {"name": f"Teacher {catalogue['networks'][network['name']]['title']}",
+           "data": {**same, "images": None if seen == most else seen}, "network": network, "steps": count,
            "optimiser": {"learning_rate": suggested["teacher_learning_rate"]},
            "evaluations": suggested["evaluations"]}
     with student.container(border=True):
@@ -115,6 +117,10 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict]:
                             format_func=lambda name: known[name]["title"],
                             help="One run for each method and seed. Labels alone are always trained beside them, "
                             "as the baseline.")
+    left = [known[name]["title"] for name in st.session_state.get("methods.chosen", ()) if name not in usable]
+    st.session_state["methods.chosen"] = chosen
+    if left:
+        st.toast(f"Taken out, for this pair does not suit it: {figures.markdown(', '.join(left))}.")
     edited = []
     for name in chosen:
         with st.expander(f"{known[name]['title']} — {known[name]['sentence']}"):
@@ -147,10 +153,9 @@ def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
         steps = field("steps", schema["steps"], suggested["steps"], f"steps.{data}")
     with columns[1]:
         batch = field("batch_size", schema["batch_size"], suggested["batch_size"], f"batch.{data}")
-    paper = columns[2].selectbox("Optimiser", [None, *papers], key="optimiser", bind="query-params",
-                                 format_func=lambda title: title or "Adam, for these images",
-                                 help="For every run alike, the baseline's too. A paper's comes with its falls of the "
-                                 "learning rate, scaled to the steps.")
+    paper = columns[2].selectbox("Optimiser", [ADAM, *papers], key="optimiser", bind="query-params",
+                                 help="For every student alike, the baseline too; the teacher learns with Adam. A "
+                                 "paper's comes with its falls of the learning rate, scaled to the steps.")
     schemas = dict(catalogue["schemas"]["optimiser"])
     start = papers.get(paper) or {**{name: value["default"] for name, value in schemas.items()},
                                   "learning_rate": suggested["learning_rate"]}
@@ -196,7 +201,7 @@ def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dic
 def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | None:
     """Where the weights come from; None: they are drawn fresh."""
     network = networks[name]
-    ways = {None: "fresh weights", "published": "published weights", "run": "a run's snapshot", "file": "a file"}
+    ways = {"fresh": "fresh weights", "published": "published weights", "run": "a run's snapshot", "file": "a file"}
     if not network["published"]:
         del ways["published"]
     kind = st.selectbox("Starts from", list(ways), format_func=ways.get, key=f"{key}.kind",
@@ -208,9 +213,11 @@ def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | Non
         case "published":
             return {"kind": kind}
         case "file":
-            return {"kind": kind, "path": st.text_input("File", key=f"{key}.path", placeholder="/home/me/weights.pt",
-                                                        help="A state_dict that torch.save wrote, on the machine that "
-                                                        "trains.")}
+            path = st.text_input("File", key=f"{key}.path", placeholder="/home/me/weights.pt",
+                                 help="A state_dict that torch.save wrote, on the machine that trains.")
+            if not path:
+                st.caption("Give the path of a state_dict that torch.save wrote; until then its weights are fresh.")
+            return {"kind": kind, "path": path} if path else None
         case "run":
             runs = {run["id"]: run["name"] for run in engine.store().runs() if run["state"] == "done"}
             chosen = st.selectbox("Run", list(runs), format_func=lambda run: f"{run} · {runs[run]}", key=f"{key}.run",

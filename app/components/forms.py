@@ -9,7 +9,17 @@ from typing import Any
 import streamlit as st
 
 PAIRS = "pairs of taps"
+KEPT = ("images.", "teacher.", "student.", "method.", "steps.", "batch.", "rate.", "optimiser.", "data.", "seeds",
+        "first", "device")
+IN_THE_LINK = ("data.path", "teacher.network", "student.network")
 Taps = dict[str, dict[str, list[int]]]
+
+
+def keep() -> None:
+    """Hold the values of the Train form: Streamlit forgets a widget's on the first run that does not draw it."""
+    for key, value in st.session_state.items():
+        if key.startswith(KEPT) and key not in IN_THE_LINK:
+            st.session_state[key] = value
 
 
 def field(name: str, schema: dict, value: Any, key: str, taps: Taps | None = None) -> Any:

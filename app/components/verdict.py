@@ -51,16 +51,27 @@ def explaining_maps(students: list[dict]) -> None:
     teacher = (shown[0]["teacher"], results.last_step({"id": shown[0]["teacher"]}))
     kind = next(kind for kind, entry in engine.catalogue()["maps"].items() if entry["row_per_class"])
     with st.spinner("Looking for an image that tells them apart…"):
-        wrong = engine.answer("disagreements", first=teacher, second=networks[shown.index(baseline)])
-        if not wrong:
+        index = _telling(teacher, dict(zip((run["title"] for run in shown), networks)), baseline["title"],
+                         results.winner(results.by_method(students)))
+        if index is None:
             return
-        image = engine.answer("image", run=baseline["id"], index=wrong[0])
-        entries = engine.answer("maps", networks=[teacher, *networks], kind=kind, index=wrong[0], teacher=teacher)
+        image = engine.answer("image", run=baseline["id"], index=index)
+        entries = engine.answer("maps", networks=[teacher, *networks], kind=kind, index=index, teacher=teacher)
     label = image["label"]
     st.subheader("Why: it looks where the teacher looks")
-    st.markdown(f"Test image {wrong[0]} is a **{image['classes'][label]}**. Red pixels speak for "
+    st.markdown(f"Test image {index} is a **{image['classes'][label]}**. Red pixels speak for "
                 f"“{image['classes'][label]}” in the eyes of each network, blue ones against it.")
     map_picture(entries, ["Teacher", *(run["title"] for run in shown)], image, "demo-maps", rows=[label],
                 number=engine.catalogue()["maps"][kind]["number"])
     if st.button("More images, all classes, every step of the training", icon=":material/visibility:"):
         go_to("sensitivity", students[0]["experiment"])
+
+
+def _telling(teacher: tuple, networks: dict[str, tuple], baseline: str, winner: str | None) -> int | None:
+    """An image that the baseline gets wrong and the teacher right, and the winner too where there is such a one."""
+    def right(first: tuple) -> list[int]:
+        return engine.answer("disagreements", first=first, second=networks[baseline], count=1000)
+
+    taught = right(teacher)
+    learnt = set(right(networks[winner])) if winner in networks else set()
+    return next((index for index in taught if index in learnt), next(iter(taught), None))
