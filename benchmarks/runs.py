@@ -39,9 +39,9 @@ def machine() -> dict:
 
 
 def spread(values: Sequence[float], digits: int) -> str:
-    """Mean ± standard error (number of values)."""
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.{digits}f} ± {error:.{digits}f} ({len(values)})"
+    """Mean ± standard error (number of values); one value has no error."""
+    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{error} ({len(values)})"
 
 
 def write(name: str, content: dict, text: str) -> None:

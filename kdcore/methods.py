@@ -40,7 +40,7 @@ HEADLINE = "full_jacobian"
 DEMO = ("soft_targets", HEADLINE)
 
 # printed by no paper; the best on held-out images of CIFAR-10 (benchmarks/weights.py), but for the values
-HINT, ATTENTION, ATTENTION_JACOBIAN, MAPS, VECTOR, FLOW, VALUES = 1.0, 3.0, 1.0, 30.0, 1.0, 0.003, 0.003
+HINT, ATTENTION, ATTENTION_JACOBIAN, MAPS, VECTOR, FLOW, VALUES = 1.0, 3.0, 3.0, 30.0, 1.0, 0.003, 0.003
 LOGITS, JACOBIAN = 0.03, 0.01
 BOUNDARY = 0.003  # the authors' code
 CENTRED_HEAD = 10.0  # the authors' code
