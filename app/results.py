@@ -10,6 +10,7 @@ from app import engine
 from app.figures import BASELINE_COLOUR, COLOURS, DASHES, TEACHER_COLOUR
 
 FITTED = ".fitted"  # the engine's mark: a least-squares map stands between layers of different width
+T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # of 2 to 10 values, and hardly less of more
 ENDED = ("done", "failed", "stopped")
 
 
@@ -98,19 +99,25 @@ def _mean(values: list[float]) -> tuple[float, float | None, int]:
 
 
 def winner(groups: dict[str, dict]) -> str | None:
-    """The method with the largest gain among those whose gain is more than two of its standard errors."""
+    """The method with the largest gain among those that clearly gain: 0 is outside the 95 % interval of Student's t."""
     clear = _clear(groups, sign=1)
     return max(clear, key=clear.get, default=None)
 
 
 def losers(groups: dict[str, dict]) -> list[str]:
-    """The methods that lose more than two standard errors against the baseline."""
+    """The methods that clearly lose against the baseline."""
     return list(_clear(groups, sign=-1))
 
 
 def _clear(groups: dict[str, dict], sign: int) -> dict[str, float]:
     return {title: group["gain"][0] for title, group in groups.items()
-            if group["gain"] and group["gain"][1] is not None and sign * group["gain"][0] > 2 * group["gain"][1]}
+            if group["gain"] and group["gain"][1] is not None
+            and sign * group["gain"][0] > _quantile(group["gain"][2]) * group["gain"][1]}
+
+
+def _quantile(count: int) -> float:
+    """97.5 % quantile of Student's t for the mean of so many values."""
+    return T[min(count, len(T) + 1) - 2]
 
 
 def settings(runs: list[dict], kind: str) -> dict:

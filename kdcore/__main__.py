@@ -20,9 +20,12 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ["KD_STORE"] = options.store  # for networks that start from a run in it
     try:
         options.command(options)
+        sys.stdout.flush()
     except UserError as error:
         print(f"kdcore: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # as in `python -m kdcore methods | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("kdcore: interrupted; the same line goes on where it was.", file=sys.stderr)
         return 130

@@ -140,7 +140,9 @@ def attribution(name: str, network: nn.Module, images: Tensor, labels: Tensor) -
         return methods[name](network).attribute(images.detach().clone().requires_grad_(), target=labels,
                                                 **settings.get(name, {})).detach()
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"{ATTRIBUTIONS[name]} is not defined for this network: {error}") from error
+        reason = str(error).partition(" and no")[0].partition(". ")[0].rstrip(".")
+        raise UserError(f"{ATTRIBUTIONS[name]} is not defined for this network; choose another map ({reason}).") \
+            from error
 
 
 @torch.no_grad()

@@ -234,3 +234,10 @@ def test_from_a_shell_a_configuration_is_read_from_standard_input(store_folder):
     assert ended.returncode == 0 and "Traceback" not in ended.stderr
     assert json.loads(ended.stdout.splitlines()[-1])["state"] == "done"
     assert len(Store(store_folder).runs()) == 1
+
+
+def test_a_pipe_that_is_closed_early_is_no_error():
+    """As by `head`."""
+    command = f"{sys.executable} -m kdcore methods --json | head -c 10"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=worker.ROOT)
+    assert len(done.stdout) == 10 and "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr

@@ -10,7 +10,7 @@ from app.navigation import go_to
 
 
 def verdict(students: list[dict]) -> None:
-    """Say which method won, by how much, over how many seeds; "won" means by more than two standard errors."""
+    """Say which method won, by how much, over how many seeds; two seeds are hardly ever enough for it."""
     groups = results.by_method(students)
     teacher = results.teacher_accuracy(students)
     if not any(group["gain"] for group in groups.values()):

@@ -160,8 +160,10 @@ def _read(file: Path, remedy: str) -> State:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load fails in many ways on foreign bytes
         raise UserError(f"{file} is damaged or holds more than weights; {remedy}.") from error
-    state = state.get("network", state) if isinstance(state, dict) else state  # a run's snapshot holds connectors too
+    if isinstance(state, dict):  # a run's snapshot holds connectors too, a checkpoint of one's own an optimiser
+        inner = [key for key in ("network", "state_dict", "model") if isinstance(state.get(key), dict)]
+        state = state[inner[0]] if inner else state
     if not isinstance(state, dict) or not state or not all(
             isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
         raise UserError(f"{file} holds no state_dict (names with a tensor each); {remedy}.")
-    return state
+    return _below("module.", state) if all(name.startswith("module.") for name in state) else state  # DataParallel's

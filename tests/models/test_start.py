@@ -123,6 +123,16 @@ def test_a_file_of_ones_own(tmp_path, form, classes):
     assert float(again.prepare.mean[0]) == pytest.approx(0.2 if form == "whole" else 0.5)
 
 
+@pytest.mark.parametrize("wrapped", [
+    lambda state: {"state_dict": state, "epoch": 3, "optimizer": {"lr": 0.1}}, lambda state: {"model": state},
+    lambda state: {f"module.{name}": value for name, value in state.items()}])
+def test_a_checkpoint_in_the_usual_wrappings(tmp_path, wrapped):
+    network = build(**SMALL)
+    torch.save(wrapped(network.state_dict()), tmp_path / "mine.pt")
+    again = build(**SMALL, start={"kind": "file", "path": str(tmp_path / "mine.pt")})
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items())
+
+
 def test_torchvisions_own_file_comes_with_imagenets_normalisation(theirs, folder):
     network = build(start={"kind": "file", "path": str(folder / "weights" / RESNET18)}, classes=1000)
     images = torch.rand(2, *SHAPE)
@@ -143,10 +153,10 @@ def test_weights_go_from_a_network_without_preparation_to_one_with_it_and_back(t
     (lambda state: {**state, "odd.weight": torch.zeros(1)}, r"another network's \(unexpected: odd.weight\)"),
     (lambda state: {name: value for name, value in state.items() if "conv" not in name},
      r"missing: section1.conv1.weight, section2.conv1.weight, section3.conv1.weight\)"),
-    (lambda state: {f"module.{name}": value for name, value in state.items()},
-     r"missing: section1.conv1.weight, .* and \d+ more; unexpected: module.section1.conv1.weight"),
+    (lambda state: {f"net.{name}": value for name, value in state.items()},
+     r"missing: section1.conv1.weight, .* and \d+ more; unexpected: net.section1.conv1.weight"),
     (lambda state: {**state, "fc.weight": torch.zeros(10, 3)}, "fc.weight is 10×3 and should be 10×13"),
-    (lambda state: {"state_dict": state}, "holds no state_dict"),
+    (lambda state: {"weights": state}, "holds no state_dict"),
     (lambda state: torch.zeros(3), "holds no state_dict"),
     (lambda state: {}, "holds no state_dict"),
     (lambda state: print, "is damaged or holds more than weights")])

@@ -1,0 +1,62 @@
+"""What runs came to: one colour a method, and gains over one network under the same budget."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from app import engine, figures, results
+from kdcore.catalogue import catalogue
+
+CATALOGUE = catalogue()
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    monkeypatch.setattr(engine, "catalogue", lambda: CATALOGUE)
+
+
+def runs(*methods, seed=1, **changes):
+    """Done runs of these methods, by name."""
+    return [{"id": number, "method": name, "title": CATALOGUE["methods"].get(name, {"title": name})["title"],
+             "seed": seed, "role": "student", "state": "done", "name": name, "step": 5, "steps": 5, **changes}
+            for number, name in enumerate(methods, start=1)]
+
+
+def test_two_methods_never_have_one_colour():
+    """The catalogue has more methods than there are colours."""
+    names = ["labels_only", "second_head", "attention", "my own", "another of mine", "hint", "soft_targets"]
+    found = results._colours(runs(*names))
+    assert len(set(found.values())) == len(names)
+    assert found["Labels only"] == figures.BASELINE_COLOUR
+
+
+def test_a_method_alone_has_the_same_colour_in_every_experiment():
+    alone, beside = (results._colours(runs(*names)) for names in (("labels_only", "full_jacobian"),
+                                                                  ("full_jacobian", "labels_only", "my own")))
+    assert alone["Full Jacobian"] == beside["Full Jacobian"]
+
+
+def test_there_are_colours_for_any_number_of_methods():
+    assert len(results._colours(runs(*CATALOGUE["methods"]))) == len(CATALOGUE["methods"])
+
+
+def test_an_ensemble_is_not_measured_against_one_network(monkeypatch):
+    last = {1: 0.5, 2: 0.6, 3: 0.8}
+    monkeypatch.setattr(engine, "store", lambda: SimpleNamespace(
+        summary=lambda ids: {run: {"best": last[run], "last": last[run], "seconds": 1.0} for run in ids}))
+    done = runs("labels_only", "full_jacobian", "labels_ensemble")
+    done[2]["role"] = "ensemble"
+    assert [row["gain"] for row in results.table(done)] == [None, pytest.approx(10), None]
+    groups = results.by_method(done)
+    assert [group["gain"] and group["gain"][0] for group in groups.values()] == [None, pytest.approx(0.1), None]
+    assert groups["Ensemble: labels only"]["accuracy"][0] == 0.8
+
+
+@pytest.mark.parametrize("gain, clear", [
+    ((0.03, 0.01, 2), False), ((0.13, 0.01, 2), True), ((0.04, 0.01, 3), False), ((0.05, 0.01, 3), True),
+    ((0.023, 0.01, 30), True), ((0.022, 0.01, 30), False), ((0.5, None, 1), False)])
+def test_a_verdict_needs_more_the_fewer_seeds_there_are(gain, clear):
+    groups = {"one": {"gain": gain}, "baseline": {"gain": None}}
+    assert results.winner(groups) == ("one" if clear else None)
+    worse = {"one": {"gain": (-gain[0], *gain[1:])}, "baseline": {"gain": None}}
+    assert results.losers(worse) == (["one"] if clear else [])
