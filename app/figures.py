@@ -18,7 +18,8 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 POINTS = 300
 MAP_PIXELS = 230
 escape = partial(escaped, quote=False)  # Plotly shows an escaped quote as it is written
-LINE = 78  # letters in all columns' titles together, on the narrowest screen
+LINE = 78  # letters in all columns' titles together
+READABLE = 560  # pixels that they take
 
 
 def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic: bool = False,
@@ -99,7 +100,8 @@ def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: l
     _label(figure, tiles.shape, gap, rows, columns, notes)
     # The browser sets the height from the width it has, so that the pixels of a map stay square and large.
     figure.update_layout(uirevision="constant", margin={"l": 8, "r": 64, "t": 64, "b": 8 if rows else 64},
-                         meta={"aspect": whole.shape[0] / whole.shape[1], "tallest": MAP_PIXELS * len(tiles)})
+                         meta={"aspect": whole.shape[0] / whole.shape[1], "tallest": MAP_PIXELS * len(tiles),
+                               "readable": READABLE})
     figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, whole.shape[1] - 0.5])
     figure.update_yaxes(visible=False, fixedrange=True, range=[whole.shape[0] - 0.5, -0.5])
     return figure

@@ -16,7 +16,7 @@ from kdcore.data import DataConfig, source
 from kdcore.errors import UserError
 from kdcore.knowledge import Pair, Side
 from kdcore.methods import BASELINE, METHODS, by_name
-from kdcore.models import NetworkConfig
+from kdcore.models import ARCHITECTURES, NetworkConfig
 from kdcore.objective import Method, Optimiser
 from kdcore.randomness import stream
 
@@ -107,12 +107,16 @@ class RunConfig(BaseModel):
 
     def planned(self) -> dict:
         """The run as plain data for the store: {"config", "hash", "teacher", "members"}, the last two planned too."""
+        teacher = self.teacher and self.teacher.model_copy(update={"name": self.teacher.name or self._teachers_name()})
         return {"config": {**self.model_dump(mode="json"), "name": self._name()}, "hash": self.hash(),
-                "teacher": self.teacher.planned() if self.teacher else None,
+                "teacher": teacher.planned() if teacher else None,
                 "members": [member.planned() for member in self.members()]}
 
     def _name(self) -> str:
         return self.name or f"{self.method.title} · seed {self.seed}"
+
+    def _teachers_name(self) -> str:
+        return f"Teacher {ARCHITECTURES[self.teacher.network.name].title} · seed {self.teacher.seed}"
 
     def hash(self) -> str:
         """16 hexadecimal digits that two runs share when they train the same: names and device do not count.

@@ -46,6 +46,11 @@ def test_a_method_of_ones_own_survives_json():
     assert first.method.stages[1].optimiser == Optimiser(kind="sgd", nesterov=True)
 
 
+def test_a_teacher_without_a_name_is_called_what_it_is():
+    assert read(run(teacher=TEACHER)).planned()["teacher"]["config"]["name"] == "Teacher FC teacher · seed 0"
+    assert read(run(teacher={**TEACHER, "name": "Ours"})).planned()["teacher"]["config"]["name"] == "Ours"
+
+
 def test_the_baseline_is_the_default_and_may_name_a_teacher():
     assert read(run()).method == METHODS[BASELINE]
     assert read(run(teacher=TEACHER)).teacher == read(TEACHER)

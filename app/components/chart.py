@@ -41,7 +41,7 @@ _CHART = st.components.v2.component(
     export default function ({ parentElement, data }) {
       const target = parentElement.querySelector('.apprentice-chart');
       target.setAttribute('aria-label', data.description);
-      const { layout } = data.figure, { aspect, tallest } = layout.meta ?? {}, { l, r, t, b } = layout.margin;
+      const { layout } = data.figure, { aspect, tallest, readable } = layout.meta ?? {}, { l, r, t, b } = layout.margin;
       // A picture with an aspect is as wide as its place allows, and high enough for square pixels.
       const draw = () => {
         const room = target.clientWidth, inner = aspect && Math.min(room - l - r, tallest / aspect);
@@ -49,8 +49,9 @@ _CHART = st.components.v2.component(
                             : { height: layout.height };
         target.style.height = size.height + 'px';
         target.__room = room;
-        return window.Plotly.react(target, data.figure.data,
-          { ...themed(layout, getComputedStyle(target)), ...size },
+        const drawn = { ...themed(layout, getComputedStyle(target)), ...size };
+        if (inner < readable) drawn.font.size = Math.max(7, 12 * inner / readable);  // titles stay apart
+        return window.Plotly.react(target, data.figure.data, drawn,
           { responsive: !aspect, displaylogo: false,
             modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d', 'sendChartToCloud', 'sendDataToCloud'] });
       };

@@ -147,18 +147,19 @@ def _finish(method: dict) -> list[dict]:
         found = engine.described(method)
     except engine.UserError as error:
         st.error(figures.markdown(str(error)))
-        return []
-    st.latex(found["formula"], width="content")
+        found = None
+    else:
+        st.latex(found["formula"], width="content")
     save, file, drop, note = st.columns([1, 1, 1, 2], vertical_alignment="center")
-    if save.button("Save", icon=":material/save:", width="stretch",
+    if save.button("Save", icon=":material/save:", width="stretch", disabled=found is None,
                    help="It is then among the methods, under its name."):
         engine.save_method(found["method"])
         st.toast(f"Saved as {figures.markdown(method['title'])}.")
-    file.download_button("File", json.dumps(found["method"], indent=2), f"{method['title']}.json", "application/json",
-                         icon=":material/download:", width="stretch")
+    file.download_button("File", json.dumps(found and found["method"], indent=2), f"{method['title']}.json",
+                         "application/json", icon=":material/download:", width="stretch", disabled=found is None)
     if drop.button("Put away", icon=":material/close:", width="stretch"):
         _take(_EMPTY)
         st.query_params.pop(LINK, None)
         st.rerun()
     note.caption("The address of this page holds the method: pass it on as a link.")
-    return [found["method"]]
+    return [found["method"]] if found else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import streamlit as st
 
 from app import engine, figures
@@ -125,14 +127,15 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict]:
     for name in chosen:
         with st.expander(f"{known[name]['title']} — {known[name]['sentence']}"):
             edited.append(method_form(known[name], catalogue["terms"], f"method.{name}", suited["taps"]))
-    _explain(known, suited)
+    _explain(known, suited, edited)
     return [*edited, *composer(catalogue, suited["taps"])]
 
 
-def _explain(known: dict, suited: dict) -> None:
-    """Which layers are matched, and which methods do not suit this pair, each with its reason."""
+def _explain(known: dict, suited: dict, chosen: list[dict]) -> None:
+    """Which layers are matched by what is chosen, and which methods do not suit this pair, each with its reason."""
     layers = ", ".join(f"{theirs} with {ours}" for theirs, ours in suited["layers"])
-    if layers:
+    if layers and any("groups" in weighted["term"] for method in chosen for stage in method["stages"]
+                      for weighted in stage["objective"].values()):
         st.caption(f"Layers, the teacher's with the student's: {layers}.")
     reasons: dict[str, list[str]] = {}
     for name, reason in suited["methods"].items():
@@ -216,14 +219,26 @@ def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | Non
             path = st.text_input("File", key=f"{key}.path", placeholder="/home/me/weights.pt",
                                  help="A state_dict that torch.save wrote, on the machine that trains.")
             if not path:
-                st.caption("Give the path of a state_dict that torch.save wrote; until then its weights are fresh.")
-            return {"kind": kind, "path": path} if path else None
+                st.info("Give the path of a state_dict that torch.save wrote.", icon=":material/draft:")
+                st.stop()
+            return {"kind": kind, "path": path}
         case "run":
-            runs = {run["id"]: run["name"] for run in engine.store().runs() if run["state"] == "done"}
-            chosen = st.selectbox("Run", list(runs), format_func=lambda run: f"{run} · {runs[run]}", key=f"{key}.run",
+            runs = {run["id"]: _run_title(run, networks) for run in engine.store().runs()
+                    if run["state"] == "done" and run["role"] != "ensemble"}
+            chosen = st.selectbox("Run", list(runs), format_func=runs.get, key=f"{key}.run",
                                   placeholder="No run is done yet", help="Its last snapshot is taken.")
-            return {"kind": kind, "run": chosen} if chosen else None
+            if not chosen:
+                st.info("No run is done yet whose weights could be taken; start from others.",
+                        icon=":material/history:")
+                st.stop()
+            return {"kind": kind, "run": chosen}
     return None
+
+
+def _run_title(run: dict, networks: dict) -> str:
+    network = json.loads(run["config"])["network"]["name"]
+    title = networks.get(network, {"title": network})["title"]
+    return " · ".join(filter(None, [f"{run['id']}", title, run["name"], run["experiment"]]))
 
 
 def _offer_download(data: str, entry: dict) -> None:
