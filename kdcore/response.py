@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from kdcore.knowledge import sensitivity
+from kdcore import derivatives
 from kdcore.models import tapped
 from kdcore.randomness import Draws
 
@@ -44,17 +44,17 @@ class Response:
     @cached_property
     def cost_gradient(self) -> Tensor:
         """(N, *input): each image's ∂CE/∂x."""
-        return sensitivity.cost_gradient(self.logits, self.labels, self.inputs)
+        return derivatives.cost_gradient(self.logits, self.labels, self.inputs)
 
     @cached_property
     def jacobian(self) -> Tensor:
         """(N, C, *input): ∂z_c/∂x."""
-        return sensitivity.jacobian(self.logits, self.inputs)
+        return derivatives.jacobian(self.logits, self.inputs)
 
     @cached_property
     def summed_jacobian(self) -> Tensor:
         """(N, *input): Σ_c ∂z_c/∂x."""
-        return sensitivity.summed_jacobian(self.logits, self.inputs)
+        return derivatives.summed_jacobian(self.logits, self.inputs)
 
     def noisy(self, std: float) -> "Response":
         """The same network's response at x + ξ, ξ normal with standard deviation `std`, from the step's draws.

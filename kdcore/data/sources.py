@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -19,10 +19,16 @@ from kdcore.data.decoded import Decoded, Rows
 from kdcore.errors import UserError
 from kdcore.places import data_folder
 
-if TYPE_CHECKING:
-    from kdcore.data.config import DataConfig
-
 Arrays = dict[str, tuple[Rows, np.ndarray]]
+
+
+class Which(Protocol):
+    """A choice of images, as far as what they look like depends on it."""
+
+    name: str
+    path: str | None
+    size: int | None
+    watermark: bool
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Source:
     origin: str = ""
     fetch: Callable[[], None] | None = None
     left_out: tuple[str, ...] = ()
-    of: Callable[[DataConfig], Source] | None = None
+    of: Callable[[Which], Source] | None = None
     size: int | None = None
     fingerprint: str = ""
 
@@ -77,7 +83,7 @@ class Source:
         return f"Get it from {self.origin} and unpack it so that {place}."
 
 
-def source(config: DataConfig) -> Source:
+def source(config: Which) -> Source:
     """The facts of the set that a configuration asks for; a set of image files is decoded when first asked for.
 
     Raises UserError where a folder or zip file is missing or holds no class folders.
@@ -201,7 +207,7 @@ def _of_decoded(named: Source, decoded: Decoded, **changes) -> Source:
                    test=len(decoded.parts["test"][1]), left_out=decoded.left_out, read=lambda: decoded.parts, **changes)
 
 
-def _published(name: str, decoded: Callable[[int], Decoded], config: DataConfig) -> Source:
+def _published(name: str, decoded: Callable[[int], Decoded], config: Which) -> Source:
     """The facts of the files where they are here, else those of the publication."""
     named, size = SOURCES[name], config.size or SOURCES[name].size
     if not named.present():
@@ -210,7 +216,7 @@ def _published(name: str, decoded: Callable[[int], Decoded], config: DataConfig)
         return _of_decoded(named, decoded(size))
 
 
-def _own(config: DataConfig) -> Source:
+def _own(config: Which) -> Source:
     decoded = folder.images_of(config.path, config.size or FOLDER.size)
     return _of_decoded(FOLDER, decoded, title=Path(config.path).stem or config.path,
                        sentence=folder.summary(config.path, decoded), fingerprint=decoded.content)

@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from kdcore.derivatives import derivative
 from kdcore.knowledge.layers import GroupTerm, pooled
-from kdcore.knowledge.sensitivity import derivative
 from kdcore.knowledge.term import NOTHING, Bound, Taught
 
 if TYPE_CHECKING:

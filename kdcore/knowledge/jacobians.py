@@ -13,8 +13,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from kdcore.derivatives import class_gradient, jacobian
 from kdcore.knowledge.outputs import logit_errors
-from kdcore.knowledge.sensitivity import SensitivityTerm, class_gradient, jacobian
+from kdcore.knowledge.sensitivity import SensitivityTerm
 from kdcore.knowledge.term import NOTHING, Bound, Taught, Term
 
 if TYPE_CHECKING:
