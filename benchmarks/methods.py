@@ -16,7 +16,8 @@ from kdcore.config import RunConfig, read
 from kdcore.store import Store
 
 SEEDS = (1, 2, 3)
-SGD = methods.OPTIMISERS[f"{methods.HEO}, CIFAR-10"].model_dump(mode="json")
+SGD, TRANSFER, SLOW = (methods.OPTIMISERS[name].model_dump(mode="json") for name in (
+    f"{methods.HEO}, CIFAR-10", f"{methods.HEO}, transfer", methods.EHMANN_SAMEK))
 CIFAR = {"name": "folder", "path": "cifar10-jpeg.zip"}
 ADAM = {"learning_rate": 1e-3}
 ON_CIFAR = {
@@ -29,9 +30,12 @@ ON_MNIST = {
     "batch_size": 50, "evaluations": 1,
     "teacher": {"data": {"name": "mnist", "images": 20000}, "network": {"name": "fc_teacher"}, "optimiser": ADAM,
                 "steps": 4000, "batch_size": 50, "evaluations": 4}}
-PAIRS = {"cifar10": {**ON_CIFAR, "steps": 300}, "cifar10-long": {**ON_CIFAR, "steps": 1500}, "mnist": ON_MNIST}
-
-
+PAIRS = {
+    "cifar10": {**ON_CIFAR, "steps": 300},
+    "cifar10-long": {**ON_CIFAR, "steps": 1500},
+    "shapes": {**ON_CIFAR, "data": {"name": "shapes", "per_class": 10}, "optimiser": TRANSFER, "steps": 300},
+    "mnist": ON_MNIST,
+    "mnist-slow": {**ON_MNIST, "optimiser": SLOW, "steps": 10_000}}
 
 def runs(pair: str, names: list[str] | None = None) -> list[RunConfig]:
     """The pair's runs with each method that suits it, seed by seed, the baseline first."""
