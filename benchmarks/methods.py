@@ -34,6 +34,8 @@ PAIRS = {
     "cifar10": {**ON_CIFAR, "steps": 300},
     "cifar10-long": {**ON_CIFAR, "steps": 1500},
     "shapes": {**ON_CIFAR, "data": {"name": "shapes", "per_class": 10}, "optimiser": TRANSFER, "steps": 300},
+    "cifar10-vgg": {**ON_CIFAR, "data": {**CIFAR, "per_class": 10}, "network": {"name": "vgg4", "width": 0.5},
+                    "steps": 600},
     "mnist": ON_MNIST,
     "mnist-slow": {**ON_MNIST, "optimiser": SLOW, "steps": 10_000}}
 

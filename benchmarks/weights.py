@@ -16,7 +16,9 @@ from kdcore.methods import METHODS
 from kdcore.store import Store
 
 SEEDS = (11, 12)
-VALIDATION = {"cifar10": {"per_class": 300, "validation": 2 / 3}, "mnist": {"per_class": 205, "validation": 200 / 205}}
+VALIDATION = {"cifar10": {"per_class": 300, "validation": 2 / 3},
+              "cifar10-vgg": {"per_class": 210, "validation": 200 / 210},
+              "mnist": {"per_class": 205, "validation": 200 / 205}}
 GRID = {  # (method, key of the term): weights
     ("match_logits", "logits"): (0.003, 0.01, 0.03, 0.1, 0.3),
     ("match_jacobians", "jacobian"): (0.01, 0.03, 0.1, 0.3, 1, 3),
@@ -54,12 +56,13 @@ def markdown(pair: str, found: dict[tuple[str, str], dict[float, list[float]]]) 
 def main() -> None:
     """Train what is missing, write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pair", choices=PAIRS)
+    parser.add_argument("pair", choices=VALIDATION)
+    parser.add_argument("--methods", nargs="*", default=[name for name, _ in GRID], help="only these, by name")
     parser.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
     options = parser.parse_args()
     store, pair = Store(options.store), read(PAIRS[options.pair]).pair()
     grid = {entry: {weight: [run(options.pair, *entry, weight, seed) for seed in SEEDS] for weight in weights}
-            for entry, weights in GRID.items() if not METHODS[entry[0]].unsuited(pair)}
+            for entry, weights in GRID.items() if entry[0] in options.methods and not METHODS[entry[0]].unsuited(pair)}
     configs = [config for weights in grid.values() for runs in weights.values() for config in runs]
     execute(store, sorted(configs, key=lambda config: config.seed), f"weights-{options.pair}")
     found = {entry: {weight: [end["last"] for end in (result(store, run, "accuracy.validation") for run in runs) if end]
