@@ -87,6 +87,8 @@ def _methods(options: argparse.Namespace) -> None:
                 print(f"    {'; '.join(method['rows'])}")
             for stage in method["stages"]:
                 _print_stage(stage, named=len(method["stages"]) > 1)
+            if method["optimiser"]:
+                print(f"    optimiser in the paper: {method['optimiser']}")
 
 
 def _source(method: dict) -> str:

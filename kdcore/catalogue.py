@@ -93,9 +93,9 @@ def _drawn() -> dict[str, type[SensitivityTerm]]:
 
 def _term(cls) -> dict:
     term = cls()
-    return {"title": cls.title, "sentence": cls.sentence, "formula": cls.formula, "paper": cls.paper,
+    return {"title": cls.title, "sentence": cls.sentence, "formula": term.formula, "paper": cls.paper,
             "equation": cls.equation, "needs_teacher": term.needs_teacher, "needs_labels": term.needs_labels,
-            "is_labels": cls is CrossEntropy,
+            "is_labels": cls is CrossEntropy, "weight": methods.WEIGHTS.get(term.kind, ""),
             "fields": {name: field for name, field in _fields(cls).items() if name != "kind"}}
 
 

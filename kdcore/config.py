@@ -135,7 +135,7 @@ class RunConfig(BaseModel):
 
 
 _LABELS = {"name": True, "device": True, "method": {
-    **dict.fromkeys(("name", "title", "sentence", "paper", "equations", "rows", "ablation"), True),
+    **dict.fromkeys(("name", "title", "sentence", "paper", "equations", "rows", "optimiser", "ablation"), True),
     "stages": {"__all__": {"name"}}}}
 
 

@@ -104,6 +104,8 @@ class Method(_Record):
     members: int = Field(1, ge=1, le=20, description="Students of an ensemble, whose averaged probabilities count.")
     shared_stages: int = Field(0, ge=0, description="The first stages that the members of an ensemble have in common: "
                                "they begin to differ after them.")
+    optimiser: str = Field("", description="Which of the papers' optimisers it is printed with, by name; a run chooses "
+                           "its own.")
     ablation: bool = Field(False, description="Whether it only varies another method's setting.")
 
     @model_validator(mode="after")
@@ -165,6 +167,8 @@ def _shape(side: Side) -> tuple:
 def _lines(stage: Stage, named: bool) -> list[str]:
     first, *others = stage.objective.values()
     summands = [_summand(first, bare=True), *map(_summand, others)]
+    if stage.dropout:
+        summands[-1] += rf",\; \text{{dropout {stage.dropout:g}}}"
     name = r"\text{" + re.sub(r"[^\w -]", "", stage.name).replace("_", " ") + ": }" if named else ""
     if len(summands) <= 2 and sum(map(len, summands)) < LINE:
         return [name + " + ".join(summands)]

@@ -35,6 +35,7 @@ PROGRESS_SECONDS = 0.25
 EVALUATION_CHUNK = 1000
 AHEAD = 2
 TRIED = 200
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,12 @@ class _Training:
         self.network = build(config)
         if config.method.start == "teacher":
             self.network.load_state_dict(teacher.state_dict())
+        # where a method's dropout goes; a layer that drops of itself is the network's own affair
+        self.silencing = [module for module in self.network.modules()
+                          if isinstance(module, nn.Dropout) and module.p == 0]
+        if not self.silencing and any(stage.dropout for stage in config.method.stages):
+            raise UserError(f"{type(self.network).__name__} has no place for the method's dropout; give it an "
+                            "nn.Dropout(0.0) before its last layer, or set the stage's dropout to 0.")
         self.network.to(self.device)
         self.teacher = _frozen(teacher, self.device) if teacher is not None else None
         self.probe = Probe(self.teacher, self.network, self.test, config.pair())
@@ -231,9 +238,8 @@ class _Training:
             titles = ", ".join(self.terms[key].title.lower() for key in self.lessons.too_large)
             yield Notice(self.step, f"What the teacher hands over for {titles} does not fit into memory and is "
                          "computed anew each step.")
-        for module in self.network.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = stage.dropout
+        for module in self.silencing:
+            module.p = stage.dropout
         learning = [self.network, *self.bounds.values()]
         self.optimiser = (stage.optimiser or self.config.optimiser).build(
             [parameter for module in learning for parameter in module.parameters()])
@@ -305,7 +311,7 @@ class _Training:
     @contextmanager
     def _dropping(self):
         """Dropout as a function of the seed and the step, like all else; the process's own randomness is left alone."""
-        if not self.span.stage.dropout:
+        if not any(isinstance(module, DROPOUTS) and module.p for module in self.network.modules()):
             yield
             return
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):

@@ -34,6 +34,8 @@ for name, method in shown.items():
         st.latex(method["formula"], width="content")
         equations = f", eq. {method['equations']}".replace("eq. Prop", "Prop") if method["equations"] else ""
         st.caption(f"{method['paper']}{equations} · `{name}`\n\n**Suits:** {method['suits']}")
+        if method["optimiser"]:
+            st.caption(f"**Optimiser in the paper:** {method['optimiser']}, among those of Train")
         if method["rows"]:
             st.caption("**Rows:** " + " · ".join(method["rows"]))
 
@@ -43,5 +45,7 @@ for term in sorted(catalogue["terms"].values(), key=lambda term: term["title"]):
     with st.expander(f"{term['title']} — {term['sentence']}"):
         st.latex(term["formula"], width="content")
         st.caption(f"{term['paper']}" + (f", {term['equation']}" if term["equation"] else ""))
+        if term["weight"]:
+            st.caption(f"**Weight:** {term['weight']}")
         for schema in term["fields"].values():
             st.markdown(f"**{schema['title']}** (default {schema['default']}): {schema['description']}")

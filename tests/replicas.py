@@ -294,8 +294,9 @@ def activation_values(term, teacher, student, images, labels, bound) -> Tensor:
 
 
 def hint(term, teacher, student, images, labels, bound) -> Tensor:
-    """Romero et al. 2015: Σ_k (1/CHW) Σ_i (T_i − r(S)_i)²."""
-    return torch.stack([sum(mean_square(t - s) for t, s in couples(teacher, student, x, bound)) for x in images])
+    """Romero et al. 2015: Σ_k (1/CHW) Σ_i (T_i − r(S)_i)², or Σ_k ½ Σ_i of the same."""
+    count = (lambda d: mean_square(d)) if term.form == "mean" else (lambda d: total(d.flatten() ** 2) / 2)
+    return torch.stack([sum(count(t - s) for t, s in couples(teacher, student, x, bound)) for x in images])
 
 
 def second_head(term, teacher, student, images, labels, bound) -> Tensor:

@@ -182,7 +182,7 @@ ROWS = {  # as printed; "VGG-9" marks those of its other layers
         2: {"only labels", "cost", "full Jacobian"},
         3: {"M=1", "cost diff", "cost diff + M=1", *MASKS}},
     "Ahn et al.": {
-        1: {"Student", "KD", "FitNet", "AT", "MI", "KD + AT", "KD + MI"},
+        1: {"Teacher", "Student", "KD", "FitNet", "AT", "MI", "KD + AT", "KD + MI"},
         2: {"Student", "Finetuned", "LwF", "MI-L", *AHN_TRANSFERS, *(f"{row}, VGG-9" for row in AHN_TRANSFERS)}},
     "Srinivas & Fleuret": {
         1: {"Cross-Entropy training", "CE + match activations", "CE + match Jacobians",

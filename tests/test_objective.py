@@ -1,6 +1,8 @@
 """Weights that move, rates that fall, and the whole loss as one formula."""
 
 import re
+from itertools import product
+from typing import Literal, get_args, get_origin
 
 import pytest
 
@@ -100,6 +102,26 @@ def test_every_formula_is_well_formed(name):
     assert text.count(r"\begin{") == text.count(r"\end{") and "+ -" not in text
     stages = len(METHODS[name].stages)
     assert text.count(r"\text{") >= (stages if stages > 1 else 0)
+
+
+SHAPELESS = ("groups", "connectors", "batch_norm", "window")  # which layers and places a sum is over, not its form
+
+
+@pytest.mark.parametrize("kind", TERMS)
+def test_a_setting_that_changes_the_loss_changes_its_formula(kind):
+    options = {name: get_args(field.annotation) if get_origin(field.annotation) is Literal else (False, True)
+               for name, field in TERMS[kind].model_fields.items()
+               if name not in ("kind", *SHAPELESS) and (get_origin(field.annotation) is Literal
+                                                        or field.annotation is bool)}
+    variants = [dict(zip(options, values)) for values in product(*options.values())]
+    formulas = {TERMS[kind](**variant).formula for variant in variants}
+    assert len(formulas) == len(variants)
+
+
+def test_a_formula_has_projections_and_dropout():
+    exact, one, two = (TERMS["full_jacobian"](projections=count).formula for count in (0, 1, 2))
+    assert len({exact, one, two}) == 3 and r"\pm 1" in one and r"\frac{1}{2} \sum_{i=1}^{2}" in two
+    assert METHODS["dropout"].formula() == rf"{CROSS_ENTROPY},\; \text{{dropout 0.25}}"
 
 
 def test_a_stage_is_frozen_data():

@@ -1,13 +1,14 @@
 """The trainer: repeatable to the last bit, continued as if nothing had happened, and true to its configuration."""
 
 import io
+import math
 from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
 
-from kdcore import data, teaching
+from kdcore import data, models, teaching
 from kdcore import train as trainer
 from kdcore.config import read
 from kdcore.errors import UserError
@@ -326,6 +327,43 @@ def test_dropout_is_a_function_of_seed_and_step(normed, monkeypatch):
     for step in training(0.5):
         network, images = step.network.eval(), step.test.pixels[:9]
         assert network.body.dropout.p == 0.5 and torch.equal(network(images), network(images))
+
+
+@pytest.fixture
+def dropping():
+    """A network of one's own that silences neurons of itself, and has no other place for it."""
+    def made(shape, classes, width):
+        return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), 30), nn.ReLU(), nn.Dropout(0.5),
+                             nn.Linear(30, classes))
+
+    models.register("dropping", made, {"embedding": "2"})
+    yield "dropping"
+    del models.ARCHITECTURES["dropping"]
+
+
+def test_a_networks_own_dropout_stays_and_depends_on_seed_and_step_too(dropping):
+    def trained():
+        torch.seed()
+        *_, last = (record for record in train(run("labels_only", network={"name": dropping}, teacher=None))
+                    if isinstance(record, Snapshot))
+        return last.state
+
+    training = entered(run("labels_only", network={"name": dropping}, teacher=None), None)
+    assert training.network[3].p == 0.5
+    assert_same(trained(), trained())
+
+
+def test_a_methods_dropout_without_a_place_for_it_is_a_sentence(dropping):
+    with pytest.raises(UserError, match="no place for the method's dropout"):
+        list(train(run("dropout", network={"name": dropping}, teacher=None)))
+
+
+def test_a_teacher_whose_layers_have_no_names_is_a_sentence(normed):
+    config = run("hint", network={"name": "test_student"}, teacher={**TEACHER, "network": {"name": "test_teacher"}})
+    teacher = build(config.teacher)
+    bare = nn.Sequential(teacher)
+    with pytest.raises(UserError, match="Sequential has no named layers, and group1"):
+        list(train(config, teacher=bare))
 
 
 def test_dropout_differs_from_step_to_step(normed, monkeypatch):

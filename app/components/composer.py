@@ -12,6 +12,7 @@ from app import engine, figures
 from app.components.forms import Taps, fields, places, plain, weighted_term
 
 LINK = "composed"
+AGAIN = "_2"
 _EMPTY = {"name": "custom", "title": "My method", "sentence": "", "stages": []}
 
 
@@ -127,8 +128,12 @@ def _stage_form(stage: dict, number: int, catalogue: dict, taps: Taps, key: str)
         present = stage["objective"]
         kinds = {name: weighted["term"]["kind"] for name, weighted in present.items()}
         kinds |= {kind: kind for kind in terms if kind not in kinds.values()}
+        for name in st.session_state.get(f"{key}.terms", present):  # each once more, with settings of its own
+            kind = kinds.get(name) or name.removesuffix(AGAIN)
+            kinds[kind + AGAIN] = kind
         chosen = st.multiselect("Terms", list(kinds), list(present), key=f"{key}.terms",
-                                format_func=lambda name: terms[kinds[name]]["title"],
+                                format_func=lambda name: terms[kinds[name]]["title"]
+                                + " (second)" * name.endswith(AGAIN),
                                 help="The loss of the stage is their weighted sum. Leave cross entropy out to learn "
                                 "without labels.")
         made["objective"] = {name: weighted_term(present.get(name) or _fresh(kinds[name], catalogue),

@@ -127,6 +127,8 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict]:
     for name in chosen:
         with st.expander(f"{known[name]['title']} — {known[name]['sentence']}"):
             edited.append(method_form(known[name], catalogue["terms"], f"method.{name}", suited["taps"]))
+            if known[name]["optimiser"]:
+                st.caption(f"Its paper's optimiser is under Budget: *{known[name]['optimiser']}*.")
     _explain(known, suited, edited)
     return [*edited, *composer(catalogue, suited["taps"])]
 

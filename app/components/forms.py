@@ -89,7 +89,7 @@ def weighted_term(weighted: dict, term: dict, key: str, taps: Taps | None = None
         st.markdown(f"**{term['title']}** — {term['sentence']}")
         st.latex(term["formula"], width="content")
         cells = places(3)
-        counted = _weight(weighted, cells, key, may_share=not term["is_labels"])
+        counted = _weight(weighted, cells, key, term)
         settings = fields(term["fields"], weighted["term"], key, cells, taps)
     return {**counted, "term": {"kind": weighted["term"]["kind"], **settings}}
 
@@ -113,9 +113,10 @@ def plain(method: dict) -> dict:
     return {name: value for name, value in method.items() if name not in ("formula", "needs_teacher", "suits")}
 
 
-def _weight(weighted: dict, cells: Iterator, key: str, may_share: bool) -> dict:
-    ways = {"weight": "weight", "schedule": "weight that moves", **({"share": "share of the cross entropy"}
-                                                                    if may_share else {})}
+def _weight(weighted: dict, cells: Iterator, key: str, term: dict) -> dict:
+    ways = {"weight": "weight", "schedule": "weight that moves", "share": "share of the cross entropy"}
+    if term["is_labels"]:
+        del ways["share"]
     start = "share" if weighted.get("share") else "schedule" if weighted.get("final") is not None else "weight"
     way = next(cells).selectbox(
         "Counts by", list(ways), list(ways).index(start), format_func=ways.get, key=f"{key}.by",
@@ -130,8 +131,8 @@ def _weight(weighted: dict, cells: Iterator, key: str, may_share: bool) -> dict:
     weight = 1.0 if weighted.get("weight") is None else float(weighted["weight"])
     counted["weight"] = next(cells).number_input(
         "Weight" if way == "weight" else "Weight at first", value=weight, format="%g", step=10.0 ** _magnitude(weight),
-        key=f"{key}.weight", help="λ, the factor on the term. The default is the paper's, chosen on its own images; on "
-        "others a share of the cross entropy is the safer start.")
+        key=f"{key}.weight", help=f"λ, the factor on the term. {term['weight']} On other images a share of the cross "
+        "entropy is the safer start.")
     if way == "schedule":
         last = weighted.get("final")
         counted["final"] = next(cells).number_input("Weight at the end", value=float(1.0 if last is None else last),

@@ -52,8 +52,6 @@ class ActivationBoundary(GroupTerm):
 
     title = "Activation boundaries"
     sentence = "Which neurons of the teacher an image switches on, and not how strongly."
-    formula = (r"\sum_k \alpha_k \left\| \rho(T^k) \odot \sigma(\mu - r(S^k))"
-               r" + (1 - \rho(T^k)) \odot \sigma(\mu + r(S^k)) \right\|_2^2")
     paper = "Heo et al. 2019"
     equation = "4, 6, 7"
     role = ".pre"
@@ -69,6 +67,12 @@ class ActivationBoundary(GroupTerm):
 
     def connector(self, layer: Layer) -> nn.Module:
         return connector(layer, self.connectors, batch_norm=True)
+
+    @property
+    def formula(self) -> str:
+        return (r"\sum_{k=1}^K " + (r"2^{k-K} " if self.weights == "halved" else "")
+                + r"\left\| \rho(T^k) \odot \sigma(\mu - r(S^k))"
+                r" + (1 - \rho(T^k)) \odot \sigma(\mu + r(S^k)) \right\|_2^2")
 
     def layer_weights(self, count: int) -> list[float]:
         return [0.5 ** (count - 1 - i) if self.weights == "halved" else 1.0 for i in range(count)]
@@ -90,7 +94,6 @@ class ActivationValues(GroupTerm):
 
     title = "Activation values"
     sentence = "How strongly each neuron of the teacher responds, as the l_p norm of the difference."
-    formula = r"\sum_k \sum_i \left| \sigma(T^k_i) - \sigma(r(S^k)_i) \right|^p"
     paper = "Heo et al. 2019"
     equation = "1"
     role = ".pre"
@@ -101,6 +104,10 @@ class ActivationValues(GroupTerm):
 
     def connector(self, layer: Layer) -> nn.Module:
         return connector(layer, self.connectors, batch_norm=True)
+
+    @property
+    def formula(self) -> str:
+        return rf"\sum_k \sum_i \left| \sigma(T^k_i) - \sigma(r(S^k)_i) \right|^{{{self.power:g}}}"
 
     def handed(self, features: Tensor) -> Tensor:
         return functional.relu(features)
@@ -117,16 +124,23 @@ class Hint(GroupTerm):
 
     title = "FitNet hint"
     sentence = "The features of a layer of the teacher, all channels and places."
-    formula = r"\sum_k \frac{1}{CHW} \left\| T^k - r(S^k) \right\|_2^2"
     paper = "Romero et al. 2015"
 
     kind: Literal["hint"] = "hint"
     connectors: ConnectorChoice = CONNECTORS
     batch_norm: bool = Field(False, title="Batch norm in the connector", description="As Heo et al. 2019 have it; "
                              "FitNet's own connector is linear.")
+    form: Literal["mean", "sum"] = Field("mean", description="The mean of the squared differences over channels and "
+                                         "places, or half of their sum, as Romero et al. 2015 print it.")
+
+    @property
+    def formula(self) -> str:
+        scale = r"\frac{1}{CHW}" if self.form == "mean" else r"\frac{1}{2}"
+        return rf"\sum_k {scale} \left\| T^k - r(S^k) \right\|_2^2"
 
     def connector(self, layer: Layer) -> nn.Module:
         return connector(layer, self.connectors, self.batch_norm)
 
     def error(self, ours: Tensor, theirs: Tensor) -> Tensor:
-        return (theirs - ours).square().flatten(1).mean(1)
+        squares = (theirs - ours).square().flatten(1)
+        return squares.mean(1) if self.form == "mean" else squares.sum(1) / 2

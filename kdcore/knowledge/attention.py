@@ -84,8 +84,6 @@ class AttentionMaps(GroupTerm):
 
     title = "Attention maps"
     sentence = "Where each layer of the teacher is active, whatever the channel."
-    formula = (r"\sum_k \left\| \frac{A_t^k}{\|A_t^k\|} - \frac{A_s^k}{\|A_s^k\|} \right\|_2,\;"
-               r" A = \textstyle\sum_{c} Z_c^2")
     paper = "Srinivas & Fleuret 2018"
     equation = "8, 9"
     only_maps = True
@@ -93,6 +91,12 @@ class AttentionMaps(GroupTerm):
     kind: Literal["attention_maps"] = "attention_maps"
     form: Form = Field("paper", description="The norm of the difference, as in the paper, or the mean of its square, as"
                        " in the code of Zagoruyko & Komodakis.")
+
+    @property
+    def formula(self) -> str:
+        norm = r"\left\| \frac{A_t^k}{\|A_t^k\|} - \frac{A_s^k}{\|A_s^k\|} \right\|_2"
+        return (rf"\sum_k {norm}" if self.form == "paper" else rf"\sum_k \frac{{1}}{{HW}} {norm}^2") + (
+            r",\; A = \textstyle\sum_{c} Z_c^2")
 
     def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         return {str(i): _unit(pooled(_energy(teacher.taps[layer.teacher]), layer.size))

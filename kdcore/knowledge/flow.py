@@ -45,7 +45,6 @@ class FlowMatrices(GroupTerm):
 
     title = "FSP matrices"
     sentence = "How the features at the end of a section of the teacher go with those at its beginning."
-    formula = r"\sum_k \left\| G_t^k - G_s^k \right\|_2^2,\; G_{ij} = \sum_{h,w} \frac{F^1_{h,w,i}\, F^2_{h,w,j}}{h\,w}"
     paper = "Yim et al. 2017"
     equation = "1, 2"
     only_maps = True
@@ -56,6 +55,13 @@ class FlowMatrices(GroupTerm):
     connectors: ConnectorChoice = CONNECTORS
 
     @property
+    def formula(self) -> str:
+        theirs = r"P_k G_t^k Q_k^\top" if self.shuffled else "G_t^k"
+        return (rf"\sum_k \left\| {theirs} - G_s^k \right\|_2^2,"
+                r"\; G_{ij} = \sum_{h,w} \frac{F^1_{h,w,i}\, F^2_{h,w,j}}{h\,w}"
+                + (r",\; P_k, Q_k \text{ permutations}" if self.shuffled else ""))
+
+    @property
     def zero_at_equality(self) -> bool:
         """A shuffled teacher is another network."""
         return not self.shuffled
@@ -63,6 +69,9 @@ class FlowMatrices(GroupTerm):
     def layers(self, pair: Pair) -> tuple[Layer, ...]:
         """First and last layer of each section, in turn."""
         couples = []
+        if any("." in tap for couple in self.groups if isinstance(couple, tuple) for tap in couple):
+            raise Unsuited("FSP matrices go from the first layer of a section to its last; name sections, such as "
+                           "group1")
         for last in super().layers(pair):
             names = f"{last.teacher}.first", f"{last.student}.first"
             for side, name, who in zip((pair.teacher, pair.student), names, ("teacher", "student")):

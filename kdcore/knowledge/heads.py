@@ -25,13 +25,19 @@ class SecondHead(LayerTerm):
 
     title = "Second head"
     sentence = "The teacher's outputs for its own classes, whatever the student is to tell apart."
-    formula = r"\sum_c \left(z_{t,c} - h_c(s)\right)^2"
     paper = "Srinivas & Fleuret 2018"
     zero_at_equality = False  # the head has to be learnt
 
     kind: Literal["second_head"] = "second_head"
     form: Literal["plain", "centred"] = Field("plain", description="Sum of squared differences of the raw outputs, or "
                                               "the mean of those of the centred outputs.")
+
+    @property
+    def formula(self) -> str:
+        if self.form == "plain":
+            return r"\sum_c \left(z_{t,c} - h_c(s)\right)^2"
+        return (r"\frac{1}{C} \sum_c \left(\bar z_{t,c} - \bar h_c(s)\right)^2,"
+                r"\; \bar z_c = z_c - \textstyle\frac{1}{C} \sum_i z_i")
 
     def layers(self, pair: Pair) -> tuple[Layer, ...]:
         return (pair.head(),)

@@ -43,6 +43,14 @@ class _ChosenOutputs(SensitivityTerm):
         """The teacher's part in the choice: {"class": (N,)}, or nothing."""
         return {"class": response.logits.argmax(1)} if self.classes == "teacher" else {}
 
+    def summed(self, norm: str) -> str:
+        """The formula over the chosen outputs; `norm` names one of them by {c}."""
+        if self.classes == "all":
+            return r"\sum_c " + norm.replace("{c}", "c")
+        if self.classes == "label":
+            return norm.replace("{c}", "y")
+        return norm.replace("{c}", "m") + r",\; m = \arg\max_c z_{t,c}"
+
     def rows(self, response: Response, taught: Taught, logarithms: bool = False) -> Tensor:
         """(N, rows, *input): derivatives of the chosen outputs, or of the logarithms of their probabilities."""
         if self.classes == "all" and not logarithms:
@@ -62,10 +70,14 @@ class JacobianMatch(_ChosenOutputs):
     title = "Jacobian of a class"
     picture_title = "Jacobian of a class"
     sentence = "The teacher's sensitivity map of one class: where the image speaks for it and where against it."
-    formula = r"\sum_{c} \left\| \frac{\partial z_{t,c}}{\partial x} - \frac{\partial z_{s,c}}{\partial x} \right\|_2^2"
     equation = "Prop. 1"
 
     kind: Literal["jacobian_match"] = "jacobian_match"
+
+    @property
+    def formula(self) -> str:
+        return self.summed(r"\left\| \frac{\partial z_{t,{c}}}{\partial x} - \frac{\partial z_{s,{c}}}{\partial x}"
+                           r" \right\|_2^2")
 
     def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         chosen = self.choice(teacher)
@@ -84,13 +96,17 @@ class JacobianNorm(_ChosenOutputs):
     title = "Jacobian norm"
     picture_title = "Squared Jacobian"
     sentence = "Nothing is handed over: the student's outputs are to change little when the image does."
-    formula = r"\sum_{c} \left\| \frac{\partial z_{s,c}}{\partial x} \right\|_2^2"
     equation = "Prop. 2, 3"
     zero_at_equality = False
 
     kind: Literal["jacobian_norm"] = "jacobian_norm"
     form: Literal["outputs", "probabilities"] = Field("outputs", description="Of the raw outputs (Prop. 2), or of the "
                                                       "logarithm of the probabilities (eq. 3).")
+
+    @property
+    def formula(self) -> str:
+        output = r"z_{s,{c}}" if self.form == "outputs" else r"\log p_{s,{c}}"
+        return self.summed(rf"\left\| \frac{{\partial {output}}}{{\partial x}} \right\|_2^2")
 
     @property
     def needs_teacher(self) -> bool:

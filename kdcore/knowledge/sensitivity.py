@@ -113,13 +113,21 @@ class FullJacobian(SensitivityTerm):
     picture_title = "Class maps"
     row_per_class = True
     sentence = "The teacher's sensitivity map of every class: where the image speaks for it and where against it."
-    formula = (r"\frac{1}{C D} \sum_{c,j} \left(\frac{\partial z_{t,c}}{\partial x_j}"
-               r" - \frac{\partial z_{s,c}}{\partial x_j}\right)^2")
     equation = "3"
 
     kind: Literal["full_jacobian"] = "full_jacobian"
     projections: int = Field(0, ge=0, le=100, description="Match this many random projections a step instead of all "
                              "classes: cheaper, the same on average. 0 matches all classes.")
+
+    @property
+    def formula(self) -> str:
+        if not self.projections:
+            return (r"\frac{1}{C D} \sum_{c,j} \left(\frac{\partial z_{t,c}}{\partial x_j}"
+                    r" - \frac{\partial z_{s,c}}{\partial x_j}\right)^2")
+        mean = rf"\frac{{1}}{{{self.projections}}} \sum_{{i=1}}^{{{self.projections}}} " if self.projections > 1 else ""
+        draw = "v_{i,c}" if self.projections > 1 else "v_c"
+        return (rf"{mean}\frac{{1}}{{C D}} \sum_j \left(\sum_c {draw} \left(\frac{{\partial z_{{t,c}}}}{{\partial x_j}}"
+                rf" - \frac{{\partial z_{{s,c}}}}{{\partial x_j}}\right)\right)^2,\; {draw} = \pm 1")
 
     def picture(self, response: Response, taught: Taught) -> Tensor:
         return response.jacobian
@@ -177,9 +185,6 @@ class TargetedDoubleBackpropagation(SensitivityTerm):
     title = "Targeted double backpropagation"
     picture_title = "Masked squared cost gradient"
     sentence = "A mask of the places where the teacher's cost gradient is small: there the student's is penalised more."
-    formula = (r"\frac{1}{D} \sum_j M_j \left(\frac{\partial CE_s}{\partial x_j}\right)^2,\; M_j ="
-               r" \begin{cases} \text{outside} & g_{t,j}^2 < p\,\max_i g_{t,i}^2 \\ \text{inside} & \text{else}"
-               r" \end{cases}")
     equation = "6, 7"
     needs_labels = True
     zero_at_equality = False
@@ -191,6 +196,13 @@ class TargetedDoubleBackpropagation(SensitivityTerm):
     inside: float = Field(0.0, ge=0, description="Mask on the other entries (eq. 6: 0, eq. 7: 1).")
     reading: Reading = Field("squared", description="Compare the teacher's squared gradient, as the paper's text says, "
                              "or the gradient itself, as its formula is printed (literal).")
+
+    @property
+    def formula(self) -> str:
+        square = "^2" if self.reading == "squared" else ""
+        return (r"\frac{1}{D} \sum_j M_j \left(\frac{\partial CE_s}{\partial x_j}\right)^2,\; M_j = \begin{cases}"
+                rf" {self.outside:g} & g_{{t,j}}{square} < {self.threshold:g}\,\max_i g_{{t,i}}{square} \\"
+                rf" {self.inside:g} & \text{{else}} \end{{cases}}")
 
     def teach(self, teacher: Response, bound: Bound = NOTHING) -> Taught:
         return {"mask": target_mask(teacher.cost_gradient, self.threshold, self.outside, self.inside, self.reading)}

@@ -56,7 +56,7 @@ class Term(BaseModel, ABC):
 
     title: ClassVar[str]
     sentence: ClassVar[str]
-    formula: ClassVar[str]
+    formula: ClassVar[str]  # LaTeX; a property where settings change it
     paper: ClassVar[str]
     equation: ClassVar[str] = ""
     needs_teacher: ClassVar[bool] = True

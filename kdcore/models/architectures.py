@@ -119,7 +119,8 @@ def register(name: str, build: Builder, taps: dict[str, str], *, title: str = ""
     `build(image_shape, classes, width)` returns the module; `taps` says where its values are, by the paths of
     kdcore/models/taps.py, as in {"group1": "features.4", "embedding": "features"}; "logits" is its output, unless said
     otherwise. Its images are in [0, 1]. Activations that work in place are switched to the other way when it is built,
-    since a tap before one would show the value after it. Raises UserError where the name is taken.
+    since a tap before one would show the value after it. A method's dropout goes where it has an nn.Dropout(0.0).
+    Raises UserError where the name is taken.
     """
     if name in ARCHITECTURES and not ARCHITECTURES[name].own:
         raise UserError(f"{name!r} is one of Apprentice's own networks; choose another name.")

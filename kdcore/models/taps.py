@@ -25,6 +25,9 @@ class Tapped(nn.Module):
 
     def __init__(self, network: nn.Module, names: tuple[str, ...]):
         super().__init__()
+        if not hasattr(network, "taps"):
+            raise UserError(f"{type(network).__name__} has no named layers, and {', '.join(names)} of it are asked "
+                            "for; name them with kdcore.models.register, or as a dict in its attribute taps.")
         if unknown := [name for name in names if name not in network.taps]:
             raise UserError(f"The network has no tap {unknown[0]!r}{_meant(unknown[0], network.taps)}.")
         self.network, self.names = network, names

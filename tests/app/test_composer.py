@@ -115,6 +115,28 @@ def test_two_terms_of_one_kind_both_stay():
     assert test.run(timeout=30).session_state["made"]["objective"] == stage["objective"]
 
 
+def test_a_term_can_be_taken_twice():
+    def page():
+        import streamlit as st
+
+        from app.components.composer import _stage_form
+        from kdcore.catalogue import catalogue
+
+        st.session_state["made"] = _stage_form(st.session_state["stage"], 0, catalogue(), {}, "key")
+
+    stage, = whole({"title": "One hint", "stages": [{"objective": {
+        "hint": {"weight": 0.5, "term": {"kind": "hint", "groups": "first"}}}}]})["stages"]
+    test = AppTest.from_function(page)
+    test.session_state["stage"] = stage
+    terms = test.run(timeout=30).multiselect("key.terms")
+    terms.set_value(["hint", "hint_2"]).run()
+    test.selectbox("key.hint_2.groups").set_value("last").run()
+    made = test.session_state["made"]["objective"]
+    assert {name: weighted["term"]["groups"] for name, weighted in made.items()} == {"hint": "first", "hint_2": "last"}
+    test.multiselect("key.terms").set_value(["hint_2"]).run()
+    assert list(test.session_state["made"]["objective"]) == ["hint_2"] and not test.exception
+
+
 def test_a_composed_method_is_never_taken_for_one_of_the_papers(monkeypatch):
     monkeypatch.setattr(composer.st, "session_state", {"draft.version": 0})
     composer._take(whole(METHODS["labels_only"].model_dump(mode="json")))

@@ -6,13 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore.knowledge import TERMS
+from kdcore import data
+from kdcore.config import read
+from kdcore.knowledge import TERMS, Pair
 from kdcore.knowledge.activation import agreement, boundary_error
 from kdcore.knowledge.attention import attention_error, attention_gradient, attention_map
 from kdcore.knowledge.flow import fsp_error, fsp_matrix
 from kdcore.knowledge.information import Gaussian, gaussian_cost
 from kdcore.knowledge.layers import least_squares, pooled
+from kdcore.probe import Probe
 from kdcore.response import Response
+from kdcore.train import build
 from tests import replicas
 from tests.conftest import Given, couple, made, paired
 
@@ -109,13 +113,21 @@ def test_agreement_is_the_share_of_equal_activations():
     assert agreement(ours.view(2, 2, 1, 2), theirs.view(2, 2, 1, 2)).tolist() == [0.5, 0.75]
 
 
-def test_agreement_of_an_untrained_pair_is_near_a_half():
-    generator = torch.Generator().manual_seed(0)
-    teacher, student = (nn.Conv2d(3, 50, 5, bias=False) for _ in range(2))
-    for layer in (teacher, student):
-        nn.init.normal_(layer.weight, generator=generator)
-    images = torch.randn(8, 3, 12, 12, generator=generator)
-    assert (agreement(student(images), teacher(images)) - 0.5).abs().max() < 0.1
+@pytest.mark.parametrize("network", ["wrn_10_1", "vgg4", "residual8"])
+def test_agreement_of_an_untrained_pair_is_near_a_half(network):
+    """As a run's record has it, on images of a set, layer by layer; batch norm with the statistics of these images."""
+    run = read({"data": {"name": "shapes"}, "network": {"name": network, "width": 0.5}, "seed": 1})
+    images = data.images(run.data, "test", index=torch.arange(200))
+    networks = [build(run.model_copy(update={"seed": seed})) for seed in (1, 2)]
+    with torch.no_grad():
+        for module in (module for each in networks for module in each.modules()):
+            module.momentum = 1.0
+        for each in networks:
+            each.train()(images.pixels)
+            each.eval()
+    record = Probe(*networks, images, Pair(run.side(), run.side())).distances()
+    rates = {name: value for name, value in record.items() if name.startswith("agreement.")}
+    assert len(rates) == 3 and all(abs(rate - 0.5) < 0.1 for rate in rates.values())
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.5, 1.0, 4.0])
@@ -260,3 +272,9 @@ def test_connectors_are_drawn_from_the_seed_alone(kind):
     TERMS[kind]().bind(pair, 1)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(drawn(1), drawn(1)) and not torch.equal(drawn(1), drawn(2))
+
+
+def test_fsp_matrices_are_asked_for_by_section():
+    teacher, student, images, _ = made("wider")
+    term = TERMS["flow_matrices"](groups=(("group1.first", "group1"),))
+    assert "name sections, such as group1" in term.unsuited(paired(teacher, student, images))

@@ -29,7 +29,7 @@ VARIANTS = {
     "flow_matrices": [{}, {"shuffled": True, "connectors": "always"}, {"connectors": "never", "groups": "last"}],
     "activation_boundary": [{}, {"margin": 0.3, "weights": "equal"}, {"connectors": "always", "groups": "last"}],
     "activation_values": [{}, {"power": 1.0}, {"power": 0.5, "connectors": "always", "groups": "first"}],
-    "hint": [{}, {"groups": "middle", "connectors": "always", "batch_norm": True}],
+    "hint": [{}, {"form": "sum"}, {"groups": "middle", "connectors": "always", "batch_norm": True}],
     "second_head": [{"form": "plain"}, {"form": "centred"}],
     "map_information": [{}, {"groups": "last"}],
     "jacobian_match": [{"classes": "label"}, {"classes": "teacher"}, {"classes": "all"}],
