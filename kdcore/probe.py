@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from kdcore.data import Images, ImageSet
-from kdcore.knowledge import TERMS, Pair, Term
+from kdcore.knowledge import TERMS, Pair
 from kdcore.knowledge.layers import LayerTerm
 from kdcore.response import Response
 from kdcore.teaching import answers, union
@@ -35,9 +35,8 @@ class Probe:
         terms = [cls() for cls in TERMS.values()] if teacher is not None else []
         if not hasattr(teacher, "taps"):  # a module of one's own, handed over as it is
             terms = [term for term in terms if not isinstance(term, LayerTerm)]
-        recorded = [term for term in terms if term.zero_at_equality or type(term).record is not Term.record]
-        self.asked = {term.kind: (term, term.bind(pair).to(self.images.pixels)) for term in recorded
-                      if not term.unsuited(pair)}
+        self.asked = {term.kind: (term, term.bind(pair).to(self.images.pixels)) for term in terms
+                      if term.recorded and not term.unsuited(pair)}
         if self.asked:
             self.taught = answers(self.asked, teacher, self.images)
             self.teaching = self._respond(teacher, self.others, "teacher_taps", differentiable=False)

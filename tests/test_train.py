@@ -227,7 +227,8 @@ def test_every_snapshot_is_measured_and_evaluations_are_evenly_spaced(teacher):
 
 def test_a_measurement_holds_what_it_promises(teacher):
     records = measured(train(run("soft_targets"), teacher=teacher))
-    fitted = {"knowledge.hint", "knowledge.activation_values", "knowledge.vector_information", "agreement.group1"}
+    fitted = {"knowledge.hint", "knowledge.activation_values", "knowledge.vector_information",
+              "knowledge.second_head", "agreement.group1"}
     always = {"accuracy", "loss.test"} | {f"{name}.fitted" for name in fitted} | {
         f"knowledge.{kind}" for kind, term in TERMS.items()
         if term().zero_at_equality and not issubclass(term, LayerTerm)}
@@ -384,7 +385,8 @@ def test_every_kind_of_knowledge_is_measured_whatever_is_trained(normed):
     """What stands in for a connector is marked; layers of one width need none."""
     alone = {"soft_targets", "logit_error", "cost_gradient", "full_jacobian", "summed_jacobian", "jacobian_match",
              "noisy_outputs", "attention_maps", "attention_jacobian"}
-    wide, code = {"hint", "activation_values", "flow_matrices"}, {"map_information", "vector_information"}
+    wide = {"hint", "activation_values", "flow_matrices"}
+    code = {"map_information", "vector_information", "second_head"}
     for name, mark in (("test_student", ".fitted"), ("test_teacher", "")):
         config = run(network={"name": name}, teacher={**TEACHER, "network": {"name": "test_teacher"}}, steps=1)
         values = measured(train(config, teacher=build(config.teacher)))[0]

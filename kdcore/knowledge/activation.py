@@ -6,7 +6,7 @@ Heo et al. 2019, Knowledge Transfer via Distillation of Activation Boundaries Fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -56,6 +56,7 @@ class ActivationBoundary(GroupTerm):
     equation = "4, 6, 7"
     role = ".pre"
     zero_at_equality = False  # the margin asks for more than agreement
+    recorded: ClassVar[bool] = True
 
     kind: Literal["activation_boundary"] = "activation_boundary"
     margin: float = Field(1.0, ge=0, le=100, description="μ: how far beyond its boundary the student's neuron is to "

@@ -5,7 +5,7 @@ Li & Hoiem 2016, Learning without Forgetting; Srinivas & Fleuret 2018, Sec. 5; H
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ class SecondHead(LayerTerm):
     sentence = "The teacher's outputs for its own classes, whatever the student is to tell apart."
     paper = "Srinivas & Fleuret 2018"
     zero_at_equality = False  # the head has to be learnt
+    recorded: ClassVar[bool] = True
 
     kind: Literal["second_head"] = "second_head"
     form: Literal["plain", "centred"] = Field("plain", description="Sum of squared differences of the raw outputs, or "

@@ -6,7 +6,7 @@ Ahn et al. 2019, Variational Information Distillation for Knowledge Transfer.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from kdcore.knowledge.layers import GroupTerm, LayerTerm, at_one_size, least_squares, linear
 from kdcore.knowledge.pair import Layer, Pair
-from kdcore.knowledge.term import NOTHING, Bound, Taught
+from kdcore.knowledge.term import Bound
 
 if TYPE_CHECKING:
     from kdcore.response import Response
@@ -67,6 +67,7 @@ class _Information(LayerTerm):
 
     paper = "Ahn et al. 2019"
     zero_at_equality = False
+    recorded: ClassVar[bool] = True
 
     def error(self, ours: tuple[Tensor, Tensor], theirs: Tensor) -> Tensor:
         return _gaussian_costs(ours[0], theirs, ours[1]) / theirs[0].numel()
@@ -82,9 +83,6 @@ class _Information(LayerTerm):
             gaussian.raw.data.copy_(_before_softplus(residual - SMALLEST_SCALE))
             found.append(gaussian)
         return Bound(bound.layers, found)
-
-    def record(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> dict[str, Tensor]:
-        return {f"knowledge.{self.kind}": self.distance(student, taught, bound)}
 
 
 class MapInformation(_Information, GroupTerm):

@@ -98,6 +98,11 @@ class Term(BaseModel, ABC):
             return student.labels >= 0
         return torch.ones(len(student.inputs), dtype=torch.bool, device=student.inputs.device)
 
+    @property
+    def recorded(self) -> bool:
+        """Whether every run's record has this kind of knowledge: where it measures how far two networks are apart."""
+        return self.zero_at_equality
+
     def record(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> dict[str, Tensor]:
         """What every run's record keeps of this kind of knowledge, whatever it trains on: {name: (N,)}."""
-        return {f"knowledge.{self.kind}": self.distance(student, taught, bound)} if self.zero_at_equality else {}
+        return {f"knowledge.{self.kind}": self.distance(student, taught, bound)}
