@@ -38,6 +38,12 @@ def machine() -> dict:
     return {"device": describe()["title"], "cores": cores(), "system": platform.platform(), "torch": torch.__version__}
 
 
+def status(name: str) -> int:
+    """What Linux counts of this process, in kB: VmRSS, VmHWM and others."""
+    lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[name].split()[0])
+
+
 def spread(values: Sequence[float], digits: int) -> str:
     """Mean ± standard error (number of values); one value has no error."""
     error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.{digits}f}" if len(values) > 1 else ""

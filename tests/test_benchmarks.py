@@ -1,7 +1,12 @@
 """What the benchmarks write: means with their spread, gains on the same seeds, none where it is no comparison."""
 
-from benchmarks import agreement, methods, weights
+from pathlib import Path
+
+import pytest
+
+from benchmarks import agreement, memory, methods, stream, weights
 from benchmarks.runs import spread
+from kdcore.data import batches
 
 
 def test_a_mean_has_its_standard_error_and_one_value_has_none():
@@ -28,3 +33,25 @@ def test_the_agreement_table_has_a_line_for_each_moment():
     lines = agreement.markdown(rows).splitlines()
     assert lines[-1].endswith("| 0.003 | 10 | 90.0 ± 0.0 (2) | 90.0 ± 0.0 (2) | 90.0 ± 0.0 (2) | 70.0 ± 0.0 (2) |")
     assert "| 0.003 | 0 | 50.0" in lines[-2]
+
+
+def test_the_memory_table_says_what_a_network_has_not():
+    cases = {"cross_entropy": {"megabytes": 30.4, "seconds": 0.12}, "attention_jacobian": None}
+    assert memory.markdown({"fc_student": cases}).splitlines()[-1] == (
+        "| fc_student | 50 of 3×32×32 | 30 (0.1) | – |")
+    assert memory.size("resnet50") == memory.LARGE
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux counts the memory")
+def test_images_that_are_streamed_and_resident_are_measured_alike(tmp_path, monkeypatch):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    monkeypatch.setenv("KD_CACHE", str(tmp_path / "cache"))
+    for name, value in (("SIDE", 8), ("STEPS", 2), ("PICTURES", 20), ("BATCH", 4)):
+        monkeypatch.setattr(stream, name, value)
+    monkeypatch.setattr(batches, "RESIDENT_BYTES", 100)
+    stream.make(folder, 50)
+    found = {"streamed": stream.measure(str(folder), "streamed"), "resident": stream.measure(str(folder), "resident")}
+    assert found["streamed"]["images"] == found["resident"]["images"] == 40
+    assert all(0 < way["input"] < way["step"] for way in found.values())
+    assert stream.markdown(found).splitlines()[-2].startswith("| streamed | ")

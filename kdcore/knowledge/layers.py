@@ -87,8 +87,10 @@ class LayerTerm(Term):
 
     def unsuited(self, pair: Pair) -> str | None:
         try:
+            layers = self.layers(pair)
             with torch.device("meta"):  # nobody will see these weights
-                self.bind(pair)
+                for layer in layers:
+                    self.connector(layer)
         except Unsuited as reason:
             return str(reason)
         return None
