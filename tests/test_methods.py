@@ -233,3 +233,18 @@ def test_the_stages_of_yim_have_the_steps_that_the_paper_prints(name, first, the
     assert stages[0].share == pytest.approx(first / (first + then))
     falls = {21: (11, 16), 32: (16, 24), 35: (25,)}[first]
     assert stages[0].optimiser.falls == pytest.approx([fall / first for fall in falls])
+
+
+@pytest.mark.parametrize("name", ["flow_then_labels", "hint_then_labels", "flow_then_other_labels"])
+def test_a_first_stage_with_a_small_learning_rate_of_its_own_learns(name):
+    """Yim et al. print 1e-3 and 1e-4: a term that is a mean instead of a sum would not move."""
+    content = configured(name, "residual")
+    for stage, share in zip(content["method"]["stages"], (0.9, 0.1)):
+        stage["share"] = share
+    content["teacher"] |= {"steps": 50, "optimiser": {"learning_rate": 3e-3}}
+    config = read({**content, "data": {"name": "digits", "images": 100}, "steps": 100, "evaluations": 10,
+                   "batch_size": 32, "optimiser": {"kind": "sgd", "learning_rate": 0.1}})
+    term, = content["method"]["stages"][0]["objective"]
+    records = [record.values for record in train(config) if isinstance(record, Measurement)]
+    values = [record[f"term.{term}"] for record in records if f"term.{term}" in record]
+    assert values[-1] < 0.7 * values[0]
