@@ -59,6 +59,11 @@ def described(content: dict | str | bytes) -> dict:
     return {"method": method.model_dump(mode="json"), "formula": method.formula()}
 
 
+def formula(term: dict) -> str:
+    """The formula of a term, as data, with its settings. Raises UserError where these are not possible."""
+    return parse(WeightedTerm, {"weight": 1, "term": term}).term.formula
+
+
 def _sentence(term: Term, pair: Pair) -> str | None:
     reason = term.unsuited(pair)
     return f"{term.title} cannot be matched: {reason}." if reason else None

@@ -56,6 +56,7 @@ def _questions(store: Store) -> dict:
         "download": download,
         "suitability": catalogue.suitability,
         "described": catalogue.described,
+        "formula": catalogue.formula,
         "image_set": lambda content: catalogue.image_set(source(parse(DataConfig, content))),
         "plan": lambda content: parse(experiment.Experiment, content).planned(),
         "demo": lambda **arguments: experiment.demo(**arguments).planned(),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kdcore.catalogue import catalogue, described, image_set, suitability
+from kdcore.catalogue import catalogue, described, formula, image_set, suitability
 from kdcore.data import DataConfig, source
 from kdcore.data.sources import SOURCES
 from kdcore.errors import UserError
@@ -51,6 +51,12 @@ def test_a_run_that_is_not_possible_at_all_is_a_sentence():
         suitability(run({"name": "resnet"}))
     with pytest.raises(UserError, match="images of at least 32×32"):
         suitability(run({"name": "resnet18"}))
+
+
+def test_a_terms_formula_is_that_of_its_settings():
+    assert formula({"kind": "hint", "form": "sum"}) == TERMS["hint"](form="sum").formula != TERMS["hint"]().formula
+    with pytest.raises(UserError, match="temperature"):
+        formula({"kind": "soft_targets", "temperature": -1})
 
 
 COPY = "Ensemble: copies of the teacher copies the teacher's weights; choose one network for teacher and student"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
+
+from app import engine
 
 PAIRS = "pairs of taps"
 KEPT = ("images.", "teacher.", "student.", "method.", "steps.", "batch.", "rate.", "optimiser.", "data.", "seeds",
@@ -87,11 +90,13 @@ def weighted_term(weighted: dict, term: dict, key: str, taps: Taps | None = None
     """A term with its weight and settings, as a card; returns it as the user wants it."""
     with st.container(border=True):
         st.markdown(f"**{term['title']}** — {term['sentence']}")
-        st.latex(term["formula"], width="content")
-        cells = places(3)
+        formula, cells = st.empty(), places(3)
         counted = _weight(weighted, cells, key, term)
         settings = fields(term["fields"], weighted["term"], key, cells, taps)
-    return {**counted, "term": {"kind": weighted["term"]["kind"], **settings}}
+        made = {"kind": weighted["term"]["kind"], **settings}
+        with suppress(engine.UserError):  # the whole form says what is not possible
+            formula.latex(engine.answer("formula", term=made), width="content")
+    return {**counted, "term": made}
 
 
 def method_form(method: dict, terms: dict[str, dict], key: str, taps: Taps | None = None) -> dict:
@@ -105,7 +110,7 @@ def method_form(method: dict, terms: dict[str, dict], key: str, taps: Taps | Non
         stages.append({**stage, "objective": objective})
     if stages == method["stages"]:
         return method
-    return {**method, "title": f"{method['title']} (changed)", "rows": []}  # no longer the paper's row
+    return {**method, "stages": stages, "title": f"{method['title']} (changed)", "rows": []}  # not the paper's
 
 
 def plain(method: dict) -> dict:

@@ -110,6 +110,20 @@ def test_a_start_that_is_not_said_yet_is_asked_for(page):
     assert "No run is done yet" in words(page) and not starts(page)
 
 
+def test_a_changed_setting_is_what_is_trained_and_what_its_formula_says(page, monkeypatch):
+    monkeypatch.setattr(navigation, "go_to", lambda *where: None)
+    page.run()
+    page.multiselect("methods").set_value(["hint"]).run()
+    page.selectbox("method.hint.0.hint.form").set_value("sum").run()
+    page.number_input("method.hint.0.hint.weight").set_value(0.5).run()
+    assert not any(r"\frac{1}{CHW}" in formula.value for formula in page.get("latex"))
+    page.button[-1].click().run()
+    assert not page.exception
+    configs = [json.loads(run["config"]) for run in engine.store().runs() if run["title"] == "FitNet hints (changed)"]
+    objectives = [config["method"]["stages"][0]["objective"]["hint"] for config in configs]
+    assert [(each["weight"], each["term"]["form"]) for each in objectives] == [(0.5, "sum")] * 3
+
+
 def test_layers_are_named_where_a_chosen_method_matches_them(page):
     page.run()
     assert not any("Layers, the teacher's" in caption.value for caption in page.caption)
