@@ -51,16 +51,25 @@ def runs(pair: str, names: list[str] | None = None) -> list[RunConfig]:
 
 
 def measured(store: Store, configs: list[RunConfig]) -> dict[str, dict]:
-    """{run: {"method", "seed", "accuracy" at the end, "seconds" of training}}, by the run's hash."""
-    found = {config.hash(): (config, result(store, config)) for config in configs}
-    return {key: {"method": config.method.name, "seed": config.seed, "accuracy": end["last"],
-                  "seconds": end["seconds"]} for key, (config, end) in found.items() if end}
+    """{run: {"method", "seed", "accuracy" at the end, "seconds" of training}}, by the run's hash.
+
+    Of a run that failed, {"method", "seed", "failed": why}.
+    """
+    failed = {row["hash"]: row["message"] for row in store.runs() if row["state"] == "failed"}
+    found = {}
+    for config in configs:
+        key, end = config.hash(), result(store, config)
+        if end or key in failed:
+            found[key] = {"method": config.method.name, "seed": config.seed, **(
+                {"accuracy": end["last"], "seconds": end["seconds"]} if end else {"failed": failed[key]})}
+    return found
 
 
 def markdown(pair: str, rows: list[dict], teacher: float) -> str:
     """The table as Markdown: mean ± standard error over seeds, and the gain over labels only on the same seeds."""
-    by_method = {name: {row["seed"]: row for row in rows if row["method"] == name}
-                 for name in dict.fromkeys(row["method"] for row in rows)}
+    ended = [row for row in rows if "failed" not in row]
+    by_method = {name: {row["seed"]: row for row in ended if row["method"] == name}
+                 for name in dict.fromkeys(row["method"] for row in ended)}
     base = by_method[methods.BASELINE]
     lines = [f"# Every method on {pair}", "", f"Mean ± standard error (seeds). Teacher: {teacher:.3f}. Budget:", "",
              "```json", json.dumps(PAIRS[pair]), "```", "",
@@ -71,7 +80,9 @@ def markdown(pair: str, rows: list[dict], teacher: float) -> str:
         method = methods.METHODS[name]
         alone = name != methods.BASELINE and method.members == 1  # several networks are no match for one
         seconds = "" if any(row["seconds"] is None for row in seeds.values()) else f"{_mean(seeds, 'seconds'):.0f}"
-        lines.append(f"| {method.title} | {method.paper} | {spread(accuracies, 3)} | "
+        failed = sum(row["method"] == name for row in rows) - len(seeds)
+        words = spread(accuracies, 3) + (f", {failed} more failed" if failed else "")
+        lines.append(f"| {method.title} | {method.paper} | {words} | "
                      f"{spread(gains, 1) if alone and gains else ''} | {seconds} |")
     return "\n".join(lines) + "\n"
 

@@ -21,6 +21,12 @@ def test_the_table_compares_the_same_seeds_and_no_ensemble():
     assert [line[2:4] for line in body] == [["0.900 (1)", ""], ["0.800 (1)", "10.0 (1)"], ["0.600 ± 0.100 (2)", ""]]
 
 
+def test_a_run_that_failed_is_counted():
+    rows = [{"method": "labels_only", "seed": 1, "accuracy": 0.5, "seconds": 2.0},
+            {"method": "labels_only", "seed": 2, "failed": "The loss stopped being finite before step 3."}]
+    assert "| 0.500 (1), 1 more failed |" in methods.markdown("mnist", rows, 0.95)
+
+
 def test_the_weights_table_marks_the_best():
     text = weights.markdown("mnist", {("hint", "hint"): {0.1: [0.5, 0.6], 1: [0.7, 0.8], 10: [0.1]}})
     assert [("**best**" in line) for line in text.splitlines()[4:]] == [False, True, False]
