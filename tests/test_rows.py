@@ -94,21 +94,21 @@ TRAINED = {
     "flow_then_labels": f"21/85: {FSP} | 64/85: cross_entropy, restarts",
     "long_flow_then_labels": f"1/3: {LONG_FSP} | 2/3: cross_entropy, restarts",
     "hint_then_falling_soft_targets":
-        f"35/99: hint(groups=middle, form=sum), sgd 0.0001 falls 5/7 | 64/99: {FALLING}",
+        f"35/99: HINT_SUM hint(groups=middle, form=sum), sgd 0.0001 falls 5/7 | 64/99: {FALLING}",
     "flow_ensemble": f"1/2: {FSP} | 1/2: cross_entropy, restarts; 3 students that share 1",
     "long_flow_ensemble": f"32/53: {LONG_FSP} | 21/53: cross_entropy, restarts; 3 students that share 1",
     "shuffled_flow_ensemble": "1/2: flow_matrices(shuffled=True), sgd 0.001 falls 11/21 16/21 | "
                               "1/2: cross_entropy, restarts; 3 students that share 0",
     "labels_ensemble": "cross_entropy; 3 students that share 0",
     "copy_ensemble": "cross_entropy, from teacher; 3 students that share 0",
-    **{f"hint_ensemble_{name}": f"5/8: hint({groups}form=sum), sgd 0.0001 falls 5/7 | 3/8: {FALLING}; "
+    **{f"hint_ensemble_{name}": f"5/8: HINT_SUM hint({groups}form=sum), sgd 0.0001 falls 5/7 | 3/8: {FALLING}; "
                                 "3 students that share 1"
        for name, groups in (("middle", "groups=middle, "), ("all", ""))},
     # Yim et al., transfer: 21k + 30k steps, both at 0.1; FitNet 35k + 30k
     "flow_then_other_labels":
         "7/17: FLOW flow_matrices, sgd 0.1 falls 11/21 16/21 | 10/17: cross_entropy, restarts",
     "hint_then_labels":
-        "7/13: hint(groups=middle, form=sum), sgd 0.0001 falls 5/7 | 6/13: cross_entropy, restarts",
+        "7/13: HINT_SUM hint(groups=middle, form=sum), sgd 0.0001 falls 5/7 | 6/13: cross_entropy, restarts",
 }
 DEFAULTS = {
     "soft_targets": {"temperature": 4}, "targeted_double_backpropagation": {
@@ -158,7 +158,8 @@ def _part(share: float) -> str:
 
 def numbered(text: str) -> str:
     """The table's text with the weights of kdcore/methods.py for their names."""
-    for name in ("ATTENTION_JACOBIAN", "ATTENTION", "HINT", "MAPS", "VECTOR", "FLOW", "VALUES", "LOGITS", "JACOBIAN"):
+    for name in ("ATTENTION_JACOBIAN", "ATTENTION", "HINT_SUM", "HINT", "MAPS", "VECTOR", "FLOW", "VALUES", "LOGITS",
+                 "JACOBIAN"):
         value = getattr(methods, name)
         text = text.replace(f"{name} ", "" if value == 1 else f"{value:g} ")
     return text.replace("(, ", "(").replace("()", "")
