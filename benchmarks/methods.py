@@ -16,8 +16,8 @@ from kdcore.config import RunConfig, read
 from kdcore.store import Store
 
 SEEDS = (1, 2, 3)
-SGD, TRANSFER, SLOW = (methods.OPTIMISERS[name].model_dump(mode="json") for name in (
-    f"{methods.HEO}, CIFAR-10", f"{methods.HEO}, transfer", methods.EHMANN_SAMEK))
+SGD, TRANSFER, RESIDUAL, PRINTED = (methods.OPTIMISERS[name].model_dump(mode="json") for name in (
+    f"{methods.HEO}, CIFAR-10", f"{methods.HEO}, transfer", methods.YIM, methods.EHMANN_SAMEK))
 CIFAR = {"name": "folder", "path": "cifar10-jpeg.zip"}
 ADAM = {"learning_rate": 1e-3}
 ON_CIFAR = {
@@ -36,8 +36,15 @@ PAIRS = {
     "shapes": {**ON_CIFAR, "data": {"name": "shapes", "per_class": 10}, "optimiser": TRANSFER, "steps": 300},
     "cifar10-vgg": {**ON_CIFAR, "data": {**CIFAR, "per_class": 10}, "network": {"name": "vgg4", "width": 0.5},
                     "steps": 600},
+    "cifar10-residual": {
+        **ON_CIFAR, "data": {**CIFAR, "per_class": 500, "augment": "crop_flip"}, "network": {"name": "resnet8"},
+        "optimiser": RESIDUAL, "batch_size": 64, "steps": 1000,
+        "teacher": {**ON_CIFAR["teacher"], "network": {"name": "resnet26"}, "optimiser": RESIDUAL}},
     "mnist": ON_MNIST,
-    "mnist-slow": {**ON_MNIST, "optimiser": SLOW, "steps": 10_000}}
+    "mnist-20000": {**ON_MNIST, "data": {"name": "mnist", "per_class": 2000}, "steps": 4000},
+    "mnist-paper": {**ON_MNIST, "optimiser": PRINTED, "steps": 10_000,
+                    "teacher": {**ON_MNIST["teacher"], "optimiser": PRINTED, "steps": 50_000}}}
+
 
 def runs(pair: str, names: list[str] | None = None) -> list[RunConfig]:
     """The pair's runs with each method that suits it, seed by seed, the baseline first."""

@@ -28,8 +28,18 @@ def test_a_run_that_failed_is_counted():
 
 
 def test_the_weights_table_marks_the_best():
-    text = weights.markdown("mnist", {("hint", "hint"): {0.1: [0.5, 0.6], 1: [0.7, 0.8], 10: [0.1]}})
+    text = weights.markdown("mnist", [{"method": "hint", "term": "hint", "weight": weight, "validation": values}
+                                      for weight, values in ((0.1, [0.5, 0.6]), (1, [0.7, 0.8]), (10, [0.1]))])
     assert [("**best**" in line) for line in text.splitlines()[4:]] == [False, True, False]
+
+
+def test_a_weight_and_a_setting_are_changed_where_they_stand():
+    def objective(*entry):
+        return weights.run("mnist", *entry, 1).method.stages[0].objective
+
+    assert objective("hint", "hint", 3)["hint"].weight == 3
+    assert objective("cross_entropy_jacobian", "cross_entropy_jacobian.noise", 0.003)[
+        "cross_entropy_jacobian"].term.noise == 0.003
 
 
 def test_the_agreement_table_has_a_line_for_each_moment():
