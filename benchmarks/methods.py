@@ -37,9 +37,9 @@ PAIRS = {
     "cifar10-vgg": {**ON_CIFAR, "data": {**CIFAR, "per_class": 10}, "network": {"name": "vgg4", "width": 0.5},
                     "steps": 600},
     "cifar10-residual": {
-        **ON_CIFAR, "data": {**CIFAR, "per_class": 500, "augment": "crop_flip"}, "network": {"name": "resnet8"},
+        **ON_CIFAR, "data": {**CIFAR, "per_class": 500, "augment": "crop_flip"}, "network": {"name": "residual8"},
         "optimiser": RESIDUAL, "batch_size": 64, "steps": 1000,
-        "teacher": {**ON_CIFAR["teacher"], "network": {"name": "resnet26"}, "optimiser": RESIDUAL}},
+        "teacher": {**ON_CIFAR["teacher"], "network": {"name": "residual26"}, "optimiser": RESIDUAL}},
     "mnist": ON_MNIST,
     "mnist-20000": {**ON_MNIST, "data": {"name": "mnist", "per_class": 2000}, "steps": 4000},
     "mnist-paper": {**ON_MNIST, "optimiser": PRINTED, "steps": 10_000,
