@@ -18,8 +18,8 @@ SOFT = "0.9 soft_targets + 0.1 cross_entropy"
 LWF = "cross_entropy + LOGITS second_head"
 DTL = "cross_entropy + 10 second_head(form=centred)"
 FALLING = "cross_entropy + 4 to 1 soft_targets(temperature=3), restarts"
-FSP = "flow_matrices, sgd 0.001 falls 11/21 16/21"
-LONG_FSP = "flow_matrices, sgd 0.001 falls 1/2 3/4"  # 16k and 24k of 32k
+FSP = "FLOW_SLOW flow_matrices, sgd 0.001 falls 11/21 16/21"
+LONG_FSP = "FLOW_SLOW flow_matrices, sgd 0.001 falls 1/2 3/4"  # 16k and 24k of 32k
 TRAINED = {
     "labels_only": "cross_entropy",
     # Ehmann & Samek: λ = 0.1, and 1e7 on gradients of the mean of 50 images
@@ -97,7 +97,7 @@ TRAINED = {
         f"35/99: HINT_SUM hint(groups=middle, form=sum), sgd 0.0001 falls 5/7 | 64/99: {FALLING}",
     "flow_ensemble": f"1/2: {FSP} | 1/2: cross_entropy, restarts; 3 students that share 1",
     "long_flow_ensemble": f"32/53: {LONG_FSP} | 21/53: cross_entropy, restarts; 3 students that share 1",
-    "shuffled_flow_ensemble": "1/2: flow_matrices(shuffled=True), sgd 0.001 falls 11/21 16/21 | "
+    "shuffled_flow_ensemble": "1/2: FLOW_SLOW flow_matrices(shuffled=True), sgd 0.001 falls 11/21 16/21 | "
                               "1/2: cross_entropy, restarts; 3 students that share 0",
     "labels_ensemble": "cross_entropy; 3 students that share 0",
     "copy_ensemble": "cross_entropy, from teacher; 3 students that share 0",
@@ -158,8 +158,8 @@ def _part(share: float) -> str:
 
 def numbered(text: str) -> str:
     """The table's text with the weights of kdcore/methods.py for their names."""
-    for name in ("ATTENTION_JACOBIAN", "ATTENTION", "HINT_SUM", "HINT", "MAPS", "VECTOR", "FLOW", "VALUES", "LOGITS",
-                 "JACOBIAN"):
+    for name in ("ATTENTION_JACOBIAN", "ATTENTION", "HINT_SUM", "HINT", "MAPS", "VECTOR", "FLOW_SLOW", "FLOW", "VALUES",
+                 "LOGITS", "JACOBIAN"):
         value = getattr(methods, name)
         text = text.replace(f"{name} ", "" if value == 1 else f"{value:g} ")
     return text.replace("(, ", "(").replace("()", "")
