@@ -48,6 +48,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def finish(device: torch.device) -> None:
+    """Wait until the device has done what it was given; a CPU always has."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
 @contextmanager
 def threads(count: int):
     """Compute with `count` CPU threads inside the block; sums are only repeatable at a fixed count."""

@@ -35,6 +35,7 @@ PROGRESS_SECONDS = 0.25
 EVALUATION_CHUNK = 1000
 AHEAD = 2
 TRIED = 200
+LEAST = 1e-10  # less is rounding; the gradients of the papers' deepest net start at 5e-10
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
@@ -127,7 +128,7 @@ def build(config: RunConfig) -> nn.Module:
 
 def snapshot_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
     """At most `count` steps from 0 to `total`, geometrically spaced: most of what changes, changes early."""
-    return sorted({0, total, *np.geomspace(1, max(total, 1), count - 1).round().clip(0, total).astype(int).tolist()})
+    return sorted({0, *np.geomspace(max(total, 1), 1, count - 1).round().clip(0, total).astype(int).tolist()})
 
 
 @dataclass
@@ -209,6 +210,8 @@ class _Training:
             while self.step < stage.end:
                 began = time.monotonic()
                 self._advance()
+                if self.step in measured:
+                    device.finish(self.device)  # steps are handed to a GPU faster than it takes them
                 self.seconds += time.monotonic() - began
                 if self.step in snapshots:
                     yield self._snapshot()
@@ -256,12 +259,21 @@ class _Training:
         if wanted:
             self.network.train()
             with unrecorded(self.network, *self.bounds.values()):  # the first step is still to come
-                student, losses = self._losses()
+                student, losses = self._losses(self._labelled())
             known = bool((student.labels >= 0).any())  # else the cost that an untrained network has
             cost = float(CrossEntropy().loss(student, {}).detach()) if known else math.log(student.logits.shape[1])
             for key, share in wanted.items():
-                factors[key] = share * cost / max(abs(float(losses[key].detach())), 1e-30)
+                start = abs(float(losses[key].detach()))
+                if start < LEAST:
+                    raise UserError(f"{self.terms[key].title} is next to zero at the start, so that no weight makes it "
+                                    "a share of the cross entropy; give it a weight instead.")
+                factors[key] = share * cost / start
         return factors
+
+    def _labelled(self) -> int:
+        """How many steps from now the first batch with a label comes; 0 where there is none."""
+        batches = -(-len(self.images) // self.config.batch_size)
+        return next((ahead for ahead in range(batches) if (self.images.labels[self._batch(ahead)] >= 0).any()), 0)
 
     def _advance(self) -> None:
         self.network.train()
@@ -289,17 +301,17 @@ class _Training:
         return {key: weighted.factor(self.factors[key], done)
                 for key, weighted in self.span.stage.objective.items()}
 
-    def _losses(self) -> tuple[Response, dict[str, Tensor]]:
-        """The student's response to this step's images, and each term's loss."""
+    def _losses(self, ahead: int = 0) -> tuple[Response, dict[str, Tensor]]:
+        """The student's response to this step's images, or a later one's, and each term's loss."""
         with self._dropping():
-            student, taught = self._lesson()
+            student, taught = self._lesson(ahead)
             return student, {key: term.loss(student, taught[key], self.bounds[key])
                              for key, term in self.terms.items()}
 
-    def _lesson(self) -> tuple[Response, dict[str, Taught]]:
-        """The student's response to this step's images, and what the teacher hands over for them."""
-        index = self._batch()
-        self.images.prefetch(self._batch(ahead=AHEAD))
+    def _lesson(self, ahead: int = 0) -> tuple[Response, dict[str, Taught]]:
+        """The student's response to these images, and what the teacher hands over for them."""
+        index = self._batch(ahead)
+        self.images.prefetch(self._batch(ahead + AHEAD))
         batch = self.images[index]
         draws = Draws(self.seed, self.step, self.device)
         batch = data.Images(data.augment(batch.pixels, draws, self.config.data.augment), batch.labels)
@@ -389,17 +401,18 @@ def trial(config: RunConfig, teacher: nn.Module | None, steps: int, seconds: flo
                 pass
             taken = []
             while training.step < span.end and len(taken) < steps and sum(taken) < seconds:
-                taken.append(_timed(training._advance))
+                taken.append(_timed(training._advance, training.device))
             a_step += span.stage.share * statistics.median(taken or [0.0])
         training.network.eval()
         some = training.test[:TRIED]
-        return a_step, (_timed(training.probe.distances)
-                        + _timed(lambda: evaluate(training.network, some)) * len(training.test) / len(some))
+        return a_step, (_timed(training.probe.distances, training.device) + len(training.test) / len(some)
+                        * _timed(lambda: evaluate(training.network, some), training.device))
 
 
-def _timed(act: Callable[[], object]) -> float:
+def _timed(act: Callable[[], object], where: torch.device) -> float:
     began = time.perf_counter()
     act()
+    device.finish(where)
     return time.perf_counter() - began
 
 

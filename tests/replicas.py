@@ -212,20 +212,22 @@ def attention_maps(term, teacher, student, images, labels, bound) -> Tensor:
     return torch.stack(paid)
 
 
-def averages(values: Tensor, window: int) -> Tensor:
+def averages(values: Tensor, window: tuple[int, int]) -> Tensor:
     """Means over all windows of a map (H, W), shifted place by place, in reading order."""
-    rows, columns = (range(side - window + 1) for side in values.shape)
-    return torch.stack([mean(values[r : r + window, c : c + window]) for r, c in product(rows, columns)])
+    height, width = window
+    rows, columns = (range(side - part + 1) for side, part in zip(values.shape, window, strict=True))
+    return torch.stack([mean(values[r : r + height, c : c + width]) for r, c in product(rows, columns)])
 
 
 def attention_jacobian(term, teacher, student, images, labels, bound) -> Tensor:
     """Srinivas & Fleuret 2018, eq. 10: Σ_k ‖g_t/‖g_t‖ − g_s/‖g_s‖‖², g = ∂A[i*]/∂x, i* where A_t is largest."""
-    parts = {"full": 1, "third": 3, "fifth": 5, "seventh": 7}
+    parts = {"third": 3, "fifth": 5, "seventh": 7}
     paid = []
     for x in images:
         each = []
         for layer in bound.layers:
-            window = max(1, round(min(layer.size) / parts[term.window])) if term.window != "none" else 1
+            window = {"full": layer.size, "none": (1, 1)}.get(term.window) or tuple(
+                max(1, round(side / parts[term.window])) for side in layer.size)
 
             def attention(network, name, x, layer=layer, window=window):
                 return averages(energy(tap(network, name, x), layer.size), window)

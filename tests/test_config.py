@@ -10,6 +10,7 @@ from kdcore.config import RunConfig, read
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS, Pair, Side
 from kdcore.knowledge.layers import LayerTerm
+from kdcore.knowledge.pair import Unsuited
 from kdcore.methods import BASELINE, METHODS
 from kdcore.objective import Optimiser, Stage
 from kdcore.places import replace_file
@@ -206,6 +207,14 @@ UNSUITED = {
     "the student has no layer with the tap group1.pre": (
         {"kind": "activation_boundary"}, side(taps={"group1": (3, 8, 8), "logits": (10,)}), side()),
 }
+
+
+def test_taps_that_are_named_need_no_groups():
+    """As in a network of one's own; a name may begin like a group's."""
+    own = side(taps={"grouped": (3, 8, 8), "logits": (10,)})
+    assert Pair(own, own).layers((("grouped", "grouped"),), ".pre")[0].student == "grouped"
+    with pytest.raises(Unsuited, match="no layer with the tap group1"):
+        Pair(own, own).layers()
 
 
 @pytest.mark.parametrize("reason", UNSUITED)

@@ -44,13 +44,13 @@ def attention_error(student_features: Tensor, teacher_features: Tensor, form: Fo
     return _errors(ours, theirs, form).mean()
 
 
-def attention_gradient(features: Tensor, inputs: Tensor, window: int | None,
+def attention_gradient(features: Tensor, inputs: Tensor, window: int | tuple[int, ...] | None,
                        location: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Derivative of one value of the attention map with respect to the image (Srinivas & Fleuret 2018, Sec. 5.2.1).
 
     `features` (N, C, H, W) computed from `inputs` (N, *input). The map of eq. 8, not normalised, is average-pooled
-    with an integer `window` at stride 1 (None: not at all); the value is the one at `location` (N,), a flat index into
-    the pooled map, by default its maximum. Returns (gradient (N, *input), location (N,)).
+    with a `window` at stride 1, one side or two (None: not at all); the value is the one at `location` (N,), a flat
+    index into the pooled map, by default its maximum. Returns (gradient (N, *input), location (N,)).
     """
     return _gradient(features, features.shape[2:], inputs, window, location)
 
@@ -70,7 +70,7 @@ def _errors(ours: Tensor, theirs: Tensor, form: Form) -> Tensor:
     return (theirs - ours).square().mean(1)
 
 
-def _gradient(features: Tensor, size: tuple[int, ...], inputs: Tensor, window: int | None,
+def _gradient(features: Tensor, size: tuple[int, ...], inputs: Tensor, window: int | tuple[int, ...] | None,
               location: Tensor | None) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         energy = pooled(_energy(features), size)
@@ -145,5 +145,7 @@ class AttentionJacobian(GroupTerm):
     def error(self, ours: Tensor, theirs: Tensor) -> Tensor:
         return (theirs - ours).square().sum(1)
 
-    def _pixels(self, size: tuple[int, ...]) -> int | None:
-        return max(1, round(min(size) / WINDOWS[self.window])) if self.window in WINDOWS else None
+    def _pixels(self, size: tuple[int, ...]) -> tuple[int, ...] | None:
+        if self.window not in WINDOWS:
+            return None
+        return tuple(max(1, round(side / WINDOWS[self.window])) for side in size)

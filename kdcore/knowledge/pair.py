@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Shape = tuple[int, ...]
 Groups = Literal["all", "first", "middle", "last"] | tuple[tuple[str, str], ...]
+GROUP = re.compile(r"group(\d+)")
 
 
 class Unsuited(ValueError):
@@ -40,7 +42,7 @@ class Side:
     def groups(self, role: str) -> dict[str, Shape]:
         """The groups that have this role, in order: {tap: shape}."""
         taps = self.measure()
-        numbers = sorted(int(tap[5:]) for tap in taps if tap.startswith("group") and "." not in tap)
+        numbers = sorted(int(found[1]) for found in map(GROUP.fullmatch, taps) if found)
         names = [f"group{number}{role}" for number in numbers]
         return {name: taps[name] for name in names if name in taps}
 
@@ -89,22 +91,17 @@ class Pair:
 
         By default groups are paired in order where both networks have as many; else by spatial size, the last of each
         size; where no size is common, and in fully connected networks, from the top. `role` is the part of a group:
-        "" its end, ".pre", ".first", ".pooled".
+        "" its end, ".pre", ".first", ".pooled". Taps that are named are taken as they are, a group's with its role.
         Raises Unsuited where the networks have nothing to match.
         """
         if reason := self.apart():
             raise Unsuited(reason)
-        names = _automatic(self.teacher.groups(role), self.student.groups(role), role)
-        match groups:
-            case "first":
-                names = names[:1]
-            case "middle":
-                names = names[(len(names) - 1) // 2 :][:1]
-            case "last":
-                names = names[-1:]
-            case tuple():
-                names = [tuple(tap if "." in tap or not tap.startswith("group") else tap + role for tap in couple)
-                         for couple in groups]
+        if isinstance(groups, tuple):
+            names = [tuple(tap + role if GROUP.fullmatch(tap) else tap for tap in couple) for couple in groups]
+        else:
+            found = _automatic(self.teacher.groups(role), self.student.groups(role), role)
+            names = {"all": found, "first": found[:1], "middle": found[(len(found) - 1) // 2 :][:1],
+                     "last": found[-1:]}[groups]
         layers = tuple(Layer(theirs, ours, self.teacher.tap(theirs, "teacher"), self.student.tap(ours, "student"))
                        for theirs, ours in names)
         for layer in layers:

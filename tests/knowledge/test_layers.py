@@ -56,10 +56,11 @@ def test_attention_error_of_equal_features_is_zero_with_a_finite_gradient():
     assert error == 0 and values.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("window, positions", [(None, 42), (1, 42), (3, 20), (6, 2)])
+@pytest.mark.parametrize("window, positions", [(None, 42), (1, 42), (3, 20), (6, 2), ((6, 7), 1), ((2, 3), 25)])
 def test_attention_gradient_is_one_values_derivative(window, positions):
     """By default at the maximum of the pooled map; else where it is asked for."""
     network, _, images, _ = made("wider")
+    sides = window if isinstance(window, tuple) else (window or 1,) * 2
     response = Response(network, images, taps=("group1",))
     gradient, location = attention_gradient(response.taps["group1"], response.inputs, window)
     assert gradient.shape == images.shape and location.shape == (3,)
@@ -68,7 +69,7 @@ def test_attention_gradient_is_one_values_derivative(window, positions):
     assert torch.equal(given, (location + 1) % positions)
 
     def attention(image):
-        return replicas.averages(replicas.energy(replicas.tap(network, "group1", image), (6, 7)), window or 1)
+        return replicas.averages(replicas.energy(replicas.tap(network, "group1", image), (6, 7)), sides)
 
     def slope(image, place):
         return replicas.derivative(lambda x: attention(x)[place], image)
