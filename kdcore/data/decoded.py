@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 from collections import Counter, deque
@@ -89,7 +90,8 @@ class StoredPixels:
         while done < len(into):
             read = os.preadv(self._file.fileno(), [into[done:]], row * self._bytes + done)
             if not read:
-                raise UserError(f"The decoded images in {self._file.name} are cut short; delete that file.")
+                raise UserError(f"The decoded images in {self._file.name} were cut short while they were read; start "
+                                "again, and they are decoded anew.")
             done += read
 
 
@@ -130,13 +132,14 @@ def decode(listing: Listing, size: int) -> Decoded:
     folder = cache_folder()
     place, content = _names(listing, size)
     facts = folder / f"{place}-{content}.json"
-    if not facts.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f"{place}.lock"):
-            if not facts.exists():
-                for outdated in folder.glob(f"{place}-*"):
-                    outdated.unlink()
-                _write(listing, size, facts)
+    if found := _read(facts):
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / f"{place}.lock"):
+        if not _read(facts):
+            for outdated in folder.glob(f"{place}-*"):
+                outdated.unlink()
+            _write(listing, size, facts)
     return _read(facts)
 
 
@@ -147,10 +150,16 @@ def _names(listing: Listing, size: int) -> tuple[str, str]:
     return place, hashlib.sha256(content).hexdigest()[:16]
 
 
-def _read(facts: Path) -> Decoded:
-    found = json.loads(facts.read_text())
-    labels, train, shape = np.array(found["labels"], np.int64), found["train"], found["shape"]
+def _read(facts: Path) -> Decoded | None:
+    """What the cache holds; None where there is nothing, or not all of it."""
     pixels = facts.with_suffix(".pixels")
+    try:
+        found, stored = json.loads(facts.read_text()), pixels.stat().st_size
+    except (FileNotFoundError, ValueError):
+        return None
+    labels, train, shape = np.array(found["labels"], np.int64), found["train"], found["shape"]
+    if stored != len(labels) * math.prod(shape):
+        return None
     parts = {"train": (StoredPixels(pixels, (train, *shape)), labels[:train]),
              "test": (StoredPixels(pixels, (len(labels) - train, *shape), train), labels[train:])}
     return Decoded(parts, tuple(found["classes"]), tuple(found["left_out"]), facts.stem.rpartition("-")[2])

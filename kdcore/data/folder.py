@@ -6,7 +6,7 @@ import os
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -46,9 +46,12 @@ def _images_of(place: Path, size: int, stamp: tuple) -> Decoded:
 
 
 def _stamp(place: Path) -> tuple:
-    """What changes when files come or go: of a zip its own times, of a folder those of all folders in it."""
+    """What changes when files come or go: of a zip its own times, of a folder those of all folders in it.
+
+    A file that is overwritten in place is seen by the next process.
+    """
     if place.is_dir():
-        return tuple((folder, Path(folder).stat().st_mtime_ns) for folder, *_ in os.walk(place))
+        return tuple((str(folder), folder.stat().st_mtime_ns) for folder, _ in _walk(place))
     found = place.stat()
     return found.st_mtime_ns, found.st_size
 
@@ -65,7 +68,8 @@ def listing(place: Path) -> Listing:
     """What of a folder or a zip file is used, and what is not. Raises OSError or BadZipFile where it cannot be read."""
     found, left_out, opened = _in_folder(place) if place.is_dir() else _in_zip(place)
     found, depth, beside = _unwrapped([one for one in found if not any(_silent(part) for part in one[0])])
-    parts = _parts({one[0][depth] for one in found if len(one[0]) > depth + 1})
+    parts = _parts({one[0][depth] for one in found if len(one[0]) > depth + 1},
+                   {one[0][depth] for one in found if len(one[0]) > depth + 2})
     at = depth + bool(parts)  # where the class folder's name stands in a path
     files, folders = [], set()
     for one in found:
@@ -82,7 +86,9 @@ def listing(place: Path) -> Listing:
     classes = tuple(sorted(folders))
     position = {name: at for at, name in enumerate(classes)}
     files = [File(_name(one), position[name], part, one[1]) for name, part, one in files]
-    return Listing(place, classes, tuple(files if parts else _split(files)), tuple(left_out), opened)
+    if not any(file.part == "test" for file in files):
+        files = _split(files)
+    return Listing(place, classes, tuple(files), tuple(left_out), opened)
 
 
 def _name(one: Found) -> str:
@@ -105,14 +111,18 @@ def _unwrapped(found: list[Found]) -> tuple[list[Found], int, list[Found]]:
         depth += 1
 
 
-def _parts(folders: set[str]) -> dict[str, str]:
+def _parts(folders: set[str], deep: set[str]) -> dict[str, str]:
     """Which folders are parts: {name: "train" or "test"}; empty where the class folders come first.
 
-    Where there is a test part, validation images are training images; where there is none, they are the test.
+    Where there is a test part, validation images are training images; where there is none, they are the test. `deep`
+    are the folders with folders in them: a test part without class folders has no labels, and serves for nothing.
     """
     known = {name: PARTS[name.lower()] for name in folders if name.lower() in PARTS}
+    if "train" not in known.values() or len(set(known.values())) < 2:
+        return {}
+    known = {name: kind for name, kind in known.items() if name in deep}
     kinds = set(known.values())
-    if "train" not in kinds or len(kinds) < 2:
+    if "train" not in kinds:
         return {}
     validation = "train" if "test" in kinds else "test"
     return {name: validation if kind == "val" else kind for name, kind in known.items()}
@@ -134,41 +144,63 @@ def _drawn_for_test(label: int, count: int) -> np.ndarray:
 
 def _in_folder(place: Path) -> tuple[list[Found], list[str], Callable]:
     found, left_out = [], []
-    for folder, _, names in sorted(os.walk(place)):
-        inside = Path(folder).relative_to(place).parts
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            if entry.name in names and not _silent(entry.name):
-                parts = (*inside, entry.name)
-                if not entry.is_file():
-                    left_out.append(f"{'/'.join(parts)}: it is not a regular file")
-                elif entry.stat().st_size > MOST_FILE_BYTES:
-                    left_out.append(f"{'/'.join(parts)}: it is larger than {MOST_FILE_BYTES / 2**20:.0f} MiB")
-                else:
-                    found.append((parts, (entry.stat().st_size, entry.stat().st_mtime_ns)))
+    for folder, entries in _walk(place):
+        inside = folder.relative_to(place).parts
+        for entry in entries:
+            parts = (*inside, entry.name)
+            if _silent(entry.name):
+                continue
+            if not entry.is_file():
+                left_out.append(f"{'/'.join(parts)}: it is not a regular file")
+            elif entry.stat().st_size > MOST_FILE_BYTES:
+                left_out.append(f"{'/'.join(parts)}: it is larger than {MOST_FILE_BYTES / 2**20:.0f} MiB")
+            else:
+                found.append((parts, (entry.stat().st_size, entry.stat().st_mtime_ns)))
     return found, left_out, lambda: lambda name: (place / name).read_bytes()
+
+
+def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[tuple[Path, list[os.DirEntry]]]:
+    """Each folder and its files, by name; through links, but not back into a folder that one came through."""
+    here = folder.resolve()
+    if here not in above:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        yield folder, [entry for entry in entries if not entry.is_dir()]
+        for entry in entries:
+            if entry.is_dir():
+                yield from _walk(folder / entry.name, (*above, here))
 
 
 def _in_zip(place: Path) -> tuple[list[Found], list[str], Callable]:
     """The members of a zip file; nothing is extracted: each is read into memory, no further than its declared size."""
     with zipfile.ZipFile(place) as archive:
-        members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+        members = {str(_path(info)): info for info in archive.infolist() if not info.is_dir()}
     found, left_out = [], []
     for name, info in sorted(members.items()):
         reason = _refused(info)
         if reason:
             left_out.append(f"{name}: {reason}")
         else:
-            found.append((PurePosixPath(name).parts, (info.file_size, info.CRC)))
+            found.append((_path(info).parts, (info.file_size, info.CRC)))
     total = sum(size for _, (size, _) in found)
     if total > MOST_BYTES:
         raise UserError(f"{place} unpacks to {total / 2**30:.0f} GiB; {MOST_BYTES / 2**30:.0f} GiB is the most that is "
                         "read. Unpack it yourself and give the folder.")
-    return found, left_out, lambda: zipfile.ZipFile(place).read
+
+    def opened() -> Callable[[str], bytes]:
+        archive = zipfile.ZipFile(place)
+        return lambda name: archive.read(members[name])
+
+    return found, left_out, opened
+
+
+def _path(info: zipfile.ZipInfo) -> PurePosixPath:
+    """Where a member lies, whatever system's separator its name has."""
+    return PurePosixPath(info.filename.replace("\\", "/"))
 
 
 def _refused(info: zipfile.ZipInfo) -> str | None:
-    path, kind = PurePosixPath(info.filename), stat.S_IFMT(info.external_attr >> 16)
-    if path.is_absolute() or ".." in path.parts or "\\" in info.filename or "/".join(path.parts) != info.filename:
+    path, kind = _path(info), stat.S_IFMT(info.external_attr >> 16)
+    if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
         return "its path leaves the zip file"
     if kind and not stat.S_ISREG(kind):
         return "it is not a regular file"

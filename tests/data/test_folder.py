@@ -12,7 +12,7 @@ from PIL import Image
 from kdcore import data
 from kdcore.data import DataConfig, decoded, folder
 from kdcore.errors import UserError
-from kdcore.places import data_folder
+from kdcore.places import cache_folder, data_folder
 from tests.data.made import class_folders, encoded, picture, write, zipped
 
 
@@ -146,17 +146,51 @@ def test_a_zip_file_cannot_reach_out_of_itself(tmp_path):
     """Members with a path that leaves it, links, and encrypted ones are left out; nothing is written anywhere."""
     path = zipped(tmp_path / "set.zip", class_folders())
     with zipfile.ZipFile(path, "a") as archive:
-        for name in ("../cat/out.png", "/cat/root.png", "cat/../../up.png", "cat\\back.png"):
+        for name in ("../cat/out.png", "/cat/root.png", "cat/../../up.png", "..\\cat\\back.png", "C:\\cat\\c.png"):
             archive.writestr(name, encoded(picture(1)))
         link = zipfile.ZipInfo("cat/link.png")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
     before = sorted(tmp_path.rglob("*"))
     found = data.source(own(path))
-    assert found.train + found.test == 20 and len(found.left_out) == 5
-    assert sum("leaves the zip file" in line for line in found.left_out) == 4
+    assert found.train + found.test == 20 and len(found.left_out) == 6
+    assert sum("leaves the zip file" in line for line in found.left_out) == 5
     assert "cat/link.png: it is not a regular file" in found.left_out
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("written", [lambda name: name.replace("/", "\\"), "./{}".format, "./a//{}".format])
+def test_names_in_a_zip_file_are_read_as_any_system_writes_them(written, tmp_path):
+    path = zipped(tmp_path / "set.zip", {written(name): content for name, content in class_folders(top="set/").items()})
+    found = data.source(own(path))
+    assert (found.train, found.test, found.classes, found.left_out) == (16, 4, ("cat", "dog"), ())
+
+
+def test_a_test_part_without_class_folders_serves_for_nothing(tmp_path):
+    """As in competitions, which keep the labels; a class may also be called train."""
+    files = class_folders(top="train/") | {f"test/{n}.png": encoded(picture(n)) for n in range(3)}
+    found = data.source(own(write(tmp_path / "set", files)))
+    assert (found.train, found.test, found.classes, len(found.left_out)) == (16, 4, ("cat", "dog"), 3)
+    assert data.source(own(write(tmp_path / "toys", class_folders(("train", "test"))))).classes == ("test", "train")
+
+
+def test_links_to_folders_are_followed_but_not_round_and_round(tmp_path):
+    elsewhere = write(tmp_path / "elsewhere", class_folders(("dog",)))
+    place = write(tmp_path / "set", class_folders(("cat",)))
+    (place / "dog").symlink_to(elsewhere / "dog")
+    (elsewhere / "dog" / "back").symlink_to(place)
+    found = data.source(own(place))
+    assert (found.train, found.test, found.classes) == (16, 4, ("cat", "dog"))
+
+
+@pytest.mark.parametrize("damage", [
+    lambda pixels: pixels.unlink(), lambda pixels: pixels.write_bytes(pixels.read_bytes()[:-1]),
+    lambda pixels: pixels.with_suffix(".json").write_text("{")], ids=["gone", "cut", "facts"])
+def test_a_damaged_cache_is_decoded_again(damage, pets):
+    before = data.images(own(pets), "train").pixels
+    damage(next(cache_folder().glob("*.pixels")))
+    folder._images_of.cache_clear()
+    assert torch.equal(data.images(own(pets), "train").pixels, before)
 
 
 def test_a_zip_bomb_is_left_out_or_refused(tmp_path, monkeypatch):
