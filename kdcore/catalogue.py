@@ -34,7 +34,8 @@ def catalogue() -> dict:
                      for name, network in ARCHITECTURES.items()},
         "data": {name: image_set(source) for name, source in {**SOURCES, FOLDER_NAME: FOLDER}.items()},
         "schemas": {"run": _fields(RunConfig), "network": _fields(NetworkConfig), "optimiser": _fields(Optimiser),
-                    "stage": _fields(Stage), "weighted": _fields(WeightedTerm), "data": _fields(DataConfig)},
+                    "method": _fields(Method), "stage": _fields(Stage), "weighted": _fields(WeightedTerm),
+                    "data": _fields(DataConfig)},
     }
 
 

@@ -65,6 +65,10 @@ class RunConfig(BaseModel):
             raise ValueError(f"The network has {len(side.classes)} outputs and {images.title} has "
                              f"{len(images.classes)} classes; an output for each is needed.")
         side.measure()  # the network suits the images
+        if 1 in (self.batch_size, self.data.images) and not models.learns_from_one(
+                self.network, images.shape, len(images.classes)):
+            raise ValueError(f"{ARCHITECTURES[self.network.name].title} cannot learn from one image a step: its batch "
+                             "normalisation needs several; choose a larger batch, more images, or a larger size.")
         if self.member is not None and not self.member < self.method.members > 1:
             raise ValueError(f"{self.method.title} has {self.method.members} member{'s' * (self.method.members > 1)}; "
                              f"there is no member {self.member}.")

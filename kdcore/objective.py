@@ -32,6 +32,12 @@ class Optimiser(_Record):
     fall: float = Field(0.1, gt=0, le=1, title="Factor of a fall", description="What the learning rate is multiplied "
                         "by at each fall.")
 
+    @model_validator(mode="after")
+    def _has_momentum(self) -> Optimiser:
+        if self.kind == "sgd" and self.nesterov and not self.momentum:
+            raise ValueError("Nesterov's form is one of momentum; give a momentum above 0, or leave nesterov off.")
+        return self
+
     @field_validator("falls")
     @classmethod
     def _ascending(cls, falls: tuple[float, ...]) -> tuple[float, ...]:
@@ -99,11 +105,12 @@ class Method(_Record):
     equations: str = ""
     rows: tuple[str, ...] = Field((), description="The rows of the paper's tables that it makes.")
     stages: tuple[Stage, ...] = Field(min_length=1)
-    start: Literal["network", "published", "teacher"] = Field("network", description="The weights to start from: as "
-        "the network's settings say, those published with its architecture, or the teacher's.")
-    members: int = Field(1, ge=1, le=20, description="Students of an ensemble, whose averaged probabilities count.")
-    shared_stages: int = Field(0, ge=0, description="The first stages that the members of an ensemble have in common: "
-                               "they begin to differ after them.")
+    start: Literal["network", "published", "teacher"] = Field("network", title="Weights to start from",
+        description="As the network's settings say, those published with its architecture, or the teacher's.")
+    members: int = Field(1, ge=1, le=20, title="Students", description="One, or those of an ensemble, whose averaged "
+                         "probabilities count.")
+    shared_stages: int = Field(0, ge=0, title="Stages in common", description="The first stages that the students of "
+                               "an ensemble share: they begin to differ after them.")
     optimiser: str = Field("", description="Which of the papers' optimisers it is printed with, by name; a run chooses "
                            "its own.")
     ablation: bool = Field(False, description="Whether it only varies another method's setting.")

@@ -121,6 +121,8 @@ def fit(config: RunConfig | dict | str, *, teacher: nn.Module | None = None) -> 
 def build(config: RunConfig) -> nn.Module:
     """Return the run's network with its initial weights, on the CPU."""
     side, network = config.side(), config.network
+    if config.method.start == "teacher":
+        network = config.teacher.network  # whose weights may have been made for colour images
     if config.method.start == "published":
         network = NetworkConfig(**{**network.model_dump(), "start": {"kind": "published"}})
     return models.build(network, side.images, len(side.classes), stream(config.seed_of(0), 2))

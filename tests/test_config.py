@@ -118,6 +118,17 @@ FAULTS = {
     "shares above 1": (run(method=composed(*[{"a": CROSS_ENTROPY}] * 2, shares=(0.5, 0.6))), "must add up to 1."),
     "no stages": (run(method={"stages": []}), "method.stages"),
     "no terms": (run(method=composed({})), "objective"),
+    "Nesterov without momentum": (run(optimiser={"kind": "sgd", "nesterov": True, "momentum": 0}),
+                                  "give a momentum above 0, or leave nesterov off."),
+    "more labels than images": (run(data={"name": "digits", "images": 10, "labelled_per_class": 5}),
+                                "Of 1 images of each class to train on, 5 cannot keep their label"),
+    "more labels than are left": (
+        run(data={"name": "digits", "per_class": 10, "labelled_per_class": 10, "validation": 0.2}),
+        "Of 8 images of each class to train on, 10 cannot keep their label"),
+    "one image for batch normalisation": (run(network={"name": "wrn_10_1", "resize": 4}, batch_size=1),
+                                          "WRN-10-1 cannot learn from one image a step"),
+    "other layers": (run(teacher=TEACHER, method=composed({"hint": {"weight": 1, "term": {
+        "kind": "hint", "groups": "lats"}}})), "Layers are all, first, middle or last, or at least one pair of taps"),
     "a teacher's teacher": (run(teacher={**TEACHER, "teacher": TEACHER}), "must not have a teacher."),
     "no teacher": (run(method="full_jacobian"), "Full Jacobian cannot be matched: it needs a teacher"),
     "a teacher of other images": (run(teacher=ON_MNIST, method="full_jacobian"),
@@ -200,6 +211,8 @@ UNSUITED = {
     "a section of the student has a single layer, so that nothing flows": (
         {"kind": "flow_matrices"}, side(taps={tap: shape for tap, shape in MAPS.items() if ".first" not in tap}),
         side()),
+    "embedding is a vector, without places to attend to; choose layers that are maps": (
+        {"kind": "attention_maps", "groups": [["embedding", "embedding"]]}, side(), side()),
     "the teacher has no tap 'group7'; it has embedding, group1, ": (
         {"kind": "hint", "groups": [["group7", "group1"]]}, side(), side()),
     "the student has no tap 'group7.pre'; it has embedding, group1, ": (
@@ -207,6 +220,11 @@ UNSUITED = {
     "the student has no layer with the tap group1.pre": (
         {"kind": "activation_boundary"}, side(taps={"group1": (3, 8, 8), "logits": (10,)}), side()),
 }
+
+
+def test_one_image_a_step_is_enough_without_batch_normalisation():
+    assert read(run(batch_size=1)).batch_size == 1
+    assert read(run(network={"name": "wrn_10_1"}, batch_size=1)).network.name == "wrn_10_1"  # whose maps are 2×2
 
 
 def test_taps_that_are_named_need_no_groups():

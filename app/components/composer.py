@@ -87,11 +87,13 @@ def _begin(catalogue: dict) -> None:
 def _method_form(draft: dict, catalogue: dict, taps: Taps) -> dict:
     key = f"draft.{st.session_state['draft.version']}"
     title, sentence = st.columns([1, 2])
-    method = {field: draft[field] for field in ("name", "paper", "equations", "start", "members", "shared_stages")
-              if field in draft}
+    method = {field: draft[field] for field in ("name", "paper", "equations") if field in draft}
     method |= {"title": title.text_input("What to call it", draft["title"], max_chars=80, key=f"{key}.title"),
                "sentence": sentence.text_input("What is handed over, in a sentence", draft["sentence"], max_chars=300,
                                                key=f"{key}.sentence")}
+    settings = {name: catalogue["schemas"]["method"][name] for name in ("start", "members", "shared_stages")}
+    method |= fields(settings, {name: draft.get(name, schema["default"]) for name, schema in settings.items()}, key,
+                     places(3))
     method["stages"] = [_stage_form(stage, number, catalogue, taps, f"{key}.{number}")
                         for number, stage in enumerate(draft["stages"])]
     add, remove, _ = st.columns([1, 1, 2])
@@ -106,8 +108,9 @@ def _method_form(draft: dict, catalogue: dict, taps: Taps) -> dict:
 
 def _change(method: dict, stages: list[dict]) -> None:
     """Other stages, whose shares are scaled to make up the whole."""
-    total = sum(stage["share"] for stage in stages)
-    _take({**method, "stages": [{**stage, "share": stage["share"] / total} for stage in stages]})
+    total, shared = sum(stage["share"] for stage in stages), min(method["shared_stages"], len(stages) - 1)
+    _take({**method, "shared_stages": shared,
+           "stages": [{**stage, "share": stage["share"] / total} for stage in stages]})
     st.rerun()
 
 

@@ -56,14 +56,16 @@ class DataConfig(BaseModel):
     def _one_size(self) -> DataConfig:
         if self.images is not None and self.per_class is not None:
             raise ValueError("Give either images or per_class, not both.")
-        if self.per_class is not None and (self.labelled_per_class or 0) > self.per_class:
-            raise ValueError(f"Of {self.per_class} images of each class, {self.labelled_per_class} cannot keep their "
-                             "label; lower labelled_per_class.")
         if self.images is not None or self.per_class is not None:
             found = source(self)
             size = self.images or self.per_class * len(found.classes)
             if size > found.train:
                 raise ValueError(f"{found.title} has {found.train} training images; {size} were asked for.")
+            drawn = self.per_class or self.images // len(found.classes)
+            trained = drawn - round(self.validation * drawn)
+            if (self.labelled_per_class or 0) > trained:
+                raise ValueError(f"Of {trained} images of each class to train on, {self.labelled_per_class} cannot "
+                                 "keep their label; lower labelled_per_class, or take more images.")
         return self
 
     def same_images(self, other: DataConfig) -> bool:

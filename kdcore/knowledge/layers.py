@@ -7,7 +7,7 @@ A connector is trained with the student: a 1×1 convolution, or a linear map of 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -155,16 +155,22 @@ class GroupTerm(LayerTerm):
                            "student have in common, the first, middle or last of them, or pairs of taps, the "
                            "teacher's with the student's.")
 
-    @field_validator("groups")
+    @field_validator("groups", mode="before")
     @classmethod
-    def _some(cls, groups: Groups) -> Groups:
-        if groups == ():
-            raise ValueError("Give at least one pair of taps, or all, first, middle or last.")
+    def _words_or_pairs(cls, groups: Any) -> Any:
+        pairs = isinstance(groups, (list, tuple)) and groups and all(
+            isinstance(couple, (list, tuple)) and [type(tap) for tap in couple] == [str, str] for couple in groups)
+        if not pairs and groups not in ("all", "first", "middle", "last"):
+            raise ValueError("Layers are all, first, middle or last, or at least one pair of taps, the teacher's with "
+                             'the student\'s, such as [["group1", "group1"]].')
         return groups
 
     def layers(self, pair: Pair) -> tuple[Layer, ...]:
         layers = pair.layers(self.groups, self.role)
-        if self.only_maps and any(len(layer.student_shape) == 1 for layer in layers):
+        flat = [layer.student for layer in layers if len(layer.student_shape) == 1]
+        if self.only_maps and flat and isinstance(self.groups, tuple):
+            raise Unsuited(f"{flat[0]} is a vector, without places to attend to; choose layers that are maps")
+        if self.only_maps and flat:
             raise Unsuited("the layers of a fully connected network are vectors, without places to attend to; choose "
                            "convolutional networks")
         return layers

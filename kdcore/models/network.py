@@ -115,12 +115,21 @@ def shapes(config: NetworkConfig, image_shape: ImageShape, classes: int) -> dict
     return dict(_shapes(ARCHITECTURES[config.name], config, tuple(image_shape), config.classes or classes))
 
 
+def learns_from_one(config: NetworkConfig, image_shape: ImageShape, classes: int) -> bool:
+    """Whether a batch of one image can be trained on: batch normalisation cannot, where maps are 1×1."""
+    try:
+        _shapes(ARCHITECTURES[config.name], config, tuple(image_shape), config.classes or classes, training=True)
+    except ValueError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=256)
 def _shapes(architecture: Architecture, config: NetworkConfig, image_shape: ImageShape,
-            classes: int) -> dict[str, tuple[int, ...]]:
+            classes: int, training: bool = False) -> dict[str, tuple[int, ...]]:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         with torch.device("cpu" if architecture.own else "meta"):  # foreign code may need its weights to be made
-            network = bare(config, image_shape, classes).eval()
+            network = bare(config, image_shape, classes).train(training)
         # Weights are made room for and never filled. To compute on the meta device instead would import torch's
         # compiler: two seconds in every process that trains.
         network = network if architecture.own else network.to_empty(device="cpu")

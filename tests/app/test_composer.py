@@ -137,6 +137,27 @@ def test_a_term_can_be_taken_twice():
     assert list(test.session_state["made"]["objective"]) == ["hint_2"] and not test.exception
 
 
+def test_an_ensemble_that_loses_a_stage_shares_fewer(direct):
+    def page():
+        import streamlit as st
+
+        from app.components.composer import composer
+        from kdcore.catalogue import catalogue
+
+        st.session_state["made"] = composer(catalogue(), {})
+
+    test = AppTest.from_function(page).run(timeout=60)
+    test.selectbox("draft.from").set_value("flow_ensemble")
+    test.button("draft.begin").click().run(timeout=60)
+    made, = test.session_state["made"]
+    assert (made["members"], made["shared_stages"], len(made["stages"])) == (3, 1, 2)
+    key = f"draft.{test.session_state['draft.version']}"
+    test.number_input(f"{key}.members").set_value(5).run(timeout=60)
+    test.button(f"{key}.remove").click().run(timeout=60)
+    made, = test.session_state["made"]
+    assert (made["members"], made["shared_stages"], len(made["stages"])) == (5, 0, 1) and not test.exception
+
+
 def test_a_composed_method_is_never_taken_for_one_of_the_papers(monkeypatch):
     monkeypatch.setattr(composer.st, "session_state", {"draft.version": 0})
     composer._take(whole(METHODS["labels_only"].model_dump(mode="json")))

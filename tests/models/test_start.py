@@ -12,6 +12,7 @@ from kdcore.errors import UserError
 from kdcore.models import ARCHITECTURES, NetworkConfig
 from kdcore.store import Store
 from kdcore.train import build as build_run
+from kdcore.train import fit
 
 SHAPE = (3, 32, 32)
 RESNET18 = "resnet18-f37072fd.pth"
@@ -215,6 +216,17 @@ def test_a_snapshot_needs_what_the_run_started_from_no_more(theirs, folder):
     (folder / "weights" / RESNET18).unlink()
     grey = torch.rand(2, 1, 8, 8)
     assert torch.equal(snapshots.network(store, run)(grey), network(grey))
+
+
+def test_a_copy_of_a_teacher_that_sees_grey_as_colour(theirs):
+    network = {"name": "resnet18", "resize": 32}
+    teacher = {"data": {"name": "digits"}, "network": {**network, "start": PUBLISHED}, "steps": 0}
+    copy = {"data": {"name": "digits", "images": 20}, "network": network, "teacher": teacher, "steps": 0,
+            "method": {"start": "teacher", "stages": [{"objective": {
+                "labels": {"weight": 1, "term": {"kind": "cross_entropy"}}}}]}}
+    taught, copied = build_run(read(teacher)), fit(copy, teacher=build_run(read(teacher)))
+    grey = torch.rand(2, 1, 8, 8)
+    assert torch.equal(copied(grey), taught.eval()(grey))
 
 
 @pytest.mark.parametrize("start, sentence", [
