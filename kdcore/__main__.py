@@ -85,6 +85,8 @@ def _methods(options: argparse.Namespace) -> None:
             print(f"{name}  ({_source(method)})\n    {method['sentence']}")
             if method["rows"]:
                 print(f"    {'; '.join(method['rows'])}")
+            for line in method["schedule"]:
+                print(f"    {line}")
             for stage in method["stages"]:
                 _print_stage(stage, named=len(method["stages"]) > 1)
             if method["optimiser"]:
@@ -97,12 +99,11 @@ def _source(method: dict) -> str:
 
 
 def _print_stage(stage: dict, named: bool) -> None:
-    if named:
-        print(f"    {stage['name']}, {stage['share']:.0%} of the steps")
     for key, weighted in stage["objective"].items():
         settings = {name: value for name, value in weighted["term"].items() if name != "kind"}
         weight = f"{weighted['weight']:g}" + (f" to {weighted['final']:g}" if weighted["final"] is not None else "")
-        print(f"    {key}: weight {weight}, {weighted['term']['kind']} {settings or ''}")
+        within = f"{stage['name']}: " if named else ""
+        print(f"    {within}{key}: weight {weight}, {weighted['term']['kind']} {settings or ''}".rstrip())
 
 
 def _train(options: argparse.Namespace) -> None:

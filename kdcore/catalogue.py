@@ -18,7 +18,8 @@ def catalogue() -> dict:
     """Methods, terms with their schemas, architectures, image sets and help sentences."""
     return {
         "methods": {name: {**method.model_dump(mode="json"), "formula": method.formula(),
-                           "needs_teacher": method.needs_teacher(), "suits": method.suits()}
+                           "needs_teacher": method.needs_teacher(), "suits": method.suits(),
+                           "schedule": method.schedule()}
                     for name, method in methods.METHODS.items()},
         "optimisers": {title: optimiser.model_dump(mode="json") for title, optimiser in methods.OPTIMISERS.items()},
         "baseline": methods.BASELINE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator
 
 import torch
@@ -16,19 +17,26 @@ from kdcore.train import Measurement, log_probabilities, score
 
 @torch.no_grad()
 def measure(store: Store, run: int) -> Iterator[Measurement]:
-    """"accuracy" and "loss.test" of the members' averaged softmax at every step of which all have a snapshot.
+    """What a run is measured by, of the members' averaged softmax, at every step of which all have a snapshot.
 
-    "accuracy.members" is the mean of their own accuracies.
+    "accuracy" and "loss.test", the same of "validation" where images are held out; "accuracy.members" is the mean of
+    the members' own accuracies, "seconds" the sum of theirs.
     """
     config = read(store.run(run)["config"])
     where = device.pick(config.device)
     members = store.members(run)
-    images = data.images(config.data, "test", where)
+    parts = {part: data.of_run(config, part, where) for part in ("validation", "test")
+             if part == "test" or config.data.validation}
+    spent = [dict(zip(*curve)) for curve in store.curves(members, "seconds").values()]
     for step in sorted(set.intersection(*(set(store.snapshot_steps(member)) for member in members))):
-        each = [log_probabilities(snapshots.network(store, member, step).to(where), images) for member in members]
-        alone = [score(one, images.labels)["accuracy"] for one in each]
-        together = score(averaged(each), images.labels)
-        yield Measurement(step, {**together, "accuracy.members": sum(alone) / len(alone)})
+        networks = [snapshots.network(store, member, step).to(where) for member in members]
+        together = {}
+        for part, images in parts.items():
+            each = [log_probabilities(network, images) for network in networks]
+            together |= score(averaged(each), images.labels, part)
+        alone = [score(one, images.labels, part)["accuracy"] for one in each]  # the test images come last
+        yield Measurement(step, {**together, "accuracy.members": statistics.mean(alone),
+                                 "seconds": sum(seconds[step] for seconds in spent)})
 
 
 def averaged(each: list[Tensor]) -> Tensor:

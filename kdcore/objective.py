@@ -50,6 +50,12 @@ class Optimiser(_Record):
         """The learning rate when the share `done` of the steps it is counted over lies behind."""
         return self.learning_rate * self.fall ** sum(done >= share for share in self.falls)
 
+    def words(self) -> str:
+        """In a few words, such as "SGD at 0.1, times 0.2 after 30 %, 60 % of it"."""
+        falls = ", ".join(f"{share:.0%}" for share in self.falls)
+        return (f"{'Adam' if self.kind == 'adam' else 'SGD'} at {self.learning_rate:g}"
+                + (f", times {self.fall:g} after {falls} of it" if falls else ""))
+
     def build(self, parameters) -> torch.optim.Optimizer:
         """Return the optimiser over `parameters`; Adam as published (β 0.9 and 0.999, ε 1e-8)."""
         if self.kind == "adam":
@@ -93,6 +99,14 @@ class Stage(_Record):
                            "stage alone, from its start, or over the whole run.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of the neurons before the last layer that are silenced "
                            "at random in each step.")
+
+
+    def schedule(self) -> str:
+        """How long and how it is trained, in words."""
+        parts = [f"{self.share:.0%} of the steps", self.optimiser and self.optimiser.words(),
+                 self.restarts and "the falls of the learning rate counted anew",
+                 self.dropout and f"dropout {self.dropout:g}"]
+        return f"{self.name}: " + "; ".join(filter(None, parts))
 
 
 class Method(_Record):
@@ -160,10 +174,25 @@ class Method(_Record):
         return f"Any two {kind} that look at the same images" + (
             " and tell the same classes apart." if "classes" in asked else ", whatever classes the teacher knows.")
 
+    def schedule(self) -> list[str]:
+        """What is to be known of its training beside its terms: a line for the start, the students, each stage."""
+        weights = {"published": "Starts from the published weights.", "teacher": "Starts from the teacher's weights."}
+        lines = [weights[self.start]] if self.start in weights else []
+        if self.members > 1:
+            lines.append(f"{self.members} students" + (
+                f" that have the first {_counted(self.shared_stages)} in common." if self.shared_stages else "."))
+        if len(self.stages) > 1 or any(stage.optimiser or stage.dropout for stage in self.stages):
+            lines += [stage.schedule() for stage in self.stages]
+        return lines
+
     def formula(self) -> str:
         """The whole loss in LaTeX, a line for each stage and, where it has many terms, for each term."""
         lines = [line for stage in self.stages for line in _lines(stage, named=len(self.stages) > 1)]
         return lines[0] if len(lines) == 1 else r"\begin{aligned} &" + r" \\ &".join(lines) + r" \end{aligned}"
+
+
+def _counted(stages: int) -> str:
+    return "stage" if stages == 1 else f"{stages} stages"
 
 
 def _shape(side: Side) -> tuple:

@@ -359,13 +359,12 @@ class _Training:
                             "keeps it finite.")
         self.sums = _Sums()
         self.network.eval()
-        tested = evaluate(self.network, self.test) if self.answers_labels else {}
+        tested = evaluate(self.network, self.test, "test") if self.answers_labels else {}
         if not np.isfinite(tested.get("loss.test", 0.0)):
             raise UserError(f"The network's outputs stopped being finite before step {self.step}; a smaller weight or "
                             "learning rate keeps them finite.")
         if self.validation and self.answers_labels:
-            held_out = evaluate(self.network, self.validation)
-            tested |= {"accuracy.validation": held_out["accuracy"], "loss.validation": held_out["loss.test"]}
+            tested |= evaluate(self.network, self.validation, "validation")
         return Measurement(self.step, {**tested, **means, **self.probe.distances(),
                                        "seconds": self.seconds})
 
@@ -433,12 +432,13 @@ def log_probabilities(network: nn.Module, images: data.ImageSet) -> Tensor:
     return torch.cat([network(chunk.pixels).log_softmax(1) for chunk in images.chunks(EVALUATION_CHUNK)])
 
 
-def score(log_probabilities: Tensor, labels: Tensor) -> dict[str, float]:
-    """Accuracy and mean cross entropy: (N, C), (N,) -> {"accuracy", "loss.test"}."""
-    return {"accuracy": float((log_probabilities.argmax(1) == labels).float().mean()),
-            "loss.test": float(nn.functional.nll_loss(log_probabilities, labels))}
+def score(log_probabilities: Tensor, labels: Tensor, part: str) -> dict[str, float]:
+    """Accuracy and mean cross entropy: (N, C), (N,) -> {"accuracy", "loss.test"}, or of another part of the images."""
+    return {"accuracy" if part == "test" else f"accuracy.{part}":
+            float((log_probabilities.argmax(1) == labels).float().mean()),
+            f"loss.{part}": float(nn.functional.nll_loss(log_probabilities, labels))}
 
 
-def evaluate(network: nn.Module, images: data.ImageSet) -> dict[str, float]:
-    """Accuracy and mean cross entropy of a network in evaluation mode."""
-    return score(log_probabilities(network, images), images.labels)
+def evaluate(network: nn.Module, images: data.ImageSet, part: str = "test") -> dict[str, float]:
+    """`score` of a network in evaluation mode."""
+    return score(log_probabilities(network, images), images.labels, part)

@@ -34,6 +34,8 @@ for name, method in shown.items():
         st.latex(method["formula"], width="content")
         equations = f", eq. {method['equations']}".replace("eq. Prop", "Prop") if method["equations"] else ""
         st.caption(f"{method['paper']}{equations} · `{name}`\n\n**Suits:** {method['suits']}")
+        if method["schedule"]:
+            st.caption("**Training:** " + " · ".join(method["schedule"]))
         if method["optimiser"]:
             st.caption(f"**Optimiser in the paper:** {method['optimiser']}, among those of Train")
         if method["rows"]:

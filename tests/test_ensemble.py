@@ -90,6 +90,19 @@ def test_the_accuracy_is_that_of_the_averaged_probabilities(tmp_path):
     assert store.curves([run], "accuracy")[run][0] == store.snapshot_steps(store.members(run)[0])
 
 
+def test_held_out_images_and_seconds_are_those_of_all_members(tmp_path):
+    store = Store(tmp_path)
+    config = ensemble("labels_ensemble", data={"name": "digits", "per_class": 10, "validation": 0.2})
+    run = executed(store, config)
+    held_out = data.of_run(config, "validation")
+    with torch.no_grad():
+        each = [snapshots.network(store, member)(held_out.pixels).softmax(1) for member in store.members(run)]
+    correct = float((sum(each).argmax(1) == held_out.labels).float().mean())
+    assert store.curves([run], "accuracy.validation")[run][1][-1] == pytest.approx(correct)
+    spent = sum(curve[1][-1] for curve in store.curves(store.members(run), "seconds").values())
+    assert store.curves([run], "seconds")[run][1][-1] == pytest.approx(spent)
+
+
 def test_members_that_are_sure_of_another_class_have_a_finite_loss():
     """Where probabilities underflow, their mean does, but not its logarithm."""
     one, other = torch.tensor([[0.0, -300.0, -300.0]]), torch.tensor([[0.0, -300.0, -200.0]])

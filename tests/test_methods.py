@@ -59,7 +59,7 @@ HEAVY = [(name, kind) for name in METHODS for kind in PAIRS if not SUITED[kind][
 def little(monkeypatch):
     """What is trained is looked at here, not how it is measured."""
     evaluate = trainer.evaluate
-    monkeypatch.setattr(trainer, "evaluate", lambda network, images: evaluate(network, images[:10]))
+    monkeypatch.setattr(trainer, "evaluate", lambda network, images, part: evaluate(network, images[:10], part))
     monkeypatch.setattr(probe, "TERMS", {})
     monkeypatch.setattr(trainer, "SNAPSHOTS", 2)
     monkeypatch.setattr(Published, "read", lambda self, published: models.bare(
