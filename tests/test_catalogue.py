@@ -79,12 +79,14 @@ def test_a_method_is_checked_and_written_as_a_formula():
     assert json.loads(json.dumps(described(least))) == described(least)
 
 
+STAGE = {"objective": {"a": {"weight": 1, "term": {"kind": "cross_entropy"}}}}
+
+
 @pytest.mark.parametrize(("content", "sentence"), [
     ({"stages": []}, "'stages' must not be empty|stages must not be empty"),
-    ({"title": "x" * 81, "stages": content_stages} if (content_stages := [
-        {"objective": {"a": {"weight": 1, "term": {"kind": "cross_entropy"}}}}]) else None, "title = "),
-    ({"stages": [{**content_stages[0], "share": 0.5}]}, "must add up to 1"),
-    ({"stages": content_stages, "member": 3}, "did you mean 'members'"),
+    ({"title": "x" * 81, "stages": [STAGE]}, "title = "),
+    ({"stages": [{**STAGE, "share": 0.5}]}, "must add up to 1"),
+    ({"stages": [STAGE], "member": 3}, "did you mean 'members'"),
     ([], "must be an object with named fields"), ("text", "not JSON")], ids=str)
 def test_a_method_that_is_not_possible_is_a_sentence(content, sentence):
     with pytest.raises(UserError, match=sentence):

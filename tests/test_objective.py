@@ -124,6 +124,16 @@ def test_a_formula_has_projections_and_dropout():
     assert METHODS["dropout"].formula() == rf"{CROSS_ENTROPY},\; \text{{dropout 0.25}}"
 
 
+def test_the_training_of_a_method_is_told_in_words():
+    assert METHODS["flow_ensemble"].schedule() == [
+        "3 students that have the first stage in common.",
+        "flow: 50% of the steps; SGD at 0.001, times 0.1 after 52%, 76% of it",
+        "task: 50% of the steps; the falls of the learning rate counted anew"]
+    assert METHODS["copy_ensemble"].schedule() == ["Starts from the teacher's weights.", "3 students."]
+    assert METHODS["dropout"].schedule() == ["training: 100% of the steps; dropout 0.25"]
+    assert METHODS["labels_only"].schedule() == []
+
+
 def test_a_stage_is_frozen_data():
     stage = Stage(objective={"a": LABELS})
     assert parse(Stage, stage.model_dump_json()) == stage and stage.optimiser is None and not stage.restarts

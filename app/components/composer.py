@@ -67,7 +67,8 @@ def _begin(catalogue: dict) -> None:
     name = left.selectbox("Start from", list(known), index=None, placeholder="an empty stage",
                           format_func=lambda name: known[name]["title"], key="draft.from")
     if middle.button("Begin", width="stretch", key="draft.begin"):
-        stage = {"name": "training", "share": 1.0, "objective": {"cross_entropy": _fresh("cross_entropy", catalogue)},
+        labels = next(kind for kind, term in catalogue["terms"].items() if term["is_labels"])
+        stage = {"name": "training", "share": 1.0, "objective": {labels: _fresh(labels, catalogue)},
                  "optimiser": None, "restarts": False, "dropout": 0.0}
         mine = {**_EMPTY, "stages": [stage]} if name is None else {
             **plain(known[name]), "title": f"{known[name]['title']} (mine)", "rows": [], "ablation": False}

@@ -19,26 +19,29 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
     data). Stops the page where the set is not on this machine.
     """
     sets = catalogue["data"]
-    left, right, note = st.columns([1, 1, 2], vertical_alignment="bottom")
+    left, right, unit, note = st.columns([3, 2, 2, 5], vertical_alignment="bottom")
     name = left.selectbox("Image set", list(sets), format_func=lambda key: sets[key]["title"], key="data",
                           bind="query-params", help="Where the images come from.")
     which = {"name": name} | _varying_form(catalogue, sets[name], name)
     entry = _facts(sets[name], which)
-    suggested = entry["suggested"]
-    total = right.number_input("Training images", value=min(suggested["images"], entry["train"]),
-                               step=len(entry["classes"]), key=f"images.{name}.{entry['train']}",
-                               help="How many the student trains on, in parts of each class as equal as can be. Each "
-                               "seed draws images of its own; they lie inside those that the teacher saw.")
+    classes, total = len(entry["classes"]), min(entry["suggested"]["images"], entry["train"])
+    each = unit.selectbox("Counted", [False, True], format_func=("in all", "of each class").__getitem__,
+                          key="data.counted", help="In all: in parts of each class as equal as can be.")
+    count = right.number_input("Training images", value=max(1, total // classes) if each else total,
+                               step=1 if each else classes, key=f"images.{name}.{entry['train']}.{each}",
+                               help="How many the student trains on. Each seed draws images of its own; they lie "
+                               "inside those that the teacher saw.")
     note.caption(entry["sentence"])
     if entry["left_out"]:
         with st.expander(f"{len(entry['left_out'])} files were left out", icon=":material/broken_image:"):
             st.markdown("\n".join(f"- {figures.markdown(line)}" for line in entry["left_out"][:200]))
     with st.expander("Labels, validation, variation"):
-        names = ("labelled_per_class", "label_noise", "validation", "augment")
+        names = ("labelled_per_class", "label_noise", "validation", "augment", "seed")
         schemas = {field: catalogue["schemas"]["data"][field] for field in names}
         more = fields(schemas, {field: schema.get("default") for field, schema in schemas.items()}, f"data.{name}",
-                      places(4))
-    return entry, {**which, "images": None if total == entry["train"] else total, **more}
+                      places(5))
+    taken = {"per_class": count} if each else {"images": None if count == entry["train"] else count}
+    return entry, {**which, **taken, **more}
 
 
 def _varying_form(catalogue: dict, entry: dict, name: str) -> dict:
@@ -82,6 +85,7 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
     """Teacher and student; returns (the teacher's run, the student's network)."""
     teacher, student = st.columns(2)
     suggested, most, key = entry["suggested"], entry["train"], f"{data['name']}.{entry['train']}"
+    schema = catalogue["schemas"]["run"]
     with teacher.container(border=True):
         st.markdown("**Teacher**")
         network = _network_form(catalogue, suggested, data["name"], "teacher")
@@ -92,11 +96,16 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
         count = steps.number_input("Its steps", value=suggested["teacher_steps"], step=100,
                                    key=f"teacher.steps.{key}", help="A teacher with the same settings is trained once "
                                    "and found again. 0 leaves the weights that it starts from.")
+        with st.expander("How it learns"):
+            asked = {name: schema[name] for name in ("batch_size", "seed")}
+            more = fields(asked, {name: one["default"] for name, one in asked.items()}, f"teacher.{key}", places(2))
+            choice, rate = st.columns(2)
+            optimiser = _optimiser_form(catalogue, suggested["teacher_learning_rate"], key, choice, rate,
+                                        st.container(), "teacher.")
     same = {field: data[field] for field in ("name", "path", "size", "watermark", "augment") if field in data}
     run = {"name": f"Teacher {catalogue['networks'][network['name']]['title']}",
            "data": {**same, "images": None if seen == most else seen}, "network": network, "steps": count,
-           "optimiser": {"learning_rate": suggested["teacher_learning_rate"]},
-           "evaluations": suggested["evaluations"]}
+           "optimiser": optimiser, **more, "evaluations": suggested["evaluations"]}
     with student.container(border=True):
         st.markdown("**Student**")
         network = _network_form(catalogue, suggested, data["name"], "student")
@@ -152,32 +161,41 @@ def _explain(known: dict, suited: dict, chosen: list[dict]) -> None:
 
 def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
     """Steps, batch size, optimiser, learning rate, seeds and, where there is a choice, the device."""
-    suggested, schema, papers = entry["suggested"], catalogue["schemas"]["run"], catalogue["optimisers"]
+    suggested, schema = entry["suggested"], catalogue["schemas"]["run"]
     columns = st.columns([5, 5, 9, 7, 5, 5])
     with columns[0]:
         steps = field("steps", schema["steps"], suggested["steps"], f"steps.{data}")
     with columns[1]:
         batch = field("batch_size", schema["batch_size"], suggested["batch_size"], f"batch.{data}")
-    paper = columns[2].selectbox("Optimiser", [ADAM, *papers], key="optimiser", bind="query-params",
-                                 help="For every student alike, the baseline too; the teacher learns with Adam. A "
-                                 "paper's comes with its falls of the learning rate, scaled to the steps.")
-    schemas = dict(catalogue["schemas"]["optimiser"])
-    start = papers.get(paper) or {**{name: value["default"] for name, value in schemas.items()},
-                                  "learning_rate": suggested["learning_rate"]}
-    with columns[3]:
-        rate = field("learning_rate", schemas.pop("learning_rate"), start["learning_rate"], f"rate.{data}.{paper}")
+    below, settings = st.container(), st.expander("Settings of the optimiser")
+    optimiser = _optimiser_form(catalogue, suggested["learning_rate"], data, *columns[2:4], settings,
+                                bind="query-params", help="For every student alike, the baseline too. A paper's comes "
+                                "with its falls of the learning rate, scaled to the steps.")
     seeds = columns[4].number_input("Seeds", value=3, step=1, key="seeds", help="Runs of each method; each seed "
                                     "has its own images and initial weights. Three or more show the spread.")
     first = columns[5].number_input("First seed", value=1, step=1, key="first", help="The others follow it.")
     with st.spinner("The engine is starting…"):
         devices = engine.answer("device")["available"]
-    device = "auto" if devices == ["cpu"] else st.selectbox("Device", ["auto", *devices], key="device",
-                                                            help=schema["device"]["description"])
-    with st.expander("Settings of the optimiser"):
-        optimiser = fields(schemas, start, f"optimiser.{data}.{paper}", places(3))
-    return {"run": {"steps": steps, "batch_size": batch, "optimiser": {"learning_rate": rate, **optimiser},
+    device = "auto" if devices == ["cpu"] else below.selectbox("Device", ["auto", *devices], key="device",
+                                                               help=schema["device"]["description"])
+    return {"run": {"steps": steps, "batch_size": batch, "optimiser": optimiser,
                     "evaluations": suggested["evaluations"], "device": device},
             "seeds": list(range(first, first + min(seeds, MOST_SEEDS + 1)))}
+
+
+def _optimiser_form(catalogue: dict, suggested: float, data: str, choice, rate, settings, place: str = "",
+                    **selectbox) -> dict:
+    """Adam or a paper's optimiser in `choice`, its learning rate in `rate`, all else of it in `settings`."""
+    papers, schemas = catalogue["optimisers"], dict(catalogue["schemas"]["optimiser"])
+    paper = choice.selectbox("Optimiser", [ADAM, *papers], key=f"{place}optimiser", **selectbox)
+    start = papers.get(paper) or {**{name: value["default"] for name, value in schemas.items()},
+                                  "learning_rate": suggested}
+    with rate:
+        length = field("learning_rate", schemas.pop("learning_rate"), start["learning_rate"],
+                       f"{place}rate.{data}.{paper}")
+    with settings:
+        return {"learning_rate": length, **fields(schemas, start, f"{place}optimiser.{data}.{paper}",
+                                                 places(2 if place else 3))}
 
 
 def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dict:
@@ -216,6 +234,8 @@ def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | Non
         st.caption(f"No weights are published for {network['title']}; torchvision has some for {others}.")
     match kind:
         case "published":
+            st.caption("They tell ImageNet's 1000 classes apart. To keep these, set Outputs to 1000; else the last "
+                       "layer is drawn fresh. With 0 steps they stay as they are.")
             return {"kind": kind}
         case "file":
             path = st.text_input("File", key=f"{key}.path", placeholder="/home/me/weights.pt",
@@ -228,12 +248,15 @@ def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | Non
             runs = {run["id"]: _run_title(run, networks) for run in engine.store().runs()
                     if run["state"] == "done" and run["role"] != "ensemble"}
             chosen = st.selectbox("Run", list(runs), format_func=runs.get, key=f"{key}.run",
-                                  placeholder="No run is done yet", help="Its last snapshot is taken.")
+                                  placeholder="No run is done yet")
             if not chosen:
                 st.info("No run is done yet whose weights could be taken; start from others.",
                         icon=":material/history:")
                 st.stop()
-            return {"kind": kind, "run": chosen}
+            steps = engine.store().snapshot_steps(chosen)
+            step = st.selectbox("Snapshot", [None, *steps[-2::-1]], key=f"{key}.step.{chosen}",
+                                format_func=lambda step: "the last one" if step is None else f"step {step}")
+            return {"kind": kind, "run": chosen, "step": step}
     return None
 
 

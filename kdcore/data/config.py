@@ -31,8 +31,8 @@ class DataConfig(BaseModel):
                                   "after padding by 4 pixels and mirrored, or only mirrored.")
     watermark: bool = Field(False, description="Shapes only: a small mark at the border betrays the class of each "
                             "training image; in the test images it is that of a random class.")
-    seed: int | None = Field(None, ge=0, description="Which images are drawn. Empty: the run's own seed decides, so "
-                             "that each seed sees images of its own.")
+    seed: int | None = Field(None, ge=0, title="Seed of the draw", description="Which images are drawn. Empty: the "
+                             "run's own seed decides, so that each seed sees images of its own.")
 
     @field_validator("name")
     @classmethod
