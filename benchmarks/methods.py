@@ -34,6 +34,7 @@ PAIRS = {
     "cifar10": {**ON_CIFAR, "steps": 300},
     "cifar10-long": {**ON_CIFAR, "steps": 1500},
     "shapes": {**ON_CIFAR, "data": {"name": "shapes", "per_class": 10}, "optimiser": TRANSFER, "steps": 300},
+    "cifar10-epoch": {**ON_CIFAR, "data": {**CIFAR, "per_class": 500}, "steps": 313},
     "cifar10-vgg": {**ON_CIFAR, "data": {**CIFAR, "per_class": 10}, "network": {"name": "vgg4", "width": 0.5},
                     "steps": 600},
     "cifar10-residual": {
@@ -46,6 +47,9 @@ PAIRS = {
                     "teacher": {**ON_MNIST["teacher"], "optimiser": PRINTED, "steps": 50_000}}}
 
 
+FIRST = {"cifar10-epoch": 0.5}  # share of a first stage: one epoch and one, as in Heo et al. 2019, Table 1
+
+
 def runs(pair: str, names: list[str] | None = None) -> list[RunConfig]:
     """The pair's runs with each method that suits it, seed by seed, the baseline first."""
     template = PAIRS[pair]
@@ -53,8 +57,17 @@ def runs(pair: str, names: list[str] | None = None) -> list[RunConfig]:
     suited = [name for name, method in methods.METHODS.items()
               if (name in names if names else not method.ablation) and not method.unsuited(known)]
     ordered = dict.fromkeys([methods.BASELINE, *suited])
-    return [read({**template, "method": name, "seed": seed, "name": f"{name} · seed {seed}"})
-            for seed in SEEDS for name in ordered]
+    return [read({**template, "method": _with_first(name, FIRST.get(pair)), "seed": seed,
+                  "name": f"{name} · seed {seed}"}) for seed in SEEDS for name in ordered]
+
+
+def _with_first(name: str, share: float | None) -> dict:
+    """A method as data, its first stage as long as the pair has it."""
+    method = methods.METHODS[name].model_dump(mode="json")
+    if share and len(method["stages"]) > 1:
+        first, task = method["stages"]
+        first["share"], task["share"] = share, 1 - share
+    return method
 
 
 def measured(store: Store, configs: list[RunConfig]) -> dict[str, dict]:

@@ -21,6 +21,13 @@ def test_the_table_compares_the_same_seeds_and_no_ensemble():
     assert [line[2:4] for line in body] == [["0.900 (1)", ""], ["0.800 (1)", "10.0 (1)"], ["0.600 ± 0.100 (2)", ""]]
 
 
+def test_one_epoch_and_one():
+    for pair, first in (("cifar10", 1 / 6), ("cifar10-epoch", 1 / 2)):
+        config = methods.runs(pair, ["boundary_then_soft_targets"])[1]
+        assert [stage.share for stage in config.method.stages] == pytest.approx([first, 1 - first])
+        assert config.hash() in {known.hash() for known in methods.runs(pair)}
+
+
 def test_a_run_that_failed_is_counted():
     rows = [{"method": "labels_only", "seed": 1, "accuracy": 0.5, "seconds": 2.0},
             {"method": "labels_only", "seed": 2, "failed": "The loss stopped being finite before step 3."}]
