@@ -12,6 +12,7 @@ from kdcore import models
 from kdcore.data.sources import SOURCES
 from kdcore.knowledge import Pair, Side
 from kdcore.models import Architecture, NetworkConfig, tapped
+from kdcore.places import data_folder
 
 torch.set_num_threads(1)  # threads only slow down tensors this small
 
@@ -171,3 +172,12 @@ def real_data():
     """Skip, by name, where the papers' images are missing."""
     if not SOURCES["mnist"].present():
         pytest.skip("MNIST is not on this machine (KD_DATA)")
+
+
+@pytest.fixture
+def jpeg_zip():
+    """The path of a real zip file of class folders; skips where it is missing."""
+    path = data_folder() / "cifar10-jpeg.zip"
+    if not path.exists():
+        pytest.skip("cifar10-jpeg.zip is not on this machine (KD_DATA)")
+    return path

@@ -12,7 +12,7 @@ from PIL import Image
 from kdcore import data
 from kdcore.data import DataConfig, decoded, folder
 from kdcore.errors import UserError
-from kdcore.places import cache_folder, data_folder
+from kdcore.places import cache_folder
 from tests.data.made import class_folders, encoded, picture, write, zipped
 
 
@@ -253,14 +253,6 @@ def test_an_interrupted_decoding_leaves_nothing_behind(pets, tmp_path, monkeypat
         with pytest.raises(KeyboardInterrupt):
             data.source(own(pets))
     assert data.source(own(pets)).train == 16
-
-
-@pytest.fixture
-def jpeg_zip():
-    path = data_folder() / "cifar10-jpeg.zip"
-    if not path.exists():
-        pytest.skip("cifar10-jpeg.zip is not on this machine (KD_DATA)")
-    return path
 
 
 def test_a_tenth_of_cifar_as_jpeg_files(jpeg_zip, tmp_path):
