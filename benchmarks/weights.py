@@ -34,7 +34,7 @@ GRID = {  # (method, key of the term, or of one of its settings): weights, or va
     ("attention_jacobian", "attention_jacobian"): (0.1, 0.3, 1, 3, 10),
     ("map_information", "map_information"): (3, 10, 30, 100, 300),
     ("vector_information", "vector_information"): (0.1, 0.3, 1, 3, 10),
-    ("flow_then_soft_targets", "flow"): (0.001, 0.003, 0.01, 0.03, 0.1),
+    ("flow_then_soft_targets", "flow"): (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1),
     ("flow_then_labels", "flow"): (0.001, 0.01, 0.1, 1),
 }
 
