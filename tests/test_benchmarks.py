@@ -1,11 +1,12 @@
 """What the benchmarks write: means with their spread, gains on the same seeds, none where it is no comparison."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from benchmarks import agreement, memory, methods, stream, weights
-from benchmarks.runs import spread
+from benchmarks.runs import RESULTS, spread
 from kdcore.data import batches
 
 
@@ -21,11 +22,19 @@ def test_the_table_compares_the_same_seeds_and_no_ensemble():
     assert [line[2:4] for line in body] == [["0.900 (1)", ""], ["0.800 (1)", "10.0 (1)"], ["0.600 ± 0.100 (2)", ""]]
 
 
-def test_one_epoch_and_one():
+def test_one_epoch_and_one(jpeg_zip):
     for pair, first in (("cifar10", 1 / 6), ("cifar10-epoch", 1 / 2)):
         config = methods.runs(pair, ["boundary_then_soft_targets"])[1]
         assert [stage.share for stage in config.method.stages] == pytest.approx([first, 1 - first])
         assert config.hash() in {known.hash() for known in methods.runs(pair)}
+
+
+@pytest.mark.parametrize("pair", ["cifar10", "mnist"])
+def test_every_method_that_suits_has_a_line(pair, jpeg_zip, real_data):
+    """As README says."""
+    written = json.loads((RESULTS / f"methods-{pair}.json").read_text())["runs"].values()
+    for name in {config.method.name for config in methods.runs(pair)}:
+        assert {row["seed"] for row in written if row["method"] == name} == set(methods.SEEDS), name
 
 
 def test_a_run_that_failed_is_counted():
