@@ -23,10 +23,10 @@ def cost_gradient(logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
     return derivative(lambda: functional.cross_entropy(logits, labels, reduction="sum", ignore_index=-1), inputs)
 
 
-def jacobian(logits: Tensor, inputs: Tensor) -> Tensor:
+def jacobian(logits: Tensor, inputs: Tensor, in_turn: bool = False) -> Tensor:
     """∂z_c/∂x of every class (Ehmann & Samek 2018, eq. 3): `logits` (N, C), `inputs` (N, *input) -> (N, C, *input)."""
     samples, classes = logits.shape
-    return projected_jacobian(logits, torch.eye(classes).to(logits).expand(samples, -1, -1), inputs)
+    return projected_jacobian(logits, torch.eye(classes).to(logits).expand(samples, -1, -1), inputs, in_turn)
 
 
 def summed_jacobian(logits: Tensor, inputs: Tensor) -> Tensor:
@@ -39,13 +39,14 @@ def class_gradient(logits: Tensor, classes: Tensor, inputs: Tensor) -> Tensor:
     return derivative(lambda: logits.gather(1, classes[:, None]).sum(), inputs)
 
 
-def projected_jacobian(logits: Tensor, vectors: Tensor, inputs: Tensor) -> Tensor:
+def projected_jacobian(logits: Tensor, vectors: Tensor, inputs: Tensor, in_turn: bool = False) -> Tensor:
     """Σ_c v_c ∂z_c/∂x for k vectors a sample: `logits` (N, C), `vectors` (N, k, C) -> (N, k, *input).
 
-    One backward pass for each of the k, all in one vectorised call; the whole Jacobian is the case of C unit vectors.
+    One backward pass for each of the k, all in one vectorised call or, `in_turn`, one after another; the whole Jacobian
+    is the case of C unit vectors.
     """
-    if vectors.shape[1] == 1:
-        return derivative(lambda: (logits * vectors[:, 0]).sum(), inputs)[:, None]
+    if in_turn or vectors.shape[1] == 1:
+        return torch.stack([derivative(lambda v=v: (logits * v).sum(), inputs) for v in vectors.unbind(1)], 1)
     rows, = torch.autograd.grad(logits, inputs, vectors.transpose(0, 1), is_grads_batched=True,
                                 create_graph=torch.is_grad_enabled(), retain_graph=True)
     return rows.transpose(0, 1)

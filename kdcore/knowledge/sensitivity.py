@@ -136,7 +136,7 @@ class FullJacobian(SensitivityTerm):
         vectors = self._vectors(teacher)
         if vectors is None:
             return {"jacobian": teacher.jacobian}
-        return {"projected": projected_jacobian(teacher.logits, vectors, teacher.inputs)}
+        return {"projected": projected_jacobian(teacher.logits, vectors, teacher.inputs, teacher.in_turn)}
 
     def distance(self, student: Response, taught: Taught, bound: Bound = NOTHING) -> Tensor:
         vectors = self._vectors(student)
@@ -145,7 +145,7 @@ class FullJacobian(SensitivityTerm):
         theirs = taught.get("projected")
         if theirs is None:
             theirs = torch.einsum("nkc,nc...->nk...", vectors, taught["jacobian"])
-        ours = projected_jacobian(student.logits, vectors, student.inputs)
+        ours = projected_jacobian(student.logits, vectors, student.inputs, student.in_turn)
         return (theirs - ours).square().flatten(1).mean(1) / student.logits.shape[1]
 
     def _vectors(self, response: Response) -> Tensor | None:

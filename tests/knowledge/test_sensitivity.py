@@ -44,10 +44,11 @@ def test_jacobian_row_by_row_is_captums_saliency(pair):
         torch.testing.assert_close(rows[:, c], saliency, rtol=1e-10, atol=1e-15)
 
 
-def test_jacobian_entry_by_entry_is_the_loops(pair):
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_jacobian_entry_by_entry_is_the_loops(pair, in_turn):
     z, x = differentiated(pair.teacher, pair.images)
     expected = torch.stack([torch.stack(replicas.class_derivatives(pair.teacher, image)) for image in pair.images])
-    torch.testing.assert_close(sensitivity.jacobian(z, x), expected, rtol=1e-10, atol=1e-15)
+    torch.testing.assert_close(sensitivity.jacobian(z, x, in_turn), expected, rtol=1e-10, atol=1e-15)
 
 
 def test_the_other_maps_are_parts_of_the_jacobian(pair):
