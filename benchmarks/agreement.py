@@ -1,7 +1,7 @@
 """Activation agreement of equal networks without connectors, after each stage: python -m benchmarks.agreement.
 
-Heo et al. 2019, Table 7, on a budget for two cores: activation boundaries beside the l_p losses. Writes
-benchmarks/results/agreement.json and .md.
+Heo et al. 2019, Table 7, on a budget for two cores: activation boundaries beside the l_p losses. What was measured
+before under the same budget is kept. Writes benchmarks/results/agreement.json and .md.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import json
 
 from benchmarks.methods import CIFAR, SGD
-from benchmarks.runs import execute, spread, write
+from benchmarks.runs import RESULTS, execute, spread, write
 from kdcore.config import RunConfig, read
 from kdcore.methods import METHODS
 from kdcore.store import Store
@@ -75,10 +75,16 @@ def main() -> None:
     store = Store(parser.parse_args().store)
     cases = [(name, weight, seed) for name, weights in CASES.items() for weight in weights
              for seed in (SEEDS if weight == weights[0] else SEEDS[:1])]
-    execute(store, [run(*case) for case in cases], "agreement")
-    rows = [{"method": name, "weight": weight, "seed": seed, "steps": measured(store, run(name, weight, seed))}
-            for name, weight, seed in cases if store.find(run(name, weight, seed).hash())["state"] == "done"]
-    write("agreement", {"budget": BUDGET, "runs": rows}, markdown(rows))
+    path = RESULTS / "agreement.json"
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    rows = {(row["method"], row["weight"], row["seed"]): row
+            for row in earlier.get("runs", ()) if earlier["budget"] == json.loads(json.dumps(BUDGET))}
+    missing = [case for case in cases if case not in rows]
+    execute(store, [run(*case) for case in missing], "agreement")
+    rows |= {case: dict(zip(("method", "weight", "seed"), case), steps=measured(store, run(*case)))
+             for case in missing if store.find(run(*case).hash())["state"] == "done"}
+    ordered = [rows[case] for case in cases if case in rows]
+    write("agreement", {"budget": BUDGET, "runs": ordered}, markdown(ordered))
 
 
 if __name__ == "__main__":
