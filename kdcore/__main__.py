@@ -112,7 +112,8 @@ def _train(options: argparse.Namespace) -> None:
     try:
         content = sys.stdin.read() if options.config == "-" else Path(options.config).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{options.config} cannot be read: {error}.") from error
+        reason = error.strerror.lower() if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise UserError(f"{options.config} cannot be read: {reason}.") from error
     print(json.dumps(train_in_foreground(content, Store(options.store))))
 
 

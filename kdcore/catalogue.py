@@ -102,8 +102,14 @@ def _term(cls) -> dict:
     term = cls()
     return {"title": cls.title, "sentence": cls.sentence, "formula": term.formula, "paper": cls.paper,
             "equation": cls.equation, "needs_teacher": term.needs_teacher, "needs_labels": term.needs_labels,
-            "is_labels": cls is CrossEntropy, "weight": methods.WEIGHTS.get(term.kind, ""),
+            "is_labels": cls is CrossEntropy, "weight": methods.WEIGHTS.get(term.kind, ""), "usual": _usual(term.kind),
             "fields": {name: field for name, field in _fields(cls).items() if name != "kind"}}
+
+
+def _usual(kind: str) -> float:
+    """The weight of a term in the first method that has it."""
+    return next((weighted.weight for method in methods.METHODS.values() for stage in method.stages
+                 for weighted in stage.objective.values() if weighted.term.kind == kind), 1.0)
 
 
 def _fields(model) -> dict:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from kdcore import models
 from kdcore.data import DataConfig, source
 from kdcore.errors import UserError
-from kdcore.knowledge import Pair, Side
+from kdcore.knowledge import TERMS, Pair, Side
 from kdcore.methods import BASELINE, METHODS, by_name
 from kdcore.models import ARCHITECTURES, NetworkConfig
 from kdcore.objective import Method, Optimiser
@@ -109,8 +109,19 @@ class RunConfig(BaseModel):
         return self.seed if self.member is None or stage < self.method.shared_stages else stream(self.seed, 7,
                                                                                                 self.member)
 
+    def check(self) -> None:
+        """Raises UserError where the weights that the run, or its teacher's, starts from are not there."""
+        if self.network.start:
+            self.network.start.check()
+        if self.teacher:
+            self.teacher.check()
+
     def planned(self) -> dict:
-        """The run as plain data for the store: {"config", "hash", "teacher", "members"}, the last two planned too."""
+        """The run as plain data for the store: {"config", "hash", "teacher", "members"}, the last two planned too.
+
+        Raises UserError where the weights that it starts from are not there.
+        """
+        self.check()
         teacher = self.teacher and self.teacher.model_copy(update={"name": self.teacher.name or self._teachers_name()})
         return {"config": {**self.model_dump(mode="json"), "name": self._name()}, "hash": self.hash(),
                 "teacher": teacher.planned() if teacher else None,
@@ -177,7 +188,10 @@ def _sentence(model: type[BaseModel], fault: dict) -> str:
     context = fault.get("ctx", {})
     match fault["type"]:
         case "extra_forbidden":
-            return f"{where!r} is not a field{_meant(str(fault['loc'][-1]), _fields(model, fault['loc'][:-1]))}."
+            *inside, name = fault["loc"]
+            known = _fields(model, tuple(inside))
+            others = f"; it has {', '.join(known)}" if inside[-2:-1] == ["term"] else ""
+            return f"{where!r} is not a field{_meant(name, known) or others}."
         case "missing":
             return f"{where!r} is missing."
         case "value_error":
@@ -202,6 +216,8 @@ def _shown(fault: dict) -> str:
 
 
 def _fields(model: type[BaseModel], path: tuple) -> list[str]:
+    if path[-2:-1] == ("term",):
+        return list(TERMS[path[-1]].model_fields)
     for part in path:
         if part not in getattr(model, "model_fields", {}):
             return []

@@ -174,8 +174,8 @@ _EHMANN_SAMEK = (
         name="graded_double_backpropagation" + ("" if p == 0.5 else f"_p{10 * p:g}"),
         title=f"Targeted double backpropagation, M ∈ {{1, 2}}, p = {p:g}", paper=EHMANN_SAMEK, equations="5, 7",
         rows=(f"Table 3: M ∈ {{1,2}}, p = {p:g}",), ablation=p != 0.5,
-        sentence="The same mask: the student's gradient is kept small everywhere, and twice as much where it hardly "
-                 "matters to the teacher.",
+        sentence="A mask of the places that hardly matter to the teacher: the student's gradient is kept small "
+                 "everywhere, and twice as much there.",
         stages=_one({**LABELS, "targeted": (PER_SAMPLE_1E7, TargetedDoubleBackpropagation(
             threshold=p, outside=2, inside=1))})) for p in (0.2, 0.5, 0.7, 0.9)),
 )
@@ -237,7 +237,7 @@ _AHN = (
         stages=_one({**SECOND_HEAD, "hint": (HINT, Hint())})),
     *(Method(
         name=f"{name}_pooled", title=f"{title}, after pooling", paper=AHN, rows=(f"Table 2: {row}, VGG-9",),
-        ablation=True, sentence="The same with the layers that max-pooling ends, for VGG-9.", stages=_one(terms))
+        ablation=True, sentence=f"{title}, of the layers that max-pooling ends, for VGG-9.", stages=_one(terms))
       for name, title, row, terms in (
           ("hint", "FitNet hints", "FitNet", {**LABELS, "hint": (HINT, Hint(groups=POOLED))}),
           ("attention", "Attention maps", "AT", {**LABELS, "attention": (ATTENTION, AttentionMaps(groups=POOLED))}),
@@ -336,7 +336,8 @@ _SRINIVAS_FLEURET = (
     *(Method(
         name=f"attention_jacobian_{window}", title=f"Attention Jacobian, window {size}", paper=SRINIVAS_FLEURET,
         equations="10", rows=(f"Table 5: {size}",), ablation=True,
-        sentence="The same, with the attention averaged over another window before its maximum is taken.",
+        sentence="Which pixels would draw the attention of each group, averaged over another window before its maximum "
+                 "is taken.",
         stages=_one({**LABELS, "attention_jacobian": (ATTENTION_JACOBIAN, AttentionJacobian(window=window))}))
       for window, size in (("full", "Full"), ("third", "s/3"), ("seventh", "s/7"), ("none", "None"))),
 )
@@ -401,9 +402,9 @@ _HEO = (
     *(Method(
         name=f"{name}_{layer}_then_soft_targets", title=f"{title} of the {layer} group, then soft targets", paper=HEO,
         rows=(f"Table 6: {row} + KD, {LAYERS[layer]}",), ablation=True,
-        sentence=f"The same with the {layer} group alone.",
+        sentence=f"First {what}, of the {layer} group alone, then the teacher's softened probabilities.",
         stages=_then_soft_targets(terms(groups=layer), terms(groups=layer) if stays else None))
-      for name, title, row, _, terms, stays in _HEO_ROWS for layer in LAYERS if (name, layer) != ("hint", "last")),
+      for name, title, row, what, terms, stays in _HEO_ROWS for layer in LAYERS if (name, layer) != ("hint", "last")),
     Method(
         name="hint_all_then_soft_targets", title="FitNet at every group, then soft targets", paper=HEO,
         rows=("Table 6: FITNET + KD, multi-layer",), ablation=True,
@@ -476,7 +477,8 @@ _YIM = (
     Method(
         name="long_flow_then_labels", title="FSP matrices for longer, then labels", paper=YIM, equations="1, 2",
         rows=("Table 4: Proposed Method",), ablation=True,
-        sentence="The same with a longer first stage, as the paper has it on CIFAR-100.", stages=_flow_first_long(64)),
+        sentence="First how features flow through each section of the teacher, for as long as the paper has it on "
+                 "CIFAR-100, then the labels.", stages=_flow_first_long(64)),
     Method(
         name="hint_then_falling_soft_targets", title="FitNet hint, then falling soft targets", paper=YIM,
         rows=("Table 3, 4: FitNet",),
@@ -494,7 +496,8 @@ _YIM_FAST = (
     Method(
         name="long_flow_ensemble", title="Ensemble: FSP matrices for longer, then labels", paper=YIM,
         equations="1, 2", members=3, shared_stages=1, rows=("Table 2: Student *",), ablation=True,
-        sentence="The same with a longer first stage, as the paper has it on CIFAR-100.", stages=_flow_first_long(21)),
+        sentence="Three students that learn the teacher's flow together, for as long as the paper has it on CIFAR-100, "
+                 "and the labels apart; their probabilities are averaged.", stages=_flow_first_long(21)),
     Method(
         name="shuffled_flow_ensemble", title="Ensemble: shuffled FSP matrices, then labels", paper=YIM,
         equations="1, 2", members=3, rows=("Table 1: Student *†",),
@@ -525,7 +528,8 @@ _YIM_TRANSFER = (
     Method(
         name="flow_then_other_labels", title="FSP matrices of another task, then labels", paper=YIM, equations="1, 2",
         rows=("Table 5: Proposed Method",),
-        sentence="The same for a teacher that tells other classes apart, at the learning rate of the labels.",
+        sentence="First how features flow through each section of a teacher that may tell other classes apart, at the "
+                 "learning rate of the labels, then the labels.",
         # a hundred times the other form's learning rate
         stages=_first("flow", 21 / 51, {"flow": (FLOW, FlowMatrices())}, LABELS, YIM_FAST, restarts=True)),
     Method(

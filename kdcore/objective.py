@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -77,7 +77,7 @@ class WeightedTerm(_Record):
     @model_validator(mode="after")
     def _one_of_both(self) -> WeightedTerm:
         if (self.weight is None) == (self.share is None):
-            raise ValueError("Give a term either a weight or a share of the cross entropy.")
+            raise ValueError(f"Give the term {self.term.kind} either a weight or a share of the cross entropy.")
         if self.final is not None and self.weight is None:
             raise ValueError("A weight that moves to a final one must be given as a weight, not as a share.")
         return self
@@ -103,10 +103,17 @@ class Stage(_Record):
 
     def schedule(self) -> str:
         """How long and how it is trained, in words."""
-        parts = [f"{self.share:.0%} of the steps", self.optimiser and self.optimiser.words(),
+        parts = [self.share < 1 and f"{self.share:.0%} of the steps", *self.changes(),
+                 self.optimiser and self.optimiser.words(),
                  self.restarts and "the falls of the learning rate counted anew",
                  self.dropout and f"dropout {self.dropout:g}"]
         return f"{self.name}: " + "; ".join(filter(None, parts))
+
+    def changes(self) -> list[str]:
+        """What settings its terms have that are not their own, in words."""
+        terms = [weighted.term for weighted in self.objective.values()]
+        return [f"{type(term).model_fields[name].title or name} {_spelt(value)}".replace("_", " ").lower()
+                for term in terms for name, value in term if value != getattr(type(term)(), name)]
 
 
 class Method(_Record):
@@ -181,7 +188,7 @@ class Method(_Record):
         if self.members > 1:
             lines.append(f"{self.members} students" + (
                 f" that have the first {_counted(self.shared_stages)} in common." if self.shared_stages else "."))
-        if len(self.stages) > 1 or any(stage.optimiser or stage.dropout for stage in self.stages):
+        if len(self.stages) > 1 or any(stage.optimiser or stage.dropout or stage.changes() for stage in self.stages):
             lines += [stage.schedule() for stage in self.stages]
         return lines
 
@@ -189,6 +196,12 @@ class Method(_Record):
         """The whole loss in LaTeX, a line for each stage and, where it has many terms, for each term."""
         lines = [line for stage in self.stages for line in _lines(stage, named=len(self.stages) > 1)]
         return lines[0] if len(lines) == 1 else r"\begin{aligned} &" + r" \\ &".join(lines) + r" \end{aligned}"
+
+
+def _spelt(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(" with ".join(couple) for couple in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _counted(stages: int) -> str:

@@ -103,6 +103,7 @@ def train(config: RunConfig | dict | str, *, teacher: nn.Module | None = None,
         raise UserError(f"{config.method.title} is an ensemble; train its members 0 to {config.method.members - 1} by "
                         "setting member, or hand the run to a store, which trains them all.")
     if config.teacher and teacher is None:
+        config.check()  # before the teacher's training
         teacher = fit(config.teacher)
     with device.threads(config.threads):
         yield from _Training(config, teacher, resume).records()

@@ -6,8 +6,9 @@ from app import engine
 
 st.title("Methods")
 st.markdown("What a teacher can hand over, as published. *N* images, *C* classes, *D* input values; *t* is the "
-            "teacher, *s* the student, *y* the label, *z* are logits and *p* their softmax; *T*, *S* are layers, *r* a "
-            "connector, *h* a second head. Every term is a mean over the batch.")
+            "teacher, *s* the student, *y* the label, *z* are logits and *p* their softmax; *Tᵏ*, *Sᵏ* are the *k*-th "
+            "pair of layers, *T* alone is a temperature, *r* a connector, *h* a second head. Every term is a mean over "
+            "the batch.")
 catalogue = engine.catalogue()
 methods = catalogue["methods"]
 

@@ -35,7 +35,7 @@ followed = st.selectbox("Student", students, index=len(students) - 1, format_fun
 with st.spinner("Computing the maps of every snapshot…"):
     timeline = engine.answer("timeline", run=followed["id"], **asked,
                              steps=engine.store().snapshot_steps(followed["id"]))
-step = st.select_slider("Training step", list(timeline), key="step", bind="query-params",
+step = st.select_slider("Training step", list(timeline), list(timeline)[-1], key="step", bind="query-params",
                         help="Snapshots lie close together early on, where most changes.")
 beside = teacher and entries[0]["maps"] is not None
 pair = [*([entries[0]] if beside else []), timeline[step]]

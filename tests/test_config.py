@@ -92,6 +92,8 @@ FAULTS = {
     "unknown field of a term": (
         run(teacher=TEACHER, method=composed({"soft": {"weight": 1, "term": {"kind": "soft_targets", "temp": 3}}})),
         "temp' is not a field"),
+    "unlike any field of a term": (run(teacher=TEACHER, method=composed({"soft": {"weight": 1, "term": {
+        "kind": "soft_targets", "layers": 3}}})), "layers' is not a field; it has kind, temperature."),
     "missing": ({"data": {"name": "digits"}}, "'network' is missing."),
     "missing in the teacher": (run(teacher={"data": {"name": "digits"}}), "'teacher.network' is missing."),
     "wrong method": (run(method="ful_jacobian"), "did you mean 'full_jacobian'?"),

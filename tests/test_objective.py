@@ -32,7 +32,7 @@ def test_a_weight_stays_or_moves_in_a_straight_line(final, expected):
 
 @pytest.mark.parametrize(("given", "sentence"), [
     ({"share": 1.0, "final": 0.5}, "A weight that moves to a final one must be given as a weight, not as a share."),
-    ({"weight": 1.0, "share": 1.0}, "Give a term either a weight or a share of the cross entropy."),
+    ({"weight": 1.0, "share": 1.0}, "Give the term soft_targets either a weight or a share of the cross entropy."),
     ({"weight": 1.0, "final": -1.0}, "final = -1.0 is not possible: input should be greater than or equal to 0.")])
 def test_a_weight_that_is_not_possible_is_a_sentence(given, sentence):
     with pytest.raises(UserError) as error:
@@ -130,8 +130,10 @@ def test_the_training_of_a_method_is_told_in_words():
         "flow: 50% of the steps; SGD at 0.001, times 0.1 after 52%, 76% of it",
         "task: 50% of the steps; the falls of the learning rate counted anew"]
     assert METHODS["copy_ensemble"].schedule() == ["Starts from the teacher's weights.", "3 students."]
-    assert METHODS["dropout"].schedule() == ["training: 100% of the steps; dropout 0.25"]
+    assert METHODS["dropout"].schedule() == ["training: dropout 0.25"]
     assert METHODS["labels_only"].schedule() == []
+    assert METHODS["boundary_last_then_soft_targets"].schedule() == [
+        "initialisation: 17% of the steps; layers last", "task: 83% of the steps; temperature 3"]
 
 
 def test_a_stage_is_frozen_data():

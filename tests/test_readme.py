@@ -2,10 +2,9 @@
 
 import json
 import re
-from collections import OrderedDict
 from pathlib import Path
 
-from torch import nn
+import torch
 
 from kdcore import models
 from kdcore.__main__ import main
@@ -26,19 +25,14 @@ def test_the_notebook_example_runs(capsys):
     assert len(capsys.readouterr().out.splitlines()) > 2
 
 
-def test_a_module_of_ones_own_is_registered():
-    class MyNetwork(nn.Sequential):
-        def __init__(self, classes):
-            features = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2, 4, 3), nn.ReLU())
-            super().__init__(OrderedDict(features=features, flat=nn.Flatten(), output=nn.Linear(4, classes)))
-
-    code = blocks("python")[1]
-    exec(code, {"MyNetwork": MyNetwork})
+def test_a_module_of_ones_own_learns_at_the_taps_that_it_names():
+    found = {}
     try:
+        exec(blocks("python")[1], found)
         shapes = models.shapes(models.NetworkConfig(name="mine"), (1, 8, 8), 10)
     finally:
         del models.ARCHITECTURES["mine"]
-    assert shapes == {"group1": (4, 1, 1), "group1.pre": (4, 1, 1), "embedding": (4, 1, 1), "logits": (10,)}
+    assert shapes == {"seen": (8, 6, 6), "logits": (10,)} and found["student"](torch.rand(1, 1, 8, 8)).shape == (1, 10)
 
 
 def test_every_start_that_is_named_is_one():

@@ -290,6 +290,15 @@ def test_a_share_is_counted_on_the_first_batch_with_a_label(teacher):
     assert waited  # else nothing was tried
 
 
+def test_a_start_that_is_not_there_is_said_before_the_teacher_is_trained(monkeypatch):
+    monkeypatch.setattr(trainer, "fit", lambda config: pytest.fail("the teacher was trained"))
+    config = run(network={"name": "fc_student", "width": 0.02, "start": {"kind": "file", "path": "nowhere.pt"}})
+    with pytest.raises(UserError, match="There is no file nowhere.pt"):
+        next(train(config))
+    with pytest.raises(UserError, match="There is no file nowhere.pt"):
+        config.planned()
+
+
 def test_a_share_of_nothing_is_refused(teacher):
     method = {"start": "teacher", "stages": [{"objective": {"labels": CROSS_ENTROPY, "soft": {
         "share": 0.3, "term": {"kind": "logit_error"}}}}]}

@@ -9,7 +9,7 @@ import zlib
 import streamlit as st
 
 from app import engine, figures
-from app.components.forms import Taps, fields, places, plain, weighted_term
+from app.components.forms import TYPED, Taps, fields, places, plain, weighted_term
 
 LINK = "composed"
 AGAIN = "_2"
@@ -135,7 +135,7 @@ def _stage_form(stage: dict, number: int, catalogue: dict, taps: Taps, key: str)
         for name in st.session_state.get(f"{key}.terms", present):  # each once more, with settings of its own
             kind = kinds.get(name) or name.removesuffix(AGAIN)
             kinds[kind + AGAIN] = kind
-        chosen = st.multiselect("Terms", list(kinds), list(present), key=f"{key}.terms",
+        chosen = st.multiselect("Terms", list(kinds), list(present), key=f"{key}.terms", **TYPED,
                                 format_func=lambda name: terms[kinds[name]]["title"]
                                 + " (second)" * name.endswith(AGAIN),
                                 help="The loss of the stage is their weighted sum. Leave cross entropy out to learn "
@@ -147,7 +147,8 @@ def _stage_form(stage: dict, number: int, catalogue: dict, taps: Taps, key: str)
 
 def _fresh(kind: str, catalogue: dict) -> dict:
     defaults = {name: schema["default"] for name, schema in catalogue["terms"][kind]["fields"].items()}
-    return {"weight": 1.0, "share": None, "final": None, "term": {"kind": kind, **defaults}}
+    weight = catalogue["terms"][kind]["usual"]
+    return {"weight": weight, "share": None, "final": None, "term": {"kind": kind, **defaults}}
 
 
 def _finish(method: dict) -> list[dict]:

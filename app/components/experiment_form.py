@@ -8,10 +8,11 @@ import streamlit as st
 
 from app import engine, figures
 from app.components.composer import composer
-from app.components.forms import field, fields, method_form, places
+from app.components.forms import TYPED, field, fields, method_form, places
 
 MOST_SEEDS = 100
 ADAM = "Adam, as suggested"
+LAST = "the last one"
 
 
 def data_form(catalogue: dict) -> tuple[dict, dict]:
@@ -21,7 +22,7 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
     sets = catalogue["data"]
     left, right, unit, note = st.columns([3, 2, 2, 5], vertical_alignment="bottom")
     name = left.selectbox("Image set", list(sets), format_func=lambda key: sets[key]["title"], key="data",
-                          bind="query-params", help="Where the images come from.")
+                          bind="query-params", help="Where the images come from.", on_change=_suggest, args=(sets,))
     which = {"name": name} | _varying_form(catalogue, sets[name], name)
     entry = _facts(sets[name], which)
     classes, total = len(entry["classes"]), min(entry["suggested"]["images"], entry["train"])
@@ -42,6 +43,13 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
                       places(5))
     taken = {"per_class": count} if each else {"images": None if count == entry["train"] else count}
     return entry, {**which, **taken, **more}
+
+
+def _suggest(sets: dict) -> None:
+    """Other images: the pair of networks that suits them."""
+    suggested = sets[st.session_state["data"]]["suggested"]
+    for role in ("teacher", "student"):
+        st.session_state[f"{role}.network"] = suggested[role]
 
 
 def _varying_form(catalogue: dict, entry: dict, name: str) -> dict:
@@ -124,7 +132,7 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict]:
     usable = sorted((name for name in known if not suited["methods"].get(name)),
                     key=lambda name: known[name]["ablation"])
     default = [catalogue["headline"]] if catalogue["headline"] in usable else usable[:1]
-    chosen = st.multiselect("Methods", usable, default, key="methods", bind="query-params",
+    chosen = st.multiselect("Methods", usable, default, key="methods", bind="query-params", **TYPED,
                             format_func=lambda name: known[name]["title"],
                             help="One run for each method and seed. Labels alone are always trained beside them, "
                             "as the baseline.")
@@ -254,9 +262,9 @@ def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | Non
                         icon=":material/history:")
                 st.stop()
             steps = engine.store().snapshot_steps(chosen)
-            step = st.selectbox("Snapshot", [None, *steps[-2::-1]], key=f"{key}.step.{chosen}",
-                                format_func=lambda step: "the last one" if step is None else f"step {step}")
-            return {"kind": kind, "run": chosen, "step": step}
+            step = st.selectbox("Snapshot", [LAST, *steps[-2::-1]], key=f"{key}.step.{chosen}",
+                                format_func=lambda step: step if step == LAST else f"step {step}")
+            return {"kind": kind, "run": chosen, "step": None if step == LAST else step}
     return None
 
 

@@ -15,6 +15,7 @@ PAIRS = "pairs of taps"
 KEPT = ("images.", "teacher.", "student.", "method.", "steps.", "batch.", "rate.", "optimiser.", "data.", "seeds",
         "first", "device")
 IN_THE_LINK = ("data.path", "teacher.network", "student.network")
+TYPED = {"filter_mode": "contains", "select_all": False}  # Enter takes the first match of what was typed, not all
 Taps = dict[str, dict[str, list[int]]]
 
 
@@ -36,8 +37,9 @@ def field(name: str, schema: dict, value: Any, key: str, taps: Taps | None = Non
     if any(kind.get("type") == "array" for kind in kinds[1:]):
         return _layers(schema, value, key, taps)
     if "enum" in kinds[0]:
-        options = [*([None] if {"type": "null"} in kinds else []), *kinds[0]["enum"]]
-        return st.selectbox(label, options, index=options.index(value), help=help_, key=key, format_func=_words)
+        options = [*([""] if {"type": "null"} in kinds else []), *kinds[0]["enum"]]  # None would be no choice
+        chosen = st.selectbox(label, options, options.index(value or ""), help=help_, key=key, format_func=_words)
+        return chosen or None
     match kinds[0].get("type"):
         case "boolean":
             return st.toggle(label, value, help=help_, key=key)
@@ -52,8 +54,11 @@ def field(name: str, schema: dict, value: Any, key: str, taps: Taps | None = Non
     return st.text_input(label, value, help=help_, key=key)
 
 
-def _words(option: Any) -> str:
-    return "As in its paper" if option is None else str(option).replace("_", " ").capitalize()
+def _words(option: str) -> str:
+    return _SPELT.get(option) or option.replace("_", " ").capitalize()
+
+
+_SPELT = {"": "As in its paper", "sgd": "SGD"}
 
 
 def fields(schemas: dict[str, dict], values: dict, key: str, cells: Iterator, taps: Taps | None = None) -> dict:
@@ -77,7 +82,7 @@ def _layers(schema: dict, value: Any, key: str, taps: Taps | None) -> Any:
         return chosen
     couples = list(dict.fromkeys([*pairs, *((theirs, ours) for theirs in found["teacher"] for ours in found["student"]
                                             if _alike(taps, theirs, ours))]))
-    return st.multiselect("Teacher's tap → student's tap", couples, pairs, key=f"{key}.pairs",
+    return st.multiselect("Teacher's tap → student's tap", couples, pairs, key=f"{key}.pairs", **TYPED,
                           format_func=lambda couple: " → ".join(couple))
 
 

@@ -21,12 +21,14 @@ def verdict(students: list[dict]) -> None:
     with st.container(horizontal=True):
         for title, group in groups.items():
             st.metric(figures.markdown(title), results.per_cent(group["accuracy"][0]), results.points(group["gain"]),
-                      delta_arrow="off", border=True, width=166, height="stretch")
+                      delta_arrow="off", border=True, width="content", height="stretch")
         if teacher:
-            st.metric("Teacher", results.per_cent(teacher), border=True, width=166, height="stretch")
+            st.metric("Teacher", results.per_cent(teacher), border=True, width="content", height="stretch")
     st.caption("Accuracy on the test images at the last step, and points gained over labels alone: "
                + (f"mean over {seeds} seeds, ± standard error of the gain, paired by seed." if seeds > 1 else
-                  "one seed; more seeds show the spread."))
+                  "one seed; more seeds show the spread.")
+               + (" Several networks are no match for one: an ensemble is compared with an ensemble of labels alone."
+                  if any(run["role"] == "ensemble" for run in students) else ""))
 
 
 def _headline(groups: dict[str, dict]) -> str:

@@ -28,6 +28,9 @@ class _Start(BaseModel):
         """What tells these weights from others under the same name; empty where the name is enough."""
         return ""
 
+    def check(self) -> None:
+        """Raises UserError where there are no such weights on this machine, or none to be had."""
+
 
 class Published(_Start):
     """The weights that torchvision publishes, trained on ImageNet."""
@@ -60,11 +63,14 @@ class File(_Start):
         file = Path(self.path).expanduser()
         return _digest(file, file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else ""
 
+    def check(self) -> None:
+        if not Path(self.path).expanduser().is_file():
+            raise UserError(f"There is no file {Path(self.path).expanduser()}; give the path of a state_dict that "
+                            "torch.save wrote.")
+
     def read(self, published: str | None) -> State:
-        file = Path(self.path).expanduser()
-        if not file.is_file():
-            raise UserError(f"There is no file {file}; give the path of a state_dict that torch.save wrote.")
-        return _read(file, "save the network's state_dict() with torch.save")
+        self.check()
+        return _read(Path(self.path).expanduser(), "save the network's state_dict() with torch.save")
 
 
 class Run(_Start):
@@ -78,7 +84,7 @@ class Run(_Start):
         """The last snapshot may be another tomorrow."""
         return "".join(str(step) for step in Store().snapshot_steps(self.run)[-1:]) if self.step is None else ""
 
-    def read(self, published: str | None) -> State:
+    def check(self) -> None:
         store = Store()
         steps = store.snapshot_steps(self.run)
         if not steps:
@@ -87,6 +93,11 @@ class Run(_Start):
         if self.step is not None and self.step not in steps:
             raise UserError(f"Run {self.run} has no snapshot at step {self.step}; it has "
                             f"{', '.join(map(str, steps))}.")
+
+    def read(self, published: str | None) -> State:
+        self.check()
+        store = Store()
+        steps = store.snapshot_steps(self.run)
         return _read(store.snapshot(self.run, steps[-1] if self.step is None else self.step), "run it again")
 
 
