@@ -87,8 +87,8 @@ def main() -> None:
         ended = [end["last"] for end in (result(store, config, "accuracy.validation") for config in configs) if end]
         if len(ended) > len(rows.get(line, {}).get("validation", ())):
             rows[line] = dict(zip(("method", "term", "weight"), line), validation=ended)
-    lines = [(*entry, weight) for entry, weights in GRID.items() for weight in weights]
-    ordered = [rows[line] for line in lines if line in rows]
+    entries = list(GRID)
+    ordered = [rows[line] for line in sorted(rows, key=lambda line: (entries.index(line[:2]), line[2]))]
     write(f"weights-{pair}", {"budget": budget, "accuracy": ordered}, markdown(pair, ordered))
 
 
