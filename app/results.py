@@ -175,7 +175,7 @@ def metrics(ids: list[int]) -> dict[str, str]:
         elif kind == "term":
             words[name] = f"Term: {key.replace('_', ' ')}"
         elif kind == "knowledge":
-            words[name] = f"Distance to the teacher: {terms[key]['title'].lower()}{fitted}"
+            words[name] = f"Distance to the teacher: {terms[key]['title']}{fitted}"
         elif kind == "agreement":
             words[name] = f"Activations that agree with the teacher's: {key}{fitted}"
     return words

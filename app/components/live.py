@@ -32,8 +32,10 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
                   key=key, description=f"{title or metric} over training steps, one line a run")
         else:
             with st.container(height=400, border=True, vertical_alignment="center", horizontal_alignment="center"):
-                st.caption("The first point is on its way: the teacher trains first, then its students."
-                           if not ended else f"No run has recorded {metric}.")
+                coming = "The first point is on its way"
+                if any(run["state"] not in results.ENDED for run in teachers):
+                    coming += ": the teacher trains first, then its students"
+                st.caption(f"No run has recorded {metric}." if ended else f"{coming}.")
         if table:
             results_table(runs)
         if not ended and (_all_ended(ids) or len(engine.store().metric_names(ids)) > known):
@@ -66,5 +68,6 @@ def results_table(runs: list[dict]) -> None:
         "name": "Run", "state": "State",
         "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1),
         "last": number("Last accuracy", format="percent"), "best": number("Best accuracy", format="percent"),
-        "gain": number("Gain", format="%+.1f points", help="Last accuracy minus that of labels alone, same seed."),
+        "gain": number("Gain", format="%+.1f points", help="Last accuracy minus that of labels alone, same seed. "
+                       "An ensemble has none: several networks are no match for one."),
         "seconds": number("Time", format="%.1f s", help="Spent in training steps.")})
