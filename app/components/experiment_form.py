@@ -32,7 +32,7 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
                                step=1 if each else classes, key=f"images.{name}.{entry['train']}.{each}",
                                help="How many the student trains on. Each seed draws images of its own; they lie "
                                "inside those that the teacher saw.")
-    note.caption(entry["sentence"])
+    note.caption(entry["sentence"] + (f" {count * classes} to train on." if each else ""))
     if entry["left_out"]:
         with st.expander(f"{len(entry['left_out'])} files were left out", icon=":material/broken_image:"):
             st.markdown("\n".join(f"- {figures.markdown(line)}" for line in entry["left_out"][:200]))

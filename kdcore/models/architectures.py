@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -112,7 +113,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
-def register(name: str, build: Builder, taps: dict[str, str], *, title: str = "", sentence: str = "",
+def register(name: str, build: Builder, taps: dict[str, str] | None = None, *, title: str = "", sentence: str = "",
              paper: str = "") -> None:
     """Make a module of one's own a network that configurations in this process may name.
 
@@ -120,12 +121,16 @@ def register(name: str, build: Builder, taps: dict[str, str], *, title: str = ""
     kdcore/models/taps.py, as in {"group1": "features.4", "embedding": "features"}; "logits" is its output, unless said
     otherwise. Its images are in [0, 1]. Activations that work in place are switched to the other way when it is built,
     since a tap before one would show the value after it. A method's dropout goes where it has an nn.Dropout(0.0).
-    Raises UserError where the name is taken.
+    Raises UserError where the name is taken, or `build` takes other arguments.
     """
     if name in ARCHITECTURES and not ARCHITECTURES[name].own:
         raise UserError(f"{name!r} is one of Apprentice's own networks; choose another name.")
+    try:
+        inspect.signature(build).bind((1, 8, 8), 10, 1.0)
+    except TypeError as error:
+        raise UserError(f"What builds {name!r} must take three arguments, (image_shape, classes, width).") from error
     ARCHITECTURES[name] = Architecture(
-        title or name, sentence or "A network of your own.", paper, partial(_own, build, {"logits": "", **taps}),
+        title or name, sentence or "A network of your own.", paper, partial(_own, build, {"logits": "", **(taps or {})}),
         initial=None, normalises=False, own=True)
 
 

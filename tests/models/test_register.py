@@ -116,6 +116,17 @@ def test_it_is_a_choice_like_any_other(name):
     assert (ARCHITECTURES[name].title, ARCHITECTURES[name].sentence) == ("My own", "It is mine.")
 
 
+def test_what_builds_it_takes_three_arguments_and_taps_may_be_left_out():
+    with pytest.raises(UserError, match=r"What builds 'mine' must take three arguments, \(image_shape, classes, width"):
+        models.register("mine", lambda classes: nn.Flatten())
+    assert "mine" not in ARCHITECTURES
+    models.register("mine", lambda image_shape, classes, width: nn.Sequential(nn.Flatten(), nn.Linear(64, classes)))
+    try:
+        assert models.shapes(NetworkConfig(name="mine"), (1, 8, 8), 10) == {"logits": (10,)}
+    finally:
+        del ARCHITECTURES["mine"]
+
+
 def test_the_projects_names_are_taken():
     with pytest.raises(UserError, match="'vgg9' is one of Apprentice's own networks; choose another name"):
         models.register("vgg9", Mine, TAPS)
