@@ -130,8 +130,8 @@ def register(name: str, build: Builder, taps: dict[str, str] | None = None, *, t
     except TypeError as error:
         raise UserError(f"What builds {name!r} must take three arguments, (image_shape, classes, width).") from error
     ARCHITECTURES[name] = Architecture(
-        title or name, sentence or "A network of your own.", paper, partial(_own, build, {"logits": "", **(taps or {})}),
-        initial=None, normalises=False, own=True)
+        title or name, sentence or "A network of your own.", paper,
+        partial(_own, build, {"logits": "", **(taps or {})}), initial=None, normalises=False, own=True)
 
 
 def _own(build: Builder, taps: dict[str, str], *settings) -> nn.Module:
