@@ -91,7 +91,7 @@ def markdown(pair: str, rows: list[dict], teacher: float) -> str:
     ended = [row for row in rows if "failed" not in row]
     by_method = {name: {row["seed"]: row for row in ended if row["method"] == name}
                  for name in dict.fromkeys(row["method"] for row in ended)}
-    base = by_method[methods.BASELINE]
+    base = by_method.get(methods.BASELINE, {})
     lines = [f"# Every method on {pair}", "", f"Mean ± standard error (seeds). Teacher: {teacher:.3f}. Budget:", "",
              "```json", json.dumps(PAIRS[pair]), "```", "",
              "| method | paper | test accuracy | points over labels only | seconds |", "|---|---|---|---|---|"]
