@@ -64,7 +64,7 @@ WEIGHTS = {  # kind of term -> where its weight comes from
                       "residual students, and better than 0.01 for VGG-4, one seed.",
     "flow_matrices": "No paper prints one. At Yim et al.'s learning rate of 1e-3, 0.1 did best on held-out images of "
                      "CIFAR-10, two seeds: with 1 the convolutions grow thirtyfold, and hardly learn afterwards. At "
-                     "0.1, 0.003 did best, one seed.",
+                     "0.1, 0.003 did best, two seeds.",
     "hint": _FOUND.format(HINT) + " Larger ones were not tried. As a sum, 0.1: with 1, a wide residual student "
             "diverges at a learning rate of 1e-4.",
     **{kind: _FOUND.format(weight) for kind, weight in (
