@@ -64,8 +64,8 @@ class DataConfig(BaseModel):
             drawn = self.per_class or self.images // len(found.classes)
             trained = drawn - round(self.validation * drawn)
             if (self.labelled_per_class or 0) > trained:
-                raise ValueError(f"Of {trained} images of each class to train on, {self.labelled_per_class} cannot "
-                                 "keep their label; lower labelled_per_class, or take more images.")
+                raise ValueError(f"{self.labelled_per_class} labelled images of each class were asked for, of "
+                                 f"{trained} to train on; lower labelled_per_class, or take more images.")
         return self
 
     def same_images(self, other: DataConfig) -> bool:

@@ -85,20 +85,21 @@ class Run(_Start):
         return "".join(str(step) for step in Store().snapshot_steps(self.run)[-1:]) if self.step is None else ""
 
     def check(self) -> None:
+        self._snapshot()
+
+    def read(self, published: str | None) -> State:
+        return _read(self._snapshot(), "run it again")
+
+    def _snapshot(self) -> Path:
         store = Store()
         steps = store.snapshot_steps(self.run)
         if not steps:
             raise UserError(f"There is no run {self.run} with a snapshot in {store.folder}; choose another run, or "
                             "wait until it has started.")
-        if self.step is not None and self.step not in steps:
-            raise UserError(f"Run {self.run} has no snapshot at step {self.step}; it has "
-                            f"{', '.join(map(str, steps))}.")
-
-    def read(self, published: str | None) -> State:
-        self.check()
-        store = Store()
-        steps = store.snapshot_steps(self.run)
-        return _read(store.snapshot(self.run, steps[-1] if self.step is None else self.step), "run it again")
+        step = steps[-1] if self.step is None else self.step
+        if step not in steps:
+            raise UserError(f"Run {self.run} has no snapshot at step {step}; it has {', '.join(map(str, steps))}.")
+        return store.snapshot(self.run, step)
 
 
 Start = Annotated[Published | File | Run, Field(discriminator="kind")]
