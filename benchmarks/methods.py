@@ -35,7 +35,7 @@ PAIRS = {
     "cifar10-long": {**ON_CIFAR, "steps": 1500},
     "cifar10-transfer": {**ON_CIFAR, "optimiser": TRANSFER, "steps": 600},
     "shapes": {**ON_CIFAR, "data": {"name": "shapes", "per_class": 100}, "optimiser": TRANSFER, "steps": 1000},
-    "cifar10-epoch": {**ON_CIFAR, "data": {**CIFAR, "per_class": 500}, "steps": 313},
+    "cifar10-epoch": {**ON_CIFAR, "data": {**CIFAR, "per_class": 2500}, "steps": 2 * 782},
     "cifar10-vgg": {**ON_CIFAR, "data": {**CIFAR, "per_class": 10}, "network": {"name": "vgg4", "width": 0.5},
                     "steps": 600},
     "cifar10-residual": {
