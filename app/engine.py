@@ -93,14 +93,24 @@ def save_method(method: dict) -> None:
     replace_file(store().folder / "methods" / f"{slug}-{number:08x}.json", json.dumps(method, indent=2).encode())
 
 
+def plan(experiment: dict) -> dict:
+    """The experiment as plain data for the store. Raises UserError where one of its runs cannot be trained."""
+    planned = ask("plan", content=experiment)
+    if reason := next(filter(None, map(store().obstacle, planned["runs"])), ""):
+        raise UserError(reason)
+    return planned
+
+
 def cost(experiment: dict, planned: dict) -> dict:
     """What an experiment will cost: the inspector's estimate, with its teacher's time where that has to be trained."""
-    found = answer("estimate", content={**experiment, "name": ""})
-    teacher = planned["runs"][0]["teacher"]
+    run, teacher = experiment["run"], planned["runs"][0]["teacher"]
     row = store().find(teacher["hash"]) if teacher else None
     words = {None: "Their teacher is trained first.", "done": "Their teacher is already trained."}.get(
         row and row["state"], "Their teacher is being trained already.")
     done = row is not None and row["state"] == "done"
+    if done:  # what it started from may be gone
+        run = {**run, "teacher": {**run["teacher"], "network": {**run["teacher"]["network"], "start": None}}}
+    found = answer("estimate", content={**experiment, "run": run, "name": ""})
     return {**found, "seconds": found["seconds"] + (0 if done else found["teacher_seconds"]), "teacher": words}
 
 

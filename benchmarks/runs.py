@@ -22,8 +22,7 @@ IDLE_SECONDS = 5
 def execute(store: Store, configs: Sequence[RunConfig], experiment: str) -> None:
     """Train what the store does not have yet; an interrupted line goes on where it was."""
     for config in configs:
-        if store.find(config.hash()) is None:
-            store.submit(config.planned(), experiment)
+        store.ensure(config.planned(), experiment)
     work(store, idle_seconds=IDLE_SECONDS)
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kdcore import models
-from kdcore.data import DataConfig, source
+from kdcore.data import DataConfig, selection, source
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS, Pair, Side
 from kdcore.methods import BASELINE, METHODS, by_name
@@ -109,22 +109,27 @@ class RunConfig(BaseModel):
         return self.seed if self.member is None or stage < self.method.shared_stages else stream(self.seed, 7,
                                                                                                 self.member)
 
-    def check(self) -> None:
-        """Raises UserError where the weights that the run, or its teacher's, starts from are not there."""
-        if self.network.start:
-            self.network.start.check()
-        if self.teacher:
-            self.teacher.check()
+    def obstacle(self) -> str:
+        """Why this machine cannot train the run now, in a sentence: no such weights to start from, too few images.
+
+        Empty where it can. Of its teacher, `teacher.obstacle()` says so.
+        """
+        try:
+            if self.network.start:
+                self.network.start.check()
+            selection(self)
+        except UserError as error:
+            return str(error)
+        return ""
 
     def planned(self) -> dict:
-        """The run as plain data for the store: {"config", "hash", "teacher", "members"}, the last two planned too.
+        """The run as plain data for the store: {"config", "hash", "obstacle", "teacher", "members"}.
 
-        Raises UserError where the weights that it starts from are not there.
+        The last two are planned too.
         """
-        self.check()
         teacher = self.teacher and self.teacher.model_copy(update={"name": self.teacher.name or self._teachers_name()})
         return {"config": {**self.model_dump(mode="json"), "name": self._name()}, "hash": self.hash(),
-                "teacher": teacher.planned() if teacher else None,
+                "obstacle": self.obstacle(), "teacher": teacher.planned() if teacher else None,
                 "members": [member.planned() for member in self.members()]}
 
     def _name(self) -> str:

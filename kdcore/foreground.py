@@ -22,8 +22,7 @@ def train_in_foreground(content: str | dict, store: Store) -> dict:
     configuration is not possible or the run fails.
     """
     planned = read(content).planned()
-    found = store.find(planned["hash"])
-    run = found["id"] if found else store.submit(planned, planned["config"]["name"])
+    run = store.ensure(planned, planned["config"]["name"])
     row = store.run(run)
     for needed in (row["teacher"], *store.members(run), run):
         if needed:

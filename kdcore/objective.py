@@ -142,6 +142,10 @@ class Method(_Record):
             raise ValueError("The shares of a method's stages must add up to 1.")
         if self.shared_stages >= len(self.stages):
             raise ValueError("The members of an ensemble must differ in the last stage at least; lower shared_stages.")
+        for weighted in self.stages[0].objective.values() if self.start == "teacher" else ():
+            if weighted.share and weighted.term.needs_teacher and weighted.term.zero_at_equality:
+                raise ValueError(f"{weighted.term.title} is zero between the teacher and its copy, so that no weight "
+                                 "makes it a share of the cross entropy; give it a weight instead.")
         return self
 
     def needs_teacher(self) -> bool:

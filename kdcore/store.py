@@ -68,10 +68,13 @@ class Store:
     def submit(self, planned: dict, experiment: str = "") -> int:
         """Queue a planned run (`RunConfig.planned()`) and return its id.
 
-        Its teacher and, for an ensemble, its members are queued before it unless they are there.
+        Its teacher and, for an ensemble, its members are queued before it unless they are there. Raises UserError
+        where any of those to be queued cannot be trained; none is queued then.
         """
-        teacher = self._needed(planned["teacher"], experiment) if planned["teacher"] else None
-        members = [self._needed(member, experiment) for member in planned["members"]]
+        if reason := self.obstacle(planned):
+            raise UserError(reason)
+        teacher = self.ensure(planned["teacher"], experiment) if planned["teacher"] else None
+        members = [self.ensure(member, experiment) for member in planned["members"]]
         config, method = planned["config"], planned["config"]["method"]
         role = "ensemble" if members else "member" if config["member"] is not None else (
             "student" if teacher else "teacher")
@@ -84,9 +87,15 @@ class Store:
             db.executemany("INSERT INTO members VALUES (?, ?)", [(run, member) for member in members])
         return run
 
-    def _needed(self, planned: dict, experiment: str) -> int:
+    def ensure(self, planned: dict, experiment: str = "") -> int:
+        """The run with this configuration; it is queued where there is none that is done, waits or runs."""
         found = self.find(planned["hash"])
         return found["id"] if found else self.submit(planned, experiment)
+
+    def obstacle(self, planned: dict) -> str:
+        """Why a planned run cannot be trained, or what has to be trained before it; empty where it can."""
+        needed = [run for run in (planned["teacher"], *planned["members"]) if run and not self.find(run["hash"])]
+        return planned["obstacle"] or next(filter(None, map(self.obstacle, needed)), "")
 
     def members(self, run: int) -> list[int]:
         """The runs whose averaged probabilities an ensemble is; none for a run that is a student itself."""

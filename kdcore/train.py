@@ -35,7 +35,6 @@ PROGRESS_SECONDS = 0.25
 EVALUATION_CHUNK = 1000
 AHEAD = 2
 TRIED = 200
-LEAST = 1e-10  # less is rounding; the gradients of the papers' deepest net start at 5e-10
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
@@ -103,7 +102,9 @@ def train(config: RunConfig | dict | str, *, teacher: nn.Module | None = None,
         raise UserError(f"{config.method.title} is an ensemble; train its members 0 to {config.method.members - 1} by "
                         "setting member, or hand the run to a store, which trains them all.")
     if config.teacher and teacher is None:
-        config.check()  # before the teacher's training
+        for run in (config, config.teacher):
+            if reason := run.obstacle():  # before the teacher's training
+                raise UserError(reason)
         teacher = fit(config.teacher)
     with device.threads(config.threads):
         yield from _Training(config, teacher, resume).records()
@@ -267,16 +268,16 @@ class _Training:
             cost = float(CrossEntropy().loss(student, {}).detach()) if known else math.log(student.logits.shape[1])
             for key, share in wanted.items():
                 start = abs(float(losses[key].detach()))
-                if start < LEAST:
-                    raise UserError(f"{self.terms[key].title} is next to zero at the start, so that no weight makes it "
-                                    "a share of the cross entropy; give it a weight instead.")
+                if not start:
+                    raise UserError(f"{self.terms[key].title} is zero at the start, so that no weight makes it a share "
+                                    "of the cross entropy; give it a weight instead.")
                 factors[key] = share * cost / start
         return factors
 
     def _labelled(self) -> int:
         """How many steps from now the first batch with a label comes; 0 where there is none."""
         batches = -(-len(self.images) // self.config.batch_size)
-        return next((ahead for ahead in range(batches) if (self.images.labels[self._batch(ahead)] >= 0).any()), 0)
+        return next((ahead for ahead in range(2 * batches) if (self.images.labels[self._batch(ahead)] >= 0).any()), 0)
 
     def _advance(self) -> None:
         self.network.train()

@@ -214,6 +214,7 @@ def _describe_device(pipe) -> None:
 
 
 def _execute(folder: str, claimed: dict, where: str | None) -> None:
+    os.environ["KD_STORE"] = folder  # where a network that starts from a run finds it
     if where:
         os.environ.setdefault("KD_DEVICE", where)  # what "auto" means to this process
     try:

@@ -24,8 +24,8 @@ experiment = {"name": st.text_input("Name", placeholder="A name for this experim
               "run": {**budget["run"], "data": data, "network": network, "teacher": teacher},
               "methods": methods, "seeds": budget["seeds"]}
 try:
-    planned = engine.ask("plan", content=experiment)
     with st.spinner("Measuring a few steps, to tell what this costs…"):
+        planned = engine.plan(experiment)
         cost = engine.cost(experiment, planned)
 except engine.UserError as error:
     st.error(figures.markdown(str(error)))

@@ -122,11 +122,6 @@ FAULTS = {
     "no terms": (run(method=composed({})), "objective"),
     "Nesterov without momentum": (run(optimiser={"kind": "sgd", "nesterov": True, "momentum": 0}),
                                   "give a momentum above 0, or leave nesterov off."),
-    "more labels than images": (run(data={"name": "digits", "images": 10, "labelled_per_class": 5}),
-                                "5 labelled images of each class were asked for, of 1 to train on"),
-    "more labels than are left": (
-        run(data={"name": "digits", "per_class": 10, "labelled_per_class": 10, "validation": 0.2}),
-        "10 labelled images of each class were asked for, of 8 to train on"),
     "one image for batch normalisation": (run(network={"name": "wrn_10_1", "resize": 4}, batch_size=1),
                                           "WRN-10-1 cannot learn from one image a step"),
     "other layers": (run(teacher=TEACHER, method=composed({"hint": {"weight": 1, "term": {

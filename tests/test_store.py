@@ -16,13 +16,13 @@ from kdcore.store import Store
 
 TEACHER = {"config": {"name": "teacher", "seed": 0, "member": None, "threads": 1, "steps": 10,
                       "method": {"name": "labels_only", "title": "Labels only"}},
-           "hash": "a teacher's hash", "teacher": None, "members": []}
+           "hash": "a teacher's hash", "obstacle": "", "teacher": None, "members": []}
 
 
-def planned(name="run", hash="a hash", teacher=None, members=(), **changes):
+def planned(name="run", hash="a hash", teacher=None, members=(), obstacle="", **changes):
     """A planned run as plain data; the store reads nothing else of it."""
-    return {"config": {**TEACHER["config"], "name": name, **changes}, "hash": hash, "teacher": teacher,
-            "members": list(members)}
+    return {"config": {**TEACHER["config"], "name": name, **changes}, "hash": hash, "obstacle": obstacle,
+            "teacher": teacher, "members": list(members)}
 
 
 def ensemble(teacher=None):
@@ -51,6 +51,17 @@ def silence(store, run):
     """Let the run's last sign of life lie a minute back."""
     with closing(sqlite3.connect(store.folder / "store.sqlite")) as db, db:
         db.execute("UPDATE runs SET heartbeat = ? WHERE id = ?", (time.time() - 60, run))
+
+
+def test_what_hinders_a_run_keeps_it_and_all_that_it_needs_out_of_the_queue(store):
+    hindered = {**TEACHER, "obstacle": "There is no such file."}
+    for run in (planned(teacher=TEACHER, obstacle="There is no such file."), planned(teacher=hindered),
+                planned(members=[planned("member", "m", obstacle="There is no such file.")])):
+        with pytest.raises(UserError, match="There is no such file."):
+            store.submit(run)
+        assert not store.runs()
+    ended(store, hash=TEACHER["hash"])
+    assert store.submit(planned(teacher=hindered)), "a teacher that is trained needs nothing any more"
 
 
 def test_each_run_is_claimed_once(tmp_path):

@@ -290,20 +290,39 @@ def test_a_share_is_counted_on_the_first_batch_with_a_label(teacher):
     assert waited  # else nothing was tried
 
 
-def test_a_start_that_is_not_there_is_said_before_the_teacher_is_trained(monkeypatch):
+@pytest.mark.parametrize("changes, words", [
+    ({"network": {"name": "fc_student", "start": {"kind": "file", "path": "nowhere.pt"}}}, "There is no file nowhere"),
+    ({"data": {"name": "digits", "labelled_per_class": 1000}}, "1000 with their labels were asked for"),
+    ({"data": {"name": "digits", "per_class": 1, "validation": 0.2}}, "none to validate on"),
+    ({"teacher": {**TEACHER, "data": {"name": "digits", "per_class": 2, "validation": 0.1}}}, "none to validate on")])
+def test_what_hinders_a_run_is_said_before_its_teacher_is_trained(changes, words, monkeypatch):
     monkeypatch.setattr(trainer, "fit", lambda config: pytest.fail("the teacher was trained"))
-    config = run(network={"name": "fc_student", "width": 0.02, "start": {"kind": "file", "path": "nowhere.pt"}})
-    with pytest.raises(UserError, match="There is no file nowhere.pt"):
+    config = run(**changes)
+    with pytest.raises(UserError, match=words):
         next(train(config))
-    with pytest.raises(UserError, match="There is no file nowhere.pt"):
-        config.planned()
+    planned = config.planned()
+    assert words in (planned["obstacle"] or planned["teacher"]["obstacle"])
 
 
-def test_a_share_of_nothing_is_refused(teacher):
-    method = {"start": "teacher", "stages": [{"objective": {"labels": CROSS_ENTROPY, "soft": {
-        "share": 0.3, "term": {"kind": "logit_error"}}}}]}
-    with pytest.raises(UserError, match="Logit error is next to zero at the start.* give it a weight instead"):
-        fit(run(method, network=TEACHER["network"]), teacher=teacher)
+def test_a_share_of_a_small_quantity_is_that_share():
+    """The gradients of the papers' networks are small: their squares begin below 1e-11."""
+    objective = {"labels": CROSS_ENTROPY, "slope": {"share": 0.3, "term": {"kind": "double_backpropagation"}}}
+    config = run({"stages": [{"objective": objective}]}, network={"name": "fc_teacher", "width": 0.2}, steps=1,
+                 teacher=None)
+    first = measured(train(config))[1]
+    assert first["term.slope"] < 1e-10 and first["loss"] == pytest.approx(1.3 * first["term.labels"], rel=1e-4)
+
+
+def test_a_share_of_nothing_is_refused(tmp_path):
+    objective = {"labels": CROSS_ENTROPY, "it": {"share": 0.3, "term": {"kind": "logit_error"}}}
+    with pytest.raises(UserError, match="Logit error is zero between the teacher and its copy.* give it a weight"):
+        run({"start": "teacher", "stages": [{"objective": objective}]}, network=TEACHER["network"])
+    objective["it"]["term"]["kind"] = "double_backpropagation"
+    network = {"name": "fc_student", "width": 0.02}
+    torch.save({name: value * 0 for name, value in build(run(network=network)).state_dict().items()}, tmp_path / "0.pt")
+    start = {"kind": "file", "path": str(tmp_path / "0.pt")}
+    with pytest.raises(UserError, match="Double backpropagation is zero at the start.* give it a weight instead"):
+        fit(run({"stages": [{"objective": objective}]}, network={**network, "start": start}, teacher=None))
 
 
 def each_step(config, teacher, monkeypatch):

@@ -54,8 +54,9 @@ def field(name: str, schema: dict, value: Any, key: str, taps: Taps | None = Non
     return st.text_input(label, value, help=help_, key=key)
 
 
-def _words(option: str) -> str:
-    return _SPELT.get(option) or option.replace("_", " ").capitalize()
+def _words(option: str | float) -> str:
+    return _SPELT.get(option) or (f"{option:g}" if isinstance(option, float) else
+                                  option.replace("_", " ").capitalize())
 
 
 _SPELT = {"": "As in its paper", "sgd": "SGD"}

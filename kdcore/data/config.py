@@ -61,11 +61,6 @@ class DataConfig(BaseModel):
             size = self.images or self.per_class * len(found.classes)
             if size > found.train:
                 raise ValueError(f"{found.title} has {found.train} training images; {size} were asked for.")
-            drawn = self.per_class or self.images // len(found.classes)
-            trained = drawn - round(self.validation * drawn)
-            if (self.labelled_per_class or 0) > trained:
-                raise ValueError(f"{self.labelled_per_class} labelled images of each class were asked for, of "
-                                 f"{trained} to train on; lower labelled_per_class, or take more images.")
         return self
 
     def same_images(self, other: DataConfig) -> bool:

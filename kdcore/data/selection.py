@@ -50,14 +50,11 @@ def subset(config: DataConfig, run_seed: int, inside: Tensor | None = None) -> T
     found = source(config)
     classes = len(found.classes)
     counts = [config.per_class] * classes if config.per_class else _shared(config.images, classes)
-    drawn = []
-    for label, count in enumerate(counts):
-        of_class = order[labels[order] == label]
-        if len(of_class) < count:
-            raise UserError(f"{found.title} has {len(of_class)} images of class {found.classes[label]} to draw from; "
-                            f"{count} were asked for.")
-        drawn.append(of_class[:count])
-    return torch.cat(drawn)
+    of_class = order[labels[order].argsort(stable=True)].split(labels[order].bincount(minlength=classes).tolist())
+    for name, there, count in zip(found.classes, of_class, counts):
+        if len(there) < count:
+            raise UserError(f"Of class {name}, {found.title} has {len(there)} to draw from; {count} were asked for.")
+    return torch.cat([there[:count] for there, count in zip(of_class, counts)])
 
 
 def training_images(run: Learner) -> Tensor:
@@ -118,8 +115,8 @@ def _unlabelled(config: DataConfig, labels: Tensor, seed: int) -> Tensor:
     for label, name in enumerate(found.classes):
         of_class = order[labels[order] == label]
         if len(of_class) < config.labelled_per_class:
-            raise UserError(f"{found.title} has {len(of_class)} images of class {name} to train on; "
-                            f"{config.labelled_per_class} labels of each class were asked for.")
+            raise UserError(f"Of class {name}, {found.title} has {len(of_class)} to train on; "
+                            f"{config.labelled_per_class} with their labels were asked for.")
         kept[of_class[: config.labelled_per_class]] = label
     return kept
 

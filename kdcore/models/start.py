@@ -29,7 +29,7 @@ class _Start(BaseModel):
         return ""
 
     def check(self) -> None:
-        """Raises UserError where there are no such weights on this machine, or none to be had."""
+        """Raises UserError where there are no such weights on this machine; published ones can be downloaded."""
 
 
 class Published(_Start):
@@ -74,7 +74,7 @@ class File(_Start):
 
 
 class Run(_Start):
-    """What an earlier run has learnt, at its last snapshot or another."""
+    """What an earlier run in $KD_STORE has learnt, at its last snapshot or another."""
 
     kind: Literal["run"] = "run"
     run: int = Field(ge=1, description="The run's number.")

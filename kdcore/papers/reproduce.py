@@ -25,7 +25,7 @@ def reproduce(name: str, budget: str, store: Store, folder: Path) -> dict:
     chosen = _named(budget, BUDGETS, "budget")
     if not SOURCES[table.data].present():
         load(table.data)  # says in a sentence where the set belongs
-    runs = {cell: [_queued(store, config, f"{name} {budget}") for config in cell.configs(chosen)]
+    runs = {cell: [store.ensure(config.planned(), f"{name} {budget}") for config in cell.configs(chosen)]
             for cell in table.cells}
     _wait(store, sorted({run for queued in runs.values() for run in queued}))
     report = {"table": name, "title": table.title, "budget": budget, "note": chosen.note,
@@ -51,12 +51,6 @@ def _named(name: str, known: dict, what: str):
     if name not in known:
         raise UserError(f"There is no {what} {name!r}; choose one of {', '.join(known)}.")
     return known[name]
-
-
-def _queued(store: Store, config, experiment: str) -> int:
-    planned = config.planned()
-    found = store.find(planned["hash"])
-    return found["id"] if found else store.submit(planned, experiment)
 
 
 def _wait(store: Store, ids: list[int]) -> None:

@@ -9,6 +9,7 @@ from app import engine, navigation
 from app.components import composer
 from kdcore import worker
 from kdcore.inspector import _questions
+from kdcore.knowledge import TERMS
 from kdcore.store import Store
 from kdcore.worker import ROOT
 
@@ -122,6 +123,27 @@ def test_a_changed_setting_is_what_is_trained_and_what_its_formula_says(page, mo
     configs = [json.loads(run["config"]) for run in engine.store().runs() if run["title"] == "FitNet hints (changed)"]
     objectives = [config["method"]["stages"][0]["objective"]["hint"] for config in configs]
     assert [(each["weight"], each["term"]["form"]) for each in objectives] == [(0.5, "sum")] * 3
+
+
+def test_too_many_labels_are_a_sentence_below_a_whole_form(page):
+    page.run()
+    page.number_input("data.digits.labelled_per_class").set_value(5).run()
+    page.number_input("images.digits.1297.False").set_value(10).run()
+    assert not page.exception and [error.value for error in page.error] == [
+        r"Of class 0, Digits has 1 to train on; 5 with their labels were asked for\."]
+    assert not starts(page) and page.multiselect("methods").value
+
+
+@pytest.mark.parametrize("kind", sorted(TERMS))
+def test_each_term_has_a_card_with_all_its_settings(page, kind):
+    own = {**OWN, "stages": [{"objective": {"it": {"weight": 1.0, "term": {"kind": kind}}}}]}
+    page.query_params["data"], page.query_params[composer.LINK] = "shapes", composer.encode(own)
+    page.run()
+    assert not page.exception
+    drawn = {element.label for kind in ("selectbox", "number_input", "toggle", "text_input", "multiselect")
+             for element in page.get(kind)}
+    titles = [schema["title"].capitalize() for schema in engine.catalogue()["terms"][kind]["fields"].values()]
+    assert {title.lower() for title in titles} <= {label.lower() for label in drawn}
 
 
 def test_layers_are_named_where_a_chosen_method_matches_them(page):

@@ -131,7 +131,7 @@ def test_a_student_of_more_images_than_its_teacher_draws_from_all():
 
 @pytest.mark.parametrize("config", [{"per_class": 128}, {"images": 1290}])
 def test_too_few_images_of_a_class_is_a_sentence(config):
-    with pytest.raises(UserError, match=r"^Digits has \d+ images of class \d to draw from; \d+ were asked for\.$"):
+    with pytest.raises(UserError, match=r"^Of class \d, Digits has \d+ to draw from; \d+ were asked for\.$"):
         data.subset(DataConfig(name="digits", **config), 0)
 
 
@@ -161,7 +161,7 @@ def test_mnists_files_load(made_mnist):
 
 
 def test_fewer_images_on_the_disk_than_published_is_a_sentence(made_mnist):
-    with pytest.raises(UserError, match="MNIST has 2 images of class 0"):
+    with pytest.raises(UserError, match="Of class 0, MNIST has 2 to draw from"):
         data.subset(DataConfig(name="mnist", images=50), 0)
 
 

@@ -86,7 +86,9 @@ def test_a_student_learns_nothing_that_its_teacher_held_out():
 
 
 @pytest.mark.parametrize("settings, words", [
-    ({"labelled_per_class": 128}, r"Digits has \d+ images of class \d to train on; 128 labels of each class"),
+    ({"labelled_per_class": 128}, r"Of class \d, Digits has \d+ to train on; 128 with their labels"),
+    ({"per_class": 5, "labelled_per_class": 6}, "Of class 0, Digits has 5 to train on; 6 with their labels"),
+    ({"per_class": 10, "labelled_per_class": 10, "validation": 0.2}, "Of class 0, Digits has 8 to train on"),
     ({"per_class": 1, "validation": 0.2}, "none to validate on; change validation, or take more images"),
     ({"per_class": 1, "validation": 0.9}, "none to train on; change validation, or take more images")])
 def test_what_cannot_be_drawn_is_a_sentence(settings, words):
@@ -98,7 +100,6 @@ def test_what_cannot_be_drawn_is_a_sentence(settings, words):
     ({"name": "folder"}, "Give the path of a folder or zip file"), ({"name": "digits", "path": "x"}, "Give the path"),
     ({"name": "digits", "size": 16}, "Digits has one size"), ({"name": "shapes", "size": 64}, "Shapes has one size"),
     ({"name": "digits", "watermark": True}, "Only the shapes have a watermark"),
-    ({"name": "digits", "per_class": 5, "labelled_per_class": 6}, "lower labelled_per_class"),
     ({"name": "digits", "label_noise": 1.0}, "label_noise = 1.0 is not possible"),
     ({"name": "digits", "label_noise": float("nan")}, "label_noise = NaN is not possible"),
     ({"name": "digits", "validation": -0.1}, "validation = -0.1 is not possible"),
