@@ -16,7 +16,7 @@ import torch
 
 from kdcore import snapshots, train, worker
 from kdcore import store as store_module
-from kdcore.config import read
+from kdcore.config import RunConfig, read
 from kdcore.errors import StaleClaim, UserError
 from kdcore.store import Store
 
@@ -99,6 +99,9 @@ def test_a_loss_that_stops_being_finite_is_a_sentence_and_keeps_what_was_recorde
 
 def test_a_missing_image_set_is_a_sentence(store, tmp_path, monkeypatch):
     monkeypatch.setenv("KD_DATA", str(tmp_path / "empty"))
+    with pytest.raises(UserError, match="not on this machine"):
+        queued(store, data={"name": "mnist", "images": 50})
+    monkeypatch.setattr(RunConfig, "obstacle", lambda self: "")  # it was there when the run was queued
     row = claimed(store, data={"name": "mnist", "images": 50})
     with pytest.raises(UserError, match="not on this machine"):
         worker.execute(store, row)
