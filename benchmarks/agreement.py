@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 
 from benchmarks.methods import CIFAR, SGD
-from benchmarks.runs import RESULTS, execute, spread, write
+from benchmarks.runs import execute, kept, result, spread, write
 from kdcore.config import RunConfig, read
 from kdcore.methods import METHODS
 from kdcore.store import Store
@@ -41,25 +42,28 @@ def run(name: str, weight: float, seed: int) -> RunConfig:
     return read({**BUDGET, "method": method, "seed": seed, "name": f"{name} · {weight:g} · seed {seed}"})
 
 
-def measured(store: Store, config: RunConfig) -> dict[int, dict[str, float]]:
+def runs() -> dict[tuple, RunConfig]:
+    """{(method, weight, seed): run}."""
+    return {(name, weight, seed): run(name, weight, seed) for name, weights in CASES.items() for weight in weights
+            for seed in (SEEDS if weight == weights[0] else SEEDS[:1])}
+
+
+def measured(store: Store, config: RunConfig) -> dict[str, dict[str, float]]:
     """{step: {group, "accuracy": value}} before, after the first stage and at the end."""
-    row = store.find(config.hash())
-    found: dict[int, dict[str, float]] = {0: {}, round(FIRST * config.steps): {}, config.steps: {}}
-    for name in (*GROUPS, "accuracy"):
-        metric = name if name == "accuracy" else f"agreement.{name}"
-        steps, values = store.curves([row["id"]], metric)[row["id"]]
-        for step, value in zip(steps, values):
-            if step in found:
-                found[step][name] = value
-    return found
+    run = store.find(config.hash())["id"]
+    curves = {name: dict(zip(*store.curves([run], name if name == "accuracy" else f"agreement.{name}")[run]))
+              for name in (*GROUPS, "accuracy")}
+    return {str(step): {name: curve[step] for name, curve in curves.items()}
+            for step in (0, round(FIRST * config.steps), config.steps)}
 
 
-def markdown(rows: list[dict]) -> str:
+def markdown(rows: Iterable[dict]) -> str:
     """A line for each loss, weight and moment: mean ± standard error over seeds, in percent."""
     lines = ["# Activation agreement of equal networks, in percent", "",
              "Mean ± standard error (seeds) on 64 test images. Budget:", "", "```json", json.dumps(BUDGET), "```", "",
              "| loss of the first stage | weight | step | layer 1 | layer 2 | layer 3 | test accuracy |",
              "|---|---|---|---|---|---|---|"]
+    rows = list(rows)
     for name, weight in dict.fromkeys((row["method"], row["weight"]) for row in rows):
         seeds = [row["steps"] for row in rows if (row["method"], row["weight"]) == (name, weight)]
         for step in seeds[0]:
@@ -73,18 +77,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
     store = Store(parser.parse_args().store)
-    cases = [(name, weight, seed) for name, weights in CASES.items() for weight in weights
-             for seed in (SEEDS if weight == weights[0] else SEEDS[:1])]
-    path = RESULTS / "agreement.json"
-    earlier = json.loads(path.read_text()) if path.exists() else {}
-    rows = {(row["method"], row["weight"], row["seed"]): row
-            for row in earlier.get("runs", ()) if earlier["budget"] == json.loads(json.dumps(BUDGET))}
-    missing = [case for case in cases if case not in rows]
-    execute(store, [run(*case) for case in missing], "agreement")
-    rows |= {case: dict(zip(("method", "weight", "seed"), case), steps=measured(store, run(*case)))
-             for case in missing if store.find(run(*case).hash())["state"] == "done"}
-    ordered = [rows[case] for case in cases if case in rows]
-    write("agreement", {"budget": BUDGET, "runs": ordered}, markdown(ordered))
+    cases, found = runs(), kept("agreement")["runs"]
+    keys = {case: config.hash() for case, config in cases.items()}
+    missing = {case: config for case, config in cases.items() if keys[case] not in found}
+    execute(store, list(missing.values()), "agreement")
+    found |= {keys[case]: {**dict(zip(("method", "weight", "seed"), case)), "steps": measured(store, config)}
+              for case, config in missing.items() if result(store, config)}
+    rows = {key: found[key] for key in keys.values() if key in found}
+    write("agreement", {"budget": BUDGET, "runs": rows}, markdown(rows.values()))
 
 
 if __name__ == "__main__":

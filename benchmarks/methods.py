@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Collection
 
-from benchmarks.runs import RESULTS, execute, result, spread, write
+from benchmarks.runs import execute, failures, kept, result, spread, write
 from kdcore import methods
 from kdcore.config import RunConfig, read
 from kdcore.store import Store
@@ -51,8 +52,11 @@ PAIRS = {
 FIRST = {"cifar10-epoch": 0.5}  # share of a first stage: one epoch and one, as in Heo et al. 2019, Table 1
 
 
-def runs(pair: str, names: list[str] | None = None) -> list[RunConfig]:
-    """The pair's runs with each method that suits it, seed by seed, the baseline first."""
+def runs(pair: str, names: Collection[str] | None = None) -> list[RunConfig]:
+    """The pair's runs with each of the methods that suits it, seed by seed, the baseline first.
+
+    `names` are the methods; left out, all but the variants of others.
+    """
     template = PAIRS[pair]
     known = read(template).pair()
     suited = [name for name, method in methods.METHODS.items()
@@ -76,8 +80,7 @@ def measured(store: Store, configs: list[RunConfig]) -> dict[str, dict]:
 
     Of a run that failed, {"method", "seed", "failed": why}.
     """
-    failed = {row["hash"]: row["message"] for row in store.runs() if row["state"] == "failed"}
-    found = {}
+    failed, found = failures(store), {}
     for config in configs:
         key, end = config.hash(), result(store, config)
         if end or key in failed:
@@ -92,7 +95,7 @@ def markdown(pair: str, rows: list[dict], teacher: float) -> str:
     by_method = {name: {row["seed"]: row for row in ended if row["method"] == name}
                  for name in dict.fromkeys(row["method"] for row in ended)}
     base = by_method.get(methods.BASELINE, {})
-    lines = [f"# Every method on {pair}", "", f"Mean ± standard error (seeds). Teacher: {teacher:.3f}. Budget:", "",
+    lines = [f"# Methods on {pair}", "", f"Mean ± standard error (seeds). Teacher: {teacher:.3f}. Budget:", "",
              "```json", json.dumps(PAIRS[pair]), "```", "",
              "| method | paper | test accuracy | points over labels only | seconds |", "|---|---|---|---|---|"]
     for name, seeds in sorted(by_method.items(), key=lambda entry: -_mean(entry[1], "accuracy")):
@@ -120,12 +123,11 @@ def main() -> None:
     parser.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
     options = parser.parse_args()
     name, store = f"methods-{options.pair}", Store(options.store)
-    path = RESULTS / f"{name}.json"
-    earlier = json.loads(path.read_text()) if path.exists() else {"runs": {}, "teacher": None}
-    wanted = [config for config in runs(options.pair, options.methods) if config.hash() not in earlier["runs"]]
-    execute(store, wanted, name)
-    known = {config.hash() for config in runs(options.pair)}
-    found = {key: row for key, row in earlier["runs"].items() if key in known} | measured(store, runs(options.pair))
+    earlier, known = kept(name), runs(options.pair, methods.METHODS)
+    execute(store, [config for config in runs(options.pair, options.methods)
+                    if config.hash() not in earlier["runs"]], name)
+    keys = {config.hash() for config in known}
+    found = {key: row for key, row in earlier["runs"].items() if key in keys} | measured(store, known)
     end = result(store, read(PAIRS[options.pair]).teacher)
     teacher = end["last"] if end else earlier["teacher"]
     write(name, {"budget": PAIRS[options.pair], "teacher": teacher, "runs": found},

@@ -32,6 +32,17 @@ def result(store: Store, config: RunConfig, name: str = "accuracy") -> dict | No
     return store.summary([row["id"]], name).get(row["id"]) if row and row["state"] == "done" else None
 
 
+def failures(store: Store) -> dict[str, str]:
+    """{hash of a run that failed: why}."""
+    return {row["hash"]: row["message"] for row in store.runs() if row["state"] == "failed"}
+
+
+def kept(name: str) -> dict:
+    """What benchmarks/results/NAME.json has from before; {"runs": {}} where there is none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {"runs": {}}
+
+
 def machine() -> dict:
     """What the figures were measured on."""
     return {"device": describe()["title"], "cores": cores(), "system": platform.platform(), "torch": torch.__version__}

@@ -8,11 +8,11 @@ benchmarks/results/weights-PAIR.json and .md.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
+from collections.abc import Iterable
 
 from benchmarks.methods import PAIRS
-from benchmarks.runs import RESULTS, execute, result, spread, write
+from benchmarks.runs import execute, failures, kept, result, spread, write
 from kdcore.config import RunConfig, read
 from kdcore.methods import BASELINE, METHODS
 from kdcore.store import Store
@@ -52,16 +52,39 @@ def run(pair: str, name: str, key: str, value: float, seed: int) -> RunConfig:
                  "name": f"{name} · {key} {setting} {value:g} · seed {seed}"})
 
 
-def markdown(pair: str, rows: list[dict]) -> str:
+def runs(pair: str) -> dict[tuple, RunConfig]:
+    """{(method, term, weight, seed): run}, seed by seed, of all methods that suit the pair."""
+    known = read(PAIRS[pair]).pair()
+    return {(*entry, weight, seed): run(pair, *entry, weight, seed) for seed in SEEDS
+            for entry, weights in GRID.items() for weight in weights if not METHODS[entry[0]].unsuited(known)}
+
+
+def measured(store: Store, cases: dict[tuple, RunConfig]) -> dict[str, dict]:
+    """{run: {"method", "term", "weight", "seed", "validation": accuracy, or "failed": why}}, by the run's hash."""
+    failed, found = failures(store), {}
+    for case, config in cases.items():
+        key, end = config.hash(), result(store, config, "accuracy.validation")
+        if end or key in failed:
+            found[key] = {**dict(zip(("method", "term", "weight", "seed"), case)),
+                          **({"validation": end["last"]} if end else {"failed": failed[key]})}
+    return found
+
+
+def markdown(pair: str, rows: Iterable[dict]) -> str:
     """A line for each weight: mean ± standard error of the accuracy on held-out images, the best one marked."""
     lines = [f"# Weights on {pair}: accuracy on held-out training images", "",
              "| method | term | weight | validation accuracy |", "|---|---|---|---|"]
-    best = {}
-    for row in sorted(rows, key=lambda row: statistics.mean(row["validation"])):
-        best[row["method"], row["term"]] = row["weight"]
+    seeds: dict[tuple, list[dict]] = {}
     for row in rows:
-        mark = " **best**" if best[row["method"], row["term"]] == row["weight"] else ""
-        lines.append(f"| {row['method']} | {row['term']} | {row['weight']:g} | {spread(row['validation'], 3)}{mark} |")
+        seeds.setdefault((row["method"], row["term"], row["weight"]), []).append(row)
+    means = {line: statistics.mean(row["validation"] for row in ended)
+             for line, tried in seeds.items() if (ended := [row for row in tried if "failed" not in row])}
+    for line, tried in seeds.items():
+        ended = [row["validation"] for row in tried if "failed" not in row]
+        failed = f"{len(tried) - len(ended)} failed" if len(tried) > len(ended) else ""
+        words = ", ".join(filter(None, [spread(ended, 3) if ended else "", failed]))
+        best = line in means and means[line] == max(mean for other, mean in means.items() if other[:2] == line[:2])
+        lines.append(f"| {line[0]} | {line[1]} | {line[2]:g} | {words}{' **best**' * best} |")
     return "\n".join(lines) + "\n"
 
 
@@ -73,23 +96,16 @@ def main() -> None:
     parser.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
     options = parser.parse_args()
     pair, store = options.pair, Store(options.store)
-    path, known = RESULTS / f"weights-{pair}.json", read(PAIRS[pair]).pair()
+    earlier = kept(f"weights-{pair}")["runs"]
+    cases = runs(pair)
+    keys = {case: config.hash() for case, config in cases.items()}
+    execute(store, [config for case, config in cases.items()
+                    if case[0] in (options.methods or METHODS) and keys[case] not in earlier], f"weights-{pair}")
+    found = earlier | measured(store, cases)
+    rows = {keys[case]: found[keys[case]] for case in sorted(cases, key=lambda case: (list(GRID).index(case[:2]), case))
+            if keys[case] in found}
     budget = {**PAIRS[pair], "data": {**PAIRS[pair]["data"], **VALIDATION[pair]}}
-    earlier = json.loads(path.read_text()) if path.exists() else {}
-    rows = {(row["method"], row["term"], row["weight"]): row
-            for row in earlier.get("accuracy", ()) if earlier["budget"] == json.loads(json.dumps(budget))}
-    asked = [(*entry, weight) for entry, weights in GRID.items() for weight in weights
-             if entry[0] in (options.methods or METHODS) and not METHODS[entry[0]].unsuited(known)]
-    runs = {line: [run(pair, *line, seed) for seed in SEEDS] for line in asked}
-    missing = [configs for line, configs in runs.items() if len(rows.get(line, {}).get("validation", ())) < len(SEEDS)]
-    execute(store, [config for seed in zip(*missing) for config in seed], f"weights-{pair}")
-    for line, configs in runs.items():
-        ended = [end["last"] for end in (result(store, config, "accuracy.validation") for config in configs) if end]
-        if len(ended) > len(rows.get(line, {}).get("validation", ())):
-            rows[line] = dict(zip(("method", "term", "weight"), line), validation=ended)
-    entries = list(GRID)
-    ordered = [rows[line] for line in sorted(rows, key=lambda line: (entries.index(line[:2]), line[2]))]
-    write(f"weights-{pair}", {"budget": budget, "accuracy": ordered}, markdown(pair, ordered))
+    write(f"weights-{pair}", {"budget": budget, "runs": rows}, markdown(pair, rows.values()))
 
 
 if __name__ == "__main__":
