@@ -65,7 +65,7 @@ class RunConfig(BaseModel):
             raise ValueError(f"The network has {len(side.classes)} outputs and {images.title} has "
                              f"{len(images.classes)} classes; an output for each is needed.")
         side.measure()  # the network suits the images
-        if 1 in (self.batch_size, self.data.images) and not models.learns_from_one(
+        if self.steps and 1 in (self.batch_size, self.data.images) and not models.learns_from_one(
                 self.network, images.shape, len(images.classes)):
             raise ValueError(f"{ARCHITECTURES[self.network.name].title} cannot learn from one image a step: its batch "
                              "normalisation needs several; choose a larger batch, more images, or a larger size.")

@@ -30,11 +30,12 @@ def measure(store: Store, run: int) -> Iterator[Measurement]:
     spent = [dict(zip(*curve)) for curve in store.curves(members, "seconds").values()]
     for step in sorted(set.intersection(*(set(store.snapshot_steps(member)) for member in members))):
         networks = [snapshots.network(store, member, step).to(where) for member in members]
+        answers = {part: [log_probabilities(network, images) for network in networks]
+                   for part, images in parts.items()}
         together = {}
-        for part, images in parts.items():
-            each = [log_probabilities(network, images) for network in networks]
-            together |= score(averaged(each), images.labels, part)
-        alone = [score(one, images.labels, part)["accuracy"] for one in each]  # the test images come last
+        for part, each in answers.items():
+            together |= score(averaged(each), parts[part].labels, part)
+        alone = [score(each, parts["test"].labels, "test")["accuracy"] for each in answers["test"]]
         yield Measurement(step, {**together, "accuracy.members": statistics.mean(alone),
                                  "seconds": sum(seconds[step] for seconds in spent)})
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from kdcore.knowledge import AnyTerm, Pair, Side
+from kdcore.knowledge import AnyTerm, Pair, Side, Term
 from kdcore.models import ARCHITECTURES
 
 LINE = 150  # letters of LaTeX that fit into one line of a page
@@ -51,7 +51,7 @@ class Optimiser(_Record):
         return self.learning_rate * self.fall ** sum(done >= share for share in self.falls)
 
     def words(self) -> str:
-        """In a few words, such as "SGD at 0.1, times 0.2 after 30 %, 60 % of it"."""
+        """In a few words, such as "SGD at 0.1, times 0.2 after 30%, 60% of it"."""
         falls = ", ".join(f"{share:.0%}" for share in self.falls)
         return (f"{'Adam' if self.kind == 'adam' else 'SGD'} at {self.learning_rate:g}"
                 + (f", times {self.fall:g} after {falls} of it" if falls else ""))
@@ -69,7 +69,7 @@ class WeightedTerm(_Record):
 
     weight: float | None = Field(None, ge=0, description="λ, the factor on the term.")
     share: float | None = Field(None, gt=0, le=1000, description="Instead of a weight: λ is set once, on the first "
-                                "batch, so that the term starts at this share of the cross entropy.")
+                                "batch with a label, so that the term starts at this share of the cross entropy.")
     final: float | None = Field(None, ge=0, title="Weight at the end", description="The weight moves to this one in a "
                                 "straight line over the stage. Empty: it stays.")
     term: AnyTerm
@@ -112,8 +112,8 @@ class Stage(_Record):
     def changes(self) -> list[str]:
         """What settings its terms have that are not their own, in words."""
         terms = [weighted.term for weighted in self.objective.values()]
-        return [f"{type(term).model_fields[name].title or name} {_spelt(value)}".replace("_", " ").lower()
-                for term in terms for name, value in term if value != getattr(type(term)(), name)]
+        return list(dict.fromkeys(f"{_label(term, name)} {_spelt(value)}" for term in terms for name, value in term
+                                  if value != getattr(type(term)(), name)))
 
 
 class Method(_Record):
@@ -202,10 +202,14 @@ class Method(_Record):
         return lines[0] if len(lines) == 1 else r"\begin{aligned} &" + r" \\ &".join(lines) + r" \end{aligned}"
 
 
+def _label(term: Term, name: str) -> str:
+    return (type(term).model_fields[name].title or name).replace("_", " ").lower()
+
+
 def _spelt(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(" with ".join(couple) for couple in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ").lower()
 
 
 def _counted(stages: int) -> str:

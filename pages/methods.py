@@ -22,7 +22,7 @@ variants = st.toggle("With variants", key="variants", bind="query-params",
 def wanted(name: str, method: dict) -> bool:
     """Whether the reader's choice holds the method: all that its card says can be searched for."""
     text = " ".join([name, method["title"], method["sentence"], method["paper"], f"eq. {method['equations']}",
-                     method["suits"], *method["rows"]]).lower()
+                     method["suits"], method["optimiser"], *method["schedule"], *method["rows"]]).lower()
     return (paper in (None, method["paper"]) and (variants or not method["ablation"])
             and all(word in text for word in words.lower().split()))
 

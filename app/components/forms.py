@@ -133,8 +133,8 @@ def _weight(weighted: dict, cells: Iterator, key: str, term: dict) -> dict:
     way = next(cells).selectbox(
         "Counts by", list(ways), list(ways).index(start), format_func=ways.get, key=f"{key}.by",
         help="A weight is a factor; it may move in a straight line over the stage. With a share, the factor is set "
-        "once, on the first batch, so that the term starts at this share of the cross entropy: a safe start where no "
-        "weight is known.")
+        "once, on the first batch with a label, so that the term starts at this share of the cross entropy: a safe "
+        "start where no weight is known.")
     counted = {"weight": None, "share": None, "final": None}
     if way == "share":
         return {**counted, "share": next(cells).number_input(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zipfile
 from collections import Counter
@@ -150,7 +151,7 @@ def _in_folder(place: Path) -> tuple[list[Found], list[str], Callable]:
             parts = (*inside, entry.name)
             if _silent(entry.name):
                 continue
-            if not entry.is_file():
+            if not Path(entry).is_file():
                 left_out.append(f"{'/'.join(parts)}: it is not a regular file")
             elif entry.stat().st_size > MOST_FILE_BYTES:
                 left_out.append(f"{'/'.join(parts)}: it is larger than {MOST_FILE_BYTES / 2**20:.0f} MiB")
@@ -164,16 +165,21 @@ def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[tuple[Path, li
     here = folder.resolve()
     if here not in above:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        yield folder, [entry for entry in entries if not entry.is_dir()]
+        yield folder, [entry for entry in entries if not _is_folder(entry)]
         for entry in entries:
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from _walk(folder / entry.name, (*above, here))
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()  # a link to itself is an error to the latter
 
 
 def _in_zip(place: Path) -> tuple[list[Found], list[str], Callable]:
     """The members of a zip file; nothing is extracted: each is read into memory, no further than its declared size."""
     with zipfile.ZipFile(place) as archive:
-        members = {str(_path(info)): info for info in archive.infolist() if not info.is_dir()}
+        members = {str(_path(info)): info for info in archive.infolist()
+                   if not info.filename.endswith(("/", "\\"))}
     found, left_out = [], []
     for name, info in sorted(members.items()):
         reason = _refused(info)
@@ -200,7 +206,7 @@ def _path(info: zipfile.ZipInfo) -> PurePosixPath:
 
 def _refused(info: zipfile.ZipInfo) -> str | None:
     path, kind = _path(info), stat.S_IFMT(info.external_attr >> 16)
-    if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
+    if path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", str(path)):
         return "its path leaves the zip file"
     if kind and not stat.S_ISREG(kind):
         return "it is not a regular file"

@@ -127,7 +127,7 @@ def register(name: str, build: Builder, taps: dict[str, str] | None = None, *, t
         raise UserError(f"{name!r} is one of Apprentice's own networks; choose another name.")
     try:
         inspect.signature(build).bind((1, 8, 8), 10, 1.0)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # a builtin has no signature
         raise UserError(f"What builds {name!r} must take three arguments, (image_shape, classes, width).") from error
     ARCHITECTURES[name] = Architecture(
         title or name, sentence or "A network of your own.", paper,

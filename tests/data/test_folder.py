@@ -162,6 +162,8 @@ def test_a_zip_file_cannot_reach_out_of_itself(tmp_path):
 @pytest.mark.parametrize("written", [lambda name: name.replace("/", "\\"), "./{}".format, "./a//{}".format])
 def test_names_in_a_zip_file_are_read_as_any_system_writes_them(written, tmp_path):
     path = zipped(tmp_path / "set.zip", {written(name): content for name, content in class_folders(top="set/").items()})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(written("set/cat/"), b"")
     found = data.source(own(path))
     assert (found.train, found.test, found.classes, found.left_out) == (16, 4, ("cat", "dog"), ())
 
@@ -179,8 +181,15 @@ def test_links_to_folders_are_followed_but_not_round_and_round(tmp_path):
     place = write(tmp_path / "set", class_folders(("cat",)))
     (place / "dog").symlink_to(elsewhere / "dog")
     (elsewhere / "dog" / "back").symlink_to(place)
+    (place / "cat" / "itself.png").symlink_to("itself.png")
     found = data.source(own(place))
     assert (found.train, found.test, found.classes) == (16, 4, ("cat", "dog"))
+    assert "cat/itself.png: it is not a regular file" in found.left_out
+
+
+def test_a_class_may_have_a_colon_in_its_name(tmp_path):
+    found = data.source(own(zipped(tmp_path / "set.zip", class_folders(("16:9", "4:3")))))
+    assert (found.classes, found.left_out) == (("16:9", "4:3"), ())
 
 
 @pytest.mark.parametrize("damage", [

@@ -119,6 +119,8 @@ def test_it_is_a_choice_like_any_other(name):
 def test_what_builds_it_takes_three_arguments_and_taps_may_be_left_out():
     with pytest.raises(UserError, match="What builds 'mine' must take three arguments"):
         models.register("mine", lambda classes: nn.Flatten())
+    with pytest.raises(UserError, match="What builds 'mine' must take three arguments"):
+        models.register("mine", dict)
     assert "mine" not in ARCHITECTURES
     models.register("mine", lambda image_shape, classes, width: nn.Sequential(nn.Flatten(), nn.Linear(64, classes)))
     try:
