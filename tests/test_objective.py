@@ -5,6 +5,7 @@ from itertools import product
 from typing import Literal, get_args, get_origin
 
 import pytest
+import torch
 
 from kdcore.config import parse
 from kdcore.errors import UserError
@@ -28,6 +29,42 @@ def method(*objectives, names=()):
 def test_a_weight_stays_or_moves_in_a_straight_line(final, expected):
     term = WeightedTerm(weight=4.0, final=final, term=SOFT)
     assert [term.factor(4.0, done) for done in (0, 0.5, 1)] == expected
+
+
+def adam(weight, slopes, rate, decay):
+    """Kingma & Ba 2015, algorithm 1, with the decay in the gradient."""
+    mean = square = 0.0
+    for t, slope in enumerate(slopes, start=1):
+        g = slope(weight) + decay * weight
+        mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g * g
+        weight -= rate * (mean / (1 - 0.9**t)) / ((square / (1 - 0.999**t)) ** 0.5 + 1e-8)
+    return weight
+
+
+def sgd(weight, slopes, rate, decay, momentum, nesterov):
+    """v ← μ v + g; w ← w − ε v, or with Nesterov w − ε (g + μ v) (Sutskever et al. 2013)."""
+    velocity = 0.0
+    for slope in slopes:
+        g = slope(weight) + decay * weight
+        velocity = momentum * velocity + g
+        weight -= rate * (g + momentum * velocity if nesterov else velocity)
+    return weight
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+@pytest.mark.parametrize("settings", [{"kind": "adam"}, {"kind": "sgd", "momentum": 0.0}, {"kind": "sgd"},
+                                      {"kind": "sgd", "momentum": 0.8, "nesterov": True}], ids=str)
+def test_an_optimiser_follows_the_gradient_as_published(settings, decay):
+    weight = torch.nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+    optimiser = Optimiser(**settings, learning_rate=0.05, weight_decay=decay)
+    slopes = [lambda w, at=at: 2 * (w - at) for at in (1.0, -1.0, 0.5, 0.7)]
+    made = optimiser.build([weight])
+    for slope in slopes:
+        weight.grad = slope(weight.detach())
+        made.step()
+    expected = adam(2.0, slopes, 0.05, decay) if settings["kind"] == "adam" else sgd(
+        2.0, slopes, 0.05, decay, optimiser.momentum, optimiser.nesterov)
+    assert float(weight.detach()) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(("given", "sentence"), [

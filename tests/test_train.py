@@ -13,9 +13,11 @@ from kdcore import train as trainer
 from kdcore.config import read
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS
-from kdcore.knowledge.layers import LayerTerm
+from kdcore.knowledge.layers import LayerTerm, least_squares
 from kdcore.methods import METHODS
+from kdcore.probe import Probe
 from kdcore.randomness import Draws, stream
+from kdcore.response import Response
 from kdcore.train import Measurement, Notice, Progress, ResumePoint, Snapshot, build, fit, snapshot_steps, train
 from tests.conftest import shaken
 
@@ -240,6 +242,25 @@ def test_a_measurement_holds_what_it_promises(teacher):
         if step:
             assert values["loss"] == pytest.approx(
                 0.9 * values["term.soft_targets"] + 0.1 * values["term.cross_entropy"])
+
+
+def test_a_map_between_widths_is_found_on_other_images_than_it_is_measured_on(teacher):
+    config = run("hint")
+    student = build(config).eval()
+    probe = Probe(teacher, student, data.of_run(config, "test"), config.pair())
+    assert not {tuple(one) for one in probe.images.pixels.flatten(1).tolist()} & {
+        tuple(one) for one in probe.others.pixels.flatten(1).tolist()}
+
+    (layer,) = probe.asked["hint"][1].layers
+
+    def seen(images):
+        return [Response(network, images.pixels, images.labels, taps=(tap,)).taps[tap].detach()
+                for network, tap in ((student, layer.student), (teacher, layer.teacher))]
+
+    between = least_squares(*seen(probe.others))
+    ours, theirs = seen(probe.images)
+    assert probe.distances()["knowledge.hint.fitted"] == pytest.approx(
+        float((between(ours) - theirs).detach().square().mean()), rel=1e-3)
 
 
 def test_a_network_alone_has_no_distance_to_a_teacher():

@@ -14,6 +14,7 @@ from kdcore.knowledge.attention import attention_error, attention_gradient, atte
 from kdcore.knowledge.flow import fsp_error, fsp_matrix
 from kdcore.knowledge.information import Gaussian, gaussian_cost
 from kdcore.knowledge.layers import least_squares, pooled
+from kdcore.knowledge.pair import Layer
 from kdcore.probe import Probe
 from kdcore.response import Response
 from kdcore.train import build
@@ -23,6 +24,52 @@ from tests.conftest import Given, couple, made, paired
 
 def features(*shape, seed=1):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+
+
+def spelt(module):
+    """The layers of a connector, in words."""
+    match module:
+        case Gaussian():
+            return [*spelt(module.mean), "a deviation for each channel"]
+        case nn.Sequential():
+            return [word for inner in module for word in spelt(inner)]
+        case nn.Conv2d():
+            assert (module.kernel_size, module.stride, module.groups) == ((1, 1), (1, 1), 1) and module.bias is not None
+            return [f"1×1 convolution {module.in_channels} to {module.out_channels}"]
+        case nn.Linear():
+            return [f"linear {module.in_features} to {module.out_features}"]
+        case nn.BatchNorm2d():
+            return [f"batch norm {module.num_features}"]
+        case nn.ReLU() | nn.Identity():
+            return [type(module).__name__]
+
+
+@pytest.mark.parametrize("kind, settings, of_maps, of_vectors", [
+    ("hint", {}, ["1×1 convolution 3 to 5"], ["linear 3 to 5"]),
+    ("hint", {"batch_norm": True}, ["1×1 convolution 3 to 5", "batch norm 5"], ["linear 3 to 5"]),
+    ("activation_boundary", {}, ["1×1 convolution 3 to 5", "batch norm 5"], ["linear 3 to 5"]),
+    ("activation_values", {}, ["1×1 convolution 3 to 5", "batch norm 5"], ["linear 3 to 5"]),
+    ("flow_matrices", {}, ["1×1 convolution 3 to 5", "batch norm 5"], None),
+    ("map_information", {}, ["1×1 convolution 3 to 5", "batch norm 5", "ReLU", "1×1 convolution 5 to 5",
+                             "a deviation for each channel"], None),
+    ("vector_information", {}, None, ["linear 3 to 5", "a deviation for each channel"]),
+    ("second_head", {}, None, ["linear 3 to 5"]),
+    ("attention_maps", {}, ["Identity"], None)], ids=str)
+def test_connectors_are_the_papers(kind, settings, of_maps, of_vectors):
+    """FORMULAS: Romero's is linear, Heo's has batch norm; Ahn's mean is two convolutions for maps, one layer for
+    vectors; a second head is one layer."""
+    term = TERMS[kind](kind=kind, **settings)
+    for expected, size in ((of_maps, (4, 4)), (of_vectors, ())):
+        if expected:
+            assert spelt(term.connector(Layer("t", "s", (5, *size), (3, *size)))) == expected
+
+
+@pytest.mark.parametrize("kind", ["hint", "activation_boundary", "activation_values", "flow_matrices"])
+def test_connectors_stand_where_they_are_asked_for(kind):
+    same = Layer("t", "s", (3, 4, 4), (3, 4, 4))
+    needed, always, never = (spelt(TERMS[kind](kind=kind, connectors=choice).connector(same))
+                             for choice in ("where needed", "always", "never"))
+    assert needed == never == ["Identity"] and always[0] == "1×1 convolution 3 to 3"
 
 
 def test_an_attention_map_has_unit_length_whatever_the_scale():
