@@ -238,16 +238,17 @@ _AHN = (
         sentence="The teacher's outputs for its own classes, and the features at the end of its groups.",
         stages=_one({**SECOND_HEAD, "hint": (HINT, Hint())})),
     *(Method(
-        name=f"{name}_pooled", title=f"{title}, after pooling", paper=AHN, rows=(f"Table 2: {row}, VGG-9",),
-        ablation=True, sentence=f"{title}, of the layers that max-pooling ends, for VGG-9.", stages=_one(terms))
-      for name, title, row, terms in (
-          ("hint", "FitNet hints", "FitNet", {**LABELS, "hint": (HINT, Hint(groups=POOLED))}),
-          ("attention", "Attention maps", "AT", {**LABELS, "attention": (ATTENTION, AttentionMaps(groups=POOLED))}),
-          ("map_information", "Information of maps", "MI-I",
+        name=f"{name}_pooled", title=f"{title}, after pooling", paper=AHN, equations=equations,
+        rows=(f"Table 2: {row}, VGG-9",), ablation=True,
+        sentence=f"{title}, of the layers that max-pooling ends, for VGG-9.", stages=_one(terms))
+      for name, title, row, equations, terms in (
+          ("hint", "FitNet hints", "FitNet", "", {**LABELS, "hint": (HINT, Hint(groups=POOLED))}),
+          ("attention", "Attention maps", "AT", "", {**LABELS, "attention": (ATTENTION, AttentionMaps(groups=POOLED))}),
+          ("map_information", "Information of maps", "MI-I", "1, 2, 4",
            {**LABELS, "map_information": (MAPS, MapInformation(groups=POOLED))}),
-          ("second_head_hint", "Second head + FitNet hints", "LwF + FitNet",
+          ("second_head_hint", "Second head + FitNet hints", "LwF + FitNet", "",
            {**SECOND_HEAD, "hint": (HINT, Hint(groups=POOLED))}),
-          ("vector_map_information", "Information of outputs and maps", "MI-L + MI-I",
+          ("vector_map_information", "Information of outputs and maps", "MI-L + MI-I", "1 to 4",
            {**LABELS, **VECTOR_INFORMATION, "map_information": (MAPS, MapInformation(groups=POOLED))}))),
 )
 
@@ -378,9 +379,14 @@ def _then_soft_targets(initial: dict, also: dict | None = None) -> tuple[Stage, 
     return _first("initialisation", HEO_INITIAL, initial, {**SOFT_3, **(also or {})})
 
 
+def _alone(name: str) -> str:
+    """FitNet has one layer."""
+    return ", of the last group alone" if name == "hint" else ""
+
+
 # (name, title, what is handed over, its terms, whether they stay beside the soft targets)
 _HEO_ROWS = (
-    ("hint", "FitNet", "FITNET", "the features of the last group", _hint, False),
+    ("hint", "FitNet", "FITNET", "its features", _hint, False),
     ("flow", "FSP matrices", "FSP", "its FSP matrices", _flow, False),
     ("attention", "Attention", "AT", "where its groups are active", _attention, True),
     ("attention_jacobian", "Attention and its Jacobian", "Jacobian",
@@ -398,12 +404,13 @@ _HEO = (
         rows=(f"Table 1, 2: {row} + KD", f"Table 3: {row}",
               f"Table 6: {row} + KD, {'layer 3' if name == 'hint' else 'multi-layer'}",
               *(["Table 8: 1"] if name == "boundary" else [])),
-        sentence=f"First {what}, then the teacher's softened probabilities{' beside it' if stays else ''}.",
+        sentence=f"First {what}{_alone(name)}, then the teacher's softened probabilities"
+                 f"{' beside it' if stays else ''}.",
         stages=_then_soft_targets(terms(groups="last") if name == "hint" else terms(), terms() if stays else None))
       for name, title, row, what, terms, stays in _HEO_ROWS),
     *(Method(
         name=f"{name}_{layer}_then_soft_targets", title=f"{title} of the {layer} group, then soft targets", paper=HEO,
-        rows=(f"Table 6: {row} + KD, {LAYERS[layer]}",), ablation=True,
+        equations="4, 7" if name == "boundary" else "", rows=(f"Table 6: {row} + KD, {LAYERS[layer]}",), ablation=True,
         sentence=f"First {what}, of the {layer} group alone, then the teacher's softened probabilities.",
         stages=_then_soft_targets(terms(groups=layer), terms(groups=layer) if stays else None))
       for name, title, row, what, terms, stays in _HEO_ROWS for layer in LAYERS if (name, layer) != ("hint", "last")),
@@ -442,7 +449,7 @@ _HEO_TRANSFER = (
         name=f"{name}_centred_second_head", title=f"{title} with a centred second head", paper=HEO,
         equations="4, 6, 7" if name == "boundary" else "", rows=(f"Table 4, 5: {row} + DTL",),
         sentence=(f"The teacher's outputs for its own classes, and {what}." if stays else
-                  f"First {what}, then the teacher's outputs for its own classes through a second head."),
+                  f"First {what}{_alone(name)}, then the teacher's outputs for its own classes through a second head."),
         stages=_one({**CENTRED, **terms()}) if stays else
         _first("initialisation", HEO_TRANSFER, terms(groups="last") if name == "hint" else terms(), CENTRED))
       for name, title, row, what, terms, stays in _HEO_ROWS),
@@ -520,7 +527,7 @@ _YIM_FAST = (
     *(Method(
         name=f"hint_ensemble_{groups}", title=f"Ensemble: FitNet with {losses}", paper=YIM, members=3, shared_stages=1,
         rows=rows, ablation=groups == "all",
-        sentence="Three students that learn the hint together and the task apart; their probabilities are averaged.",
+        sentence=f"Three students that learn {losses} together and the task apart; their probabilities are averaged.",
         stages=_hint_then_falling(groups, 21))
       for groups, losses, rows in (
           ("middle", "one hint", ("Table 1: 1 loss FitNet *", "Table 2: FitNet *")),
@@ -540,8 +547,10 @@ _YIM_TRANSFER = (
         stages=_first("hint", 35 / 65, _hint_sum("middle"), LABELS, YIM_HINT, restarts=True)),
 )
 
+_OTHERS = {"finetuned": f"{HEO}, transfer; {YIM}, transfer", "labels_ensemble": f"{YIM}; {YIM}, fast"}
+
 METHODS: dict[str, Method] = {
-    method.name: method.model_copy(update={"optimiser": printed})
+    method.name: method.model_copy(update={"optimiser": _OTHERS.get(method.name, printed)})
     for printed, methods in (("", _BASELINE), (EHMANN_SAMEK, _EHMANN_SAMEK), ("", _AHN), ("", _SRINIVAS_FLEURET),
                              (f"{HEO}, CIFAR-10", _HEO), (f"{HEO}, transfer", _HEO_TRANSFER), (YIM, _YIM),
                              (f"{YIM}, fast", _YIM_FAST), (f"{YIM}, transfer", _YIM_TRANSFER))

@@ -132,8 +132,8 @@ class Method(_Record):
                          "probabilities count.")
     shared_stages: int = Field(0, ge=0, title="Stages in common", description="The first stages that the students of "
                                "an ensemble share: they begin to differ after them.")
-    optimiser: str = Field("", description="Which of the papers' optimisers it is printed with, by name; a run chooses "
-                           "its own.")
+    optimiser: str = Field("", description="Which of the papers' optimisers it is printed with, by name, with "
+                           "semicolons between several; a run chooses its own.")
     ablation: bool = Field(False, description="Whether it only varies another method's setting.")
 
     @model_validator(mode="after")

@@ -168,6 +168,8 @@ def test_a_second_head_is_one_linear_layer_on_the_embedding():
 def test_no_two_methods_are_the_same_and_each_says_what_it_hands_over():
     titles, sentences = [{getattr(method, part) for method in METHODS.values()} for part in ("title", "sentence")]
     assert len(titles) == len(METHODS) and all(sentence.endswith(".") for sentence in sentences)
+    assert not any(re.search(r"\b(first|middle|last|every) group.*\b(first|middle|last|every) group", sentence)
+                   for sentence in sentences)
     trained = {RunConfig(**configured(name, FIRST[name])).hash(): name for name in METHODS}
     assert len(trained) == len(METHODS)
 

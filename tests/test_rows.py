@@ -4,6 +4,7 @@ Weights that no paper prints stand by their names in kdcore/methods.py; all othe
 the authors' code.
 """
 
+import re
 from fractions import Fraction
 
 import pytest
@@ -222,9 +223,25 @@ def test_optimisers_are_those_that_the_papers_print():
 
 
 def test_a_method_names_the_optimiser_of_its_paper():
-    assert {method.optimiser for method in METHODS.values()} == {"", *methods.OPTIMISERS}
-    for method in METHODS.values():
-        assert not method.optimiser or method.optimiser.split(",")[0] == method.paper
+    named = {name: method.optimiser.split("; ") for name, method in METHODS.items()}
+    assert {name for names in named.values() for name in names} == {"", *methods.OPTIMISERS}
+    for method, names in named.items():
+        paper = " ".join([METHODS[method].paper, *METHODS[method].rows])
+        assert all(name.split(" ")[0] in paper for name in names)
+
+
+def numbers(equations):
+    found = {str(number) for first, last in re.findall(r"(\d+) to (\d+)", equations)
+             for number in range(int(first), int(last) + 1)}
+    return found | set(re.findall(r"\d+", equations))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_names_an_equation_of_each_term_that_its_paper_has_one_for(name):
+    method = METHODS[name]
+    for term in (weighted.term for stage in method.stages for weighted in stage.objective.values()):
+        if term.paper == method.paper and term.equation and term.kind != "cross_entropy":
+            assert numbers(term.equation) & numbers(method.equations), term.kind
 
 
 def test_every_weight_says_where_it_comes_from():

@@ -152,10 +152,11 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict]:
 
 def _explain(known: dict, suited: dict, chosen: list[dict]) -> None:
     """Which layers are matched by what is chosen, and which methods do not suit this pair, each with its reason."""
-    layers = ", ".join(f"{theirs} with {ours}" for theirs, ours in suited["layers"])
+    layers = [_matched(suited["taps"], *couple) for couple in suited["layers"]]
     if layers and any("groups" in weighted["term"] for method in chosen for stage in method["stages"]
                       for weighted in stage["objective"].values()):
-        st.caption(f"Layers, the teacher's with the student's: {layers}.")
+        pooled = " Where sizes differ, the larger maps are averaged to the smaller." if "(" in "".join(layers) else ""
+        st.caption(f"Layers, the teacher's with the student's: {'; '.join(layers)}.{pooled}")
     reasons: dict[str, list[str]] = {}
     for name, reason in suited["methods"].items():
         if reason and not known.get(name, {}).get("ablation", True):
@@ -165,6 +166,14 @@ def _explain(known: dict, suited: dict, chosen: list[dict]) -> None:
                          icon=":material/block:"):
             for reason, titles in reasons.items():
                 st.markdown(f"{reason} *{'; '.join(titles)}*")
+
+
+def _matched(taps: dict, theirs: str, ours: str) -> str:
+    """Two layers, with the sizes of their maps where they differ."""
+    sizes = ["×".join(map(str, taps[who][tap][1:])) for who, tap in (("teacher", theirs), ("student", ours))]
+    if sizes[0] == sizes[1]:
+        return f"{theirs} with {ours}"
+    return f"{theirs} ({sizes[0]}) with {ours} ({sizes[1]})"
 
 
 def budget_form(catalogue: dict, entry: dict, data: str) -> dict:

@@ -51,7 +51,8 @@ class ActivationBoundary(GroupTerm):
     """Match which neurons are active, with a margin (Heo et al. 2019, eq. 4, 6 and 7)."""
 
     title = "Activation boundaries"
-    sentence = "Which neurons of the teacher an image switches on, and not how strongly."
+    sentence = ("Which neurons of the teacher an image switches on, and not how strongly; in a residual net those at a "
+                "group's end are switched after the shortcut is added.")
     paper = "Heo et al. 2019"
     equation = "4, 6, 7"
     role = ".pre"
@@ -126,6 +127,7 @@ class Hint(GroupTerm):
     title = "FitNet hint"
     sentence = "The features of a layer of the teacher, all channels and places."
     paper = "Romero et al. 2015"
+    equation = "3"
 
     kind: Literal["hint"] = "hint"
     connectors: ConnectorChoice = CONNECTORS

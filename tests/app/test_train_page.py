@@ -47,6 +47,10 @@ def words(page):
     return " ".join(element.value for kind in ("markdown", "error", "warning", "info") for element in page.get(kind))
 
 
+def said(page):
+    return [caption.value for caption in page.caption]
+
+
 def starts(page):
     return any(button.label == "Start" for button in page.button)
 
@@ -137,7 +141,7 @@ def test_too_many_labels_are_a_sentence_below_a_whole_form(page):
 @pytest.mark.parametrize("kind", sorted(TERMS))
 def test_each_term_has_a_card_with_all_its_settings(page, kind):
     own = {**OWN, "stages": [{"objective": {"it": {"weight": 1.0, "term": {"kind": kind}}}}]}
-    page.query_params["data"], page.query_params[composer.LINK] = "shapes", composer.encode(own)
+    page.query_params[composer.LINK] = composer.encode(own)
     page.run()
     assert not page.exception
     drawn = {element.label for kind in ("selectbox", "number_input", "toggle", "text_input", "multiselect")
@@ -150,4 +154,16 @@ def test_layers_are_named_where_a_chosen_method_matches_them(page):
     page.run()
     assert not any("Layers, the teacher's" in caption.value for caption in page.caption)
     page.multiselect("methods").set_value(["hint"]).run()
-    assert any("Layers, the teacher's" in caption.value for caption in page.caption)
+    assert any("Layers, the teacher's with the student's: group3 with group1." in words for words in said(page))
+
+
+def test_sizes_are_named_where_they_differ(page):
+    page.run()
+    page.selectbox("teacher.network").set_value("wrn_10_1").run()
+    page.selectbox("student.network").set_value("vgg4").run()
+    page.multiselect("methods").set_value(["hint"]).run()
+    assert any("group1 with group1; group2 with group2; group3 with group3." in words for words in said(page))
+    page.selectbox("student.network").set_value("residual8").run()
+    page.number_input("student.resize").set_value(16).run()
+    assert any("group1 (8×8) with group1 (16×16)" in words and "are averaged to the smaller" in words
+               for words in said(page))
