@@ -167,3 +167,43 @@ def test_sizes_are_named_where_they_differ(page):
     page.number_input("student.resize").set_value(16).run()
     assert any("group1 (8×8) with group1 (16×16)" in words and "are averaged to the smaller" in words
                for words in said(page))
+
+
+def widget(page, kind, ending):
+    """The widget of the draft as it is now, by the end of its key."""
+    key = f"draft.{page.session_state['draft.version']}.{ending}"
+    return next(element for element in page.get(kind) if element.key == key)
+
+
+def test_a_method_is_composed_from_an_empty_stage(page, monkeypatch):
+    """A term, a pair of taps, a weight that moves, a second stage with an optimiser of its own: all are trained."""
+    monkeypatch.setattr(navigation, "go_to", lambda *where: None)
+    page.run()
+    page.button("draft.begin").click().run()
+    widget(page, "text_input", "title").set_value("Mine").run()
+    widget(page, "multiselect", "0.terms").set_value(["cross_entropy", "hint"]).run()
+    widget(page, "selectbox", "0.hint.by").set_value("schedule").run()
+    widget(page, "number_input", "0.hint.weight").set_value(4.0).run()
+    widget(page, "number_input", "0.hint.final").set_value(1.0).run()
+    widget(page, "selectbox", "0.hint.groups").set_value("pairs of taps").run()
+    widget(page, "multiselect", "0.hint.groups.pairs").set_value([("group2", "group1")]).run()
+    widget(page, "button", "add").click().run()
+    widget(page, "multiselect", "1.terms").set_value(["cross_entropy"]).run()
+    widget(page, "toggle", "1.own").set_value(True).run()
+    assert not page.exception and not page.error
+    page.button[-1].click().run()
+    (config, *others) = [json.loads(run["config"]) for run in engine.store().runs() if run["title"] == "Mine"]
+    first, second = config["method"]["stages"]
+    assert len(others) == 2 and (first["share"], second["share"]) == (0.5, 0.5)
+    hint = first["objective"]["hint"]
+    assert (hint["weight"], hint["final"], hint["term"]["groups"]) == (4, 1, [["group2", "group1"]])
+    assert list(second["objective"]) == ["cross_entropy"] and second["optimiser"]["kind"] == "adam"
+
+
+def test_a_network_without_published_weights_says_so(page):
+    page.run()
+    for name, says in (("vgg9", True), ("mobilenet", True), ("resnet18", False)):
+        page.selectbox("student.network").set_value(name).run()
+        found = [words for words in said(page) if words.startswith("No weights are published for")]
+        assert len(found) == 1 + says  # the teacher's has none either
+        assert ("published weights" in page.selectbox("student.start.kind").options) != says
