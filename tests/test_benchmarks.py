@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import agreement, memory, methods, stream, weights
+from benchmarks import agreement, causes, memory, methods, stream, weights
 from benchmarks.runs import RESULTS, spread
 from kdcore.data import batches
 from kdcore.methods import METHODS
@@ -79,6 +79,26 @@ def test_the_agreement_table_has_a_line_for_each_moment():
     lines = agreement.markdown(rows).splitlines()
     assert lines[-1].endswith("| 0.003 | 10 | 90.0 ± 0.0 (2) | 90.0 ± 0.0 (2) | 90.0 ± 0.0 (2) | 70.0 ± 0.0 (2) |")
     assert "| 0.003 | 0 | 50.0" in lines[-2]
+
+
+def test_the_causes_have_a_table_each():
+    groups = dict.fromkeys(agreement.GROUPS, 0.125)
+    text = causes.markdown({
+        "starts": [{"pair": "mnist", "method": "cost_gradient", "shares": [0.5, 1.5]}],
+        "drifts": [{"pair": "mnist", "mean": -45.2, "deviation": 12.1}],
+        "norms": [{"weight": 1, "before": 6.02, "after": 179.3}],
+        "silent": [{"method": "values_l2_then_soft_targets", "weight": 0.003, **groups}],
+        "second_stages": [{"pair": "cifar10", "method": "flow_ensemble", "steps": 150, "accuracies": [0.3, 0.4]}]})
+    assert text.count("## ") == 5
+    for cells in ("| mnist | Cost gradient | 1.000 ± 0.500 (2) |", "| mnist | -45 | 12 |", "| 1 | 6.0 | 179.3 |",
+                  "| 0.003 | 12.5 | 12.5 | 12.5 |", "| 150 | 0.350 ± 0.050 (2) |"):
+        assert cells in text
+
+
+def test_a_second_stage_is_compared_with_labels_for_its_steps(jpeg_zip):
+    assert causes.of_pair("cifar10", method="flow_ensemble").ends() == [150, 300]
+    for pair, names in causes.SECOND_STAGES.items():
+        assert all(len(causes.of_pair(pair, method=name).method.stages) == 2 for name in names)
 
 
 def test_the_memory_table_says_what_a_network_has_not():
