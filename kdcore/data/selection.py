@@ -53,7 +53,8 @@ def subset(config: DataConfig, run_seed: int, inside: Tensor | None = None) -> T
     of_class = order[labels[order].argsort(stable=True)].split(labels[order].bincount(minlength=classes).tolist())
     for name, there, count in zip(found.classes, of_class, counts):
         if len(there) < count:
-            raise UserError(f"Of class {name}, {found.title} has {len(there)} to draw from; {count} were asked for.")
+            raise UserError(f"Of class {name}, {found.title} has {len(there)} to draw from; {count} were asked for. "
+                            "Ask for fewer.")
     return torch.cat([there[:count] for there, count in zip(of_class, counts)])
 
 
@@ -116,7 +117,8 @@ def _unlabelled(config: DataConfig, labels: Tensor, seed: int) -> Tensor:
         of_class = order[labels[order] == label]
         if len(of_class) < config.labelled_per_class:
             raise UserError(f"Of class {name}, {found.title} has {len(of_class)} to train on; "
-                            f"{config.labelled_per_class} with their labels were asked for.")
+                            f"{config.labelled_per_class} with their labels were asked for. Ask for fewer, or take "
+                            "more images.")
         kept[of_class[: config.labelled_per_class]] = label
     return kept
 

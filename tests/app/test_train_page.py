@@ -134,7 +134,8 @@ def test_too_many_labels_are_a_sentence_below_a_whole_form(page):
     page.number_input("data.digits.labelled_per_class").set_value(5).run()
     page.number_input("images.digits.1297.False").set_value(10).run()
     assert not page.exception and [error.value for error in page.error] == [
-        r"Of class 0, Digits has 1 to train on; 5 with their labels were asked for\."]
+        r"Of class 0, Digits has 1 to train on; 5 with their labels were asked for\. "
+        r"Ask for fewer, or take more images\."]
     assert not starts(page) and page.multiselect("methods").value
 
 
