@@ -100,10 +100,10 @@ def _source(method: dict) -> str:
 
 def _print_stage(stage: dict, named: bool) -> None:
     for key, weighted in stage["objective"].items():
-        settings = {name: value for name, value in weighted["term"].items() if name != "kind"}
+        settings = ", ".join(f"{name} {value}" for name, value in weighted["term"].items() if name != "kind")
         weight = f"{weighted['weight']:g}" + (f" to {weighted['final']:g}" if weighted["final"] is not None else "")
         within = f"{stage['name']}: " if named else ""
-        print(f"    {within}{key}: weight {weight}, {weighted['term']['kind']} {settings or ''}".rstrip())
+        print(f"    {within}{key}: weight {weight}, {weighted['term']['kind']}{f' ({settings})' if settings else ''}")
 
 
 def _train(options: argparse.Namespace) -> None:

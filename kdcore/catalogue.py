@@ -19,7 +19,7 @@ def catalogue() -> dict:
     return {
         "methods": {name: {**method.model_dump(mode="json"), "formula": method.formula(),
                            "needs_teacher": method.needs_teacher(), "suits": method.suits(),
-                           "schedule": method.schedule()}
+                           "schedule": method.schedule(), "settings": method.settings()}
                     for name, method in methods.METHODS.items()},
         "optimisers": {title: optimiser.model_dump(mode="json") for title, optimiser in methods.OPTIMISERS.items()},
         "baseline": methods.BASELINE,

@@ -100,10 +100,9 @@ class Stage(_Record):
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of the neurons before the last layer that are silenced "
                            "at random in each step.")
 
-
     def schedule(self) -> str:
         """How long and how it is trained, in words."""
-        parts = [self.share < 1 and f"{self.share:.0%} of the steps", *self.changes(),
+        parts = [self.share < 1 and f"{self.share:.0%} of the steps",
                  self.optimiser and self.optimiser.words(),
                  self.restarts and "the falls of the learning rate counted anew",
                  self.dropout and f"dropout {self.dropout:g}"]
@@ -192,9 +191,15 @@ class Method(_Record):
         if self.members > 1:
             lines.append(f"{self.members} students" + (
                 f" that have the first {_counted(self.shared_stages)} in common." if self.shared_stages else "."))
-        if len(self.stages) > 1 or any(stage.optimiser or stage.dropout or stage.changes() for stage in self.stages):
+        if len(self.stages) > 1 or any(stage.optimiser or stage.dropout for stage in self.stages):
             lines += [stage.schedule() for stage in self.stages]
         return lines
+
+    def settings(self) -> list[str]:
+        """What settings its terms have that are not their own, a line for each stage that has some."""
+        named = len(self.stages) > 1
+        return [(f"{stage.name}: " if named else "") + ", ".join(stage.changes())
+                for stage in self.stages if stage.changes()]
 
     def formula(self) -> str:
         """The whole loss in LaTeX, a line for each stage and, where it has many terms, for each term."""

@@ -22,7 +22,8 @@ variants = st.toggle("With variants", key="variants", bind="query-params",
 def wanted(name: str, method: dict) -> bool:
     """Whether the reader's choice holds the method: all that its card says can be searched for."""
     text = " ".join([name, method["title"], method["sentence"], method["paper"], f"eq. {method['equations']}",
-                     method["suits"], method["optimiser"], *method["schedule"], *method["rows"]]).lower()
+                     method["suits"], method["optimiser"], *method["schedule"], *method["settings"],
+                     *method["rows"]]).lower()
     return (paper in (None, method["paper"]) and (variants or not method["ablation"])
             and all(word in text for word in words.lower().split()))
 
@@ -35,6 +36,8 @@ for name, method in shown.items():
         st.latex(method["formula"], width="content")
         equations = f", eq. {method['equations']}".replace("eq. Prop", "Prop") if method["equations"] else ""
         st.caption(f"{method['paper']}{equations} · `{name}`\n\n**Suits:** {method['suits']}")
+        if method["settings"]:
+            st.caption("**Settings:** " + " · ".join(method["settings"]))
         if method["schedule"]:
             st.caption("**Training:** " + " · ".join(method["schedule"]))
         if method["optimiser"]:

@@ -169,8 +169,12 @@ def test_the_training_of_a_method_is_told_in_words():
     assert METHODS["copy_ensemble"].schedule() == ["Starts from the teacher's weights.", "3 students."]
     assert METHODS["dropout"].schedule() == ["training: dropout 0.25"]
     assert METHODS["labels_only"].schedule() == []
-    assert METHODS["boundary_last_then_soft_targets"].schedule() == [
-        "initialisation: 17% of the steps; layers last", "task: 83% of the steps; temperature 3"]
+    last = METHODS["boundary_last_then_soft_targets"]
+    assert last.schedule() == ["initialisation: 17% of the steps", "task: 83% of the steps"]
+    assert last.settings() == ["initialisation: layers last", "task: temperature 3"]
+    assert METHODS["projected_jacobian"].settings() == ["projections 1"] and METHODS["labels_only"].settings() == []
+    both = METHODS["attention_jacobian_last_then_soft_targets"]  # two terms of one layer
+    assert both.settings() == ["initialisation: layers last", "task: temperature 3, layers last"]
 
 
 def test_a_stage_is_frozen_data():

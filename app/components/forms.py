@@ -122,7 +122,7 @@ def method_form(method: dict, terms: dict[str, dict], key: str, taps: Taps | Non
 def plain(method: dict) -> dict:
     """A method without what the catalogue says about it."""
     return {name: value for name, value in method.items() if name not in ("formula", "needs_teacher", "suits",
-                                                                                "schedule")}
+                                                                                "schedule", "settings")}
 
 
 def _weight(weighted: dict, cells: Iterator, key: str, term: dict) -> dict:
