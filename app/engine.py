@@ -88,9 +88,18 @@ def saved_methods() -> dict[str, dict]:
 
 def save_method(method: dict) -> None:
     """Keep a method under its title, replacing the one of that title."""
-    slug = re.sub(r"[^\w-]+", "-", method["title"]).strip("-").lower()
-    number = zlib.crc32(method["title"].encode())  # two titles may have one slug
-    replace_file(store().folder / "methods" / f"{slug}-{number:08x}.json", json.dumps(method, indent=2).encode())
+    replace_file(_saved(method["title"]), json.dumps(method, indent=2).encode())
+
+
+def forget_method(title: str) -> None:
+    """Delete the saved method of a title; runs that it trained keep it."""
+    _saved(title).unlink(missing_ok=True)
+
+
+def _saved(title: str) -> Path:
+    slug = re.sub(r"[^\w-]+", "-", title).strip("-").lower()
+    number = zlib.crc32(title.encode())  # two titles may have one slug
+    return store().folder / "methods" / f"{slug}-{number:08x}.json"
 
 
 def plan(experiment: dict) -> dict:

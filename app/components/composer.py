@@ -63,7 +63,8 @@ def _take(method: dict) -> None:
 
 def _begin(catalogue: dict) -> None:
     left, middle, right = st.columns([3, 1, 2], vertical_alignment="bottom")
-    known = {**catalogue["methods"], **engine.saved_methods()}
+    saved = engine.saved_methods()
+    known = {**catalogue["methods"], **saved}
     name = left.selectbox("Start from", list(known), index=None, placeholder="an empty stage",
                           format_func=lambda name: known[name]["title"], key="draft.from")
     if middle.button("Begin", width="stretch", key="draft.begin"):
@@ -74,6 +75,12 @@ def _begin(catalogue: dict) -> None:
             **plain(known[name]), "title": f"{known[name]['title']} (mine)", "rows": [], "ablation": False}
         _take(mine)
         st.rerun()
+    if name in saved:
+        with st.popover(f"Delete {figures.markdown(saved[name]['title'])}", icon=":material/delete:"):
+            st.write("It is then no longer among the methods. Runs that it trained keep it.")
+            if st.button("Delete it", type="primary", key="draft.delete"):
+                engine.forget_method(saved[name]["title"])
+                st.rerun()
     uploaded = right.file_uploader("Or a method's file", type="json", key="draft.file", max_upload_size=1)
     if uploaded and st.session_state.get("draft.uploaded") != uploaded.file_id:
         st.session_state["draft.uploaded"] = uploaded.file_id

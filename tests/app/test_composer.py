@@ -75,6 +75,10 @@ def test_any_title_names_a_file_among_the_methods(title, direct):
     engine.save_method(whole({**OWN, "title": title}))
     assert [method["title"] for method in engine.saved_methods().values()] == [title]
     assert all(path.parent == direct.folder / "methods" for path in direct.folder.rglob("*.json"))
+    engine.forget_method("another")
+    assert len(engine.saved_methods()) == 1
+    engine.forget_method(title)
+    assert not engine.saved_methods()
 
 
 def test_titles_that_differ_are_different_methods():

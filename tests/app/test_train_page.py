@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import engine, navigation
 from app.components import composer
-from kdcore import worker
+from kdcore import catalogue, worker
 from kdcore.inspector import _questions
 from kdcore.knowledge import TERMS
 from kdcore.store import Store
@@ -199,6 +199,15 @@ def test_a_method_is_composed_from_an_empty_stage(page, monkeypatch):
     hint = first["objective"]["hint"]
     assert (hint["weight"], hint["final"], hint["term"]["groups"]) == (4, 1, [["group2", "group1"]])
     assert list(second["objective"]) == ["cross_entropy"] and second["optimiser"]["kind"] == "adam"
+
+
+def test_a_saved_method_is_deleted(page):
+    engine.save_method(catalogue.described(OWN)["method"])
+    page.run()
+    saved, = engine.saved_methods()
+    page.selectbox("draft.from").set_value(saved).run()
+    page.button("draft.delete").click().run()
+    assert not engine.saved_methods() and not page.exception and starts(page)
 
 
 def test_a_network_without_published_weights_says_so(page):
