@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from functools import partial
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from kdcore import models
 from kdcore.data import DataConfig, selection, source
-from kdcore.errors import UserError
+from kdcore.errors import UserError, meant
 from kdcore.knowledge import TERMS, Pair, Side
 from kdcore.methods import BASELINE, METHODS, by_name
 from kdcore.models import ARCHITECTURES, NetworkConfig
@@ -196,14 +195,14 @@ def _sentence(model: type[BaseModel], fault: dict) -> str:
             *inside, name = fault["loc"]
             known = _fields(model, tuple(inside))
             others = f"; it has {', '.join(known)}" if inside[-2:-1] == ["term"] else ""
-            return f"{where!r} is not a field{_meant(name, known) or others}."
+            return f"{where!r} is not a field{meant(name, known) or others}."
         case "missing":
             return f"{where!r} is missing."
         case "value_error":
             return str(context["error"])
         case "union_tag_invalid":
             known = context["expected_tags"].replace("'", "").split(", ")
-            return f"{where}: there is no kind {context['tag']!r}{_meant(context['tag'], known)}; choose one of " \
+            return f"{where}: there is no kind {context['tag']!r}{meant(context['tag'], known)}; choose one of " \
                    f"{', '.join(known)}."
         case "union_tag_not_found":
             return f"{where} must say which kind it is, as in {{\"kind\": \"soft_targets\"}}."
@@ -232,7 +231,3 @@ def _fields(model: type[BaseModel], path: tuple) -> list[str]:
             return []
     return list(model.model_fields)
 
-
-def _meant(word: str, known) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""

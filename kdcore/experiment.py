@@ -20,7 +20,7 @@ class Experiment(BaseModel):
     name: str = Field("", max_length=120, description="What the experiment is called in lists.")
     run: RunConfig
     methods: tuple[Method, ...] = Field(description="What is handed over, one run for each.")
-    seeds: tuple[int, ...] = Field((0,), min_length=1, max_length=100)
+    seeds: tuple[int, ...] = Field((0,), max_length=100)
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -30,6 +30,8 @@ class Experiment(BaseModel):
     @field_validator("seeds")
     @classmethod
     def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds:
+            raise ValueError("An experiment needs one seed at least; three or more show the spread.")
         if len(set(seeds)) < len(seeds):
             raise ValueError("The seeds of an experiment must differ: a seed that is run twice tells nothing new.")
         return seeds
@@ -40,8 +42,9 @@ class Experiment(BaseModel):
                for method in self.methods):
             raise ValueError(f"{methods.BASELINE} is the baseline's own name; give the method another.")
         titles = [method.title for method in self.methods]
-        if len(set(titles)) < len(titles):
-            raise ValueError("Two methods of an experiment have the same title; give them different ones.")
+        if twice := [title for title in titles if titles.count(title) > 1]:
+            raise ValueError(f"Two methods of an experiment have the same title, {twice[0]}; give one another, or "
+                             "leave it out.")
         return self
 
     def runs(self) -> list[RunConfig]:

@@ -17,19 +17,20 @@ from kdcore.worker import execute
 def train_in_foreground(content: str | dict, store: Store) -> dict:
     """Train a run, and its teacher first, unless the store has them; returns the run's results.
 
-    {"run", "name", "state", "steps", "test_accuracy", "best_test_accuracy", "seconds"} and the last value of every
-    metric. An interrupted run waits in the store, and the same call goes on with it. Raises UserError where the
-    configuration is not possible or the run fails.
+    {"run", "name", "state", "found" done already, "steps", "test_accuracy", "best_test_accuracy", "seconds"} and the
+    last value of every metric. An interrupted run waits in the store, and the same call goes on with it. Raises
+    UserError where the configuration is not possible or the run fails.
     """
     planned = read(content).planned()
     run = store.ensure(planned, planned["config"]["name"])
     row = store.run(run)
+    found = row["state"] == "done"
     for needed in (row["teacher"], *store.members(run), run):
         if needed:
             _finish(store, needed)
     last = {name: store.curves([run], name)[run][1][-1] for name in store.metric_names([run])}
     accuracy = store.summary([run]).get(run, {"last": None, "best": None, "seconds": None})
-    return {"run": run, "name": row["name"], "state": "done", "steps": row["steps"],
+    return {"run": run, "name": row["name"], "state": "done", "found": found, "steps": row["steps"],
             "test_accuracy": accuracy["last"], "best_test_accuracy": accuracy["best"], "seconds": accuracy["seconds"],
             "metrics": last}
 

@@ -6,9 +6,9 @@ Weights that no paper prints stand together below. Shares of stages are the pape
 budget.
 """
 
-import difflib
 from typing import Any
 
+from kdcore.errors import meant
 from kdcore.knowledge import Term
 from kdcore.knowledge.activation import ActivationBoundary, ActivationValues, Hint
 from kdcore.knowledge.attention import AttentionJacobian, AttentionMaps
@@ -561,7 +561,5 @@ METHODS: dict[str, Method] = {
 def by_name(method: Any) -> Any:
     """The method of a name; anything else is returned as it is. Raises ValueError, a sentence, for an unknown one."""
     if isinstance(method, str) and method not in METHODS:
-        close = difflib.get_close_matches(method, METHODS, n=1)
-        raise ValueError(f"There is no method {method!r}{f' (did you mean {close[0]!r}?)' if close else ''}; "
-                         "python -m kdcore methods lists them.")
+        raise ValueError(f"There is no method {method!r}{meant(method, METHODS)}; python -m kdcore methods lists them.")
     return METHODS[method] if isinstance(method, str) else method

@@ -108,11 +108,11 @@ class Stage(_Record):
                  self.dropout and f"dropout {self.dropout:g}"]
         return f"{self.name}: " + "; ".join(filter(None, parts))
 
-    def changes(self) -> list[str]:
-        """What settings its terms have that are not their own, in words."""
+    def settings(self) -> list[str]:
+        """The settings of its terms, in words: a line for each term that has some."""
         terms = [weighted.term for weighted in self.objective.values()]
-        return list(dict.fromkeys(f"{_label(term, name)} {_spelt(value)}" for term in terms for name, value in term
-                                  if value != getattr(type(term)(), name)))
+        return [f"{term.title}: " + ", ".join(f"{_label(term, name)} {_spelt(value)}" for name, value in own)
+                for term in terms if (own := [(name, value) for name, value in term if name != "kind"])]
 
 
 class Method(_Record):
@@ -137,8 +137,8 @@ class Method(_Record):
 
     @model_validator(mode="after")
     def _whole(self) -> Method:
-        if abs(sum(stage.share for stage in self.stages) - 1) > 1e-6:
-            raise ValueError("The shares of a method's stages must add up to 1.")
+        if abs((total := sum(stage.share for stage in self.stages)) - 1) > 1e-6:
+            raise ValueError(f"The shares of a method's stages must add up to 1, and these make {total:.4g}.")
         if self.shared_stages >= len(self.stages):
             raise ValueError("The members of an ensemble must differ in the last stage at least; lower shared_stages.")
         for weighted in self.stages[0].objective.values() if self.start == "teacher" else ():
@@ -196,10 +196,8 @@ class Method(_Record):
         return lines
 
     def settings(self) -> list[str]:
-        """What settings its terms have that are not their own, a line for each stage that has some."""
-        named = len(self.stages) > 1
-        return [(f"{stage.name}: " if named else "") + ", ".join(stage.changes())
-                for stage in self.stages if stage.changes()]
+        """The settings of all terms, in words; those that two stages have are said once."""
+        return list(dict.fromkeys(line for stage in self.stages for line in stage.settings()))
 
     def formula(self) -> str:
         """The whole loss in LaTeX, a line for each stage and, where it has many terms, for each term."""
@@ -214,6 +212,8 @@ def _label(term: Term, name: str) -> str:
 def _spelt(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(" with ".join(couple) for couple in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ").lower()
 
 

@@ -19,16 +19,18 @@ variants = st.toggle("With variants", key="variants", bind="query-params",
                      help="Also those that only vary another method's setting: rows of the papers' ablation tables.")
 
 
-def wanted(name: str, method: dict) -> bool:
-    """Whether the reader's choice holds the method: all that its card says can be searched for."""
-    text = " ".join([name, method["title"], method["sentence"], method["paper"], f"eq. {method['equations']}",
-                     method["suits"], method["optimiser"], *method["schedule"], *method["settings"],
-                     *method["rows"]]).lower()
-    return (paper in (None, method["paper"]) and (variants or not method["ablation"])
-            and all(word in text for word in words.lower().split()))
+def says(method: dict, name: str) -> str:
+    """All that a method's card says, each equation by itself."""
+    equations = [f"eq. {equation.strip()}" for equation in method["equations"].split(",")]
+    return " ".join([name, method["title"], method["sentence"], method["paper"], *equations, method["suits"],
+                     method["optimiser"], *method["schedule"], *method["settings"], *method["rows"]]).lower()
 
 
-shown = {name: method for name, method in methods.items() if wanted(name, method)}
+chosen = {name: method for name, method in methods.items()
+          if paper in (None, method["paper"]) and (variants or not method["ablation"])}
+phrase = words.lower().strip()
+shown = {name: method for name, method in chosen.items() if phrase in says(method, name)} or {
+    name: method for name, method in chosen.items() if all(word in says(method, name) for word in phrase.split())}
 st.caption(f"{len(shown)} of {len(methods)} methods" if shown else "No method says this; try another word.")
 for name, method in shown.items():
     with st.container(border=True):

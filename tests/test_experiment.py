@@ -61,7 +61,7 @@ def test_a_method_of_ones_own_is_among_them():
 
 @pytest.mark.parametrize(("changes", "part"), [
     ({"run": {**RUN, "teacher": None}}, "it needs a teacher"),
-    ({"seeds": []}, "seeds"),
+    ({"seeds": []}, "one seed at least"),
     ({"seeds": [-1]}, "seed"),
     ({"method": "full_jacobian"}, "'method' is not a field.*did you mean 'methods'")])
 def test_an_experiment_that_is_not_possible_is_a_sentence(changes, part):

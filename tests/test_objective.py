@@ -171,10 +171,13 @@ def test_the_training_of_a_method_is_told_in_words():
     assert METHODS["labels_only"].schedule() == []
     last = METHODS["boundary_last_then_soft_targets"]
     assert last.schedule() == ["initialisation: 17% of the steps", "task: 83% of the steps"]
-    assert last.settings() == ["initialisation: layers last", "task: temperature 3"]
-    assert METHODS["projected_jacobian"].settings() == ["projections 1"] and METHODS["labels_only"].settings() == []
-    both = METHODS["attention_jacobian_last_then_soft_targets"]  # two terms of one layer
-    assert both.settings() == ["initialisation: layers last", "task: temperature 3, layers last"]
+    assert last.settings() == [
+        "Activation boundaries: layers last, margin 1, layer weights halved, connectors where needed",
+        "Soft targets: temperature 3"]
+    assert METHODS["labels_only"].settings() == []
+    assert METHODS["attention_jacobian_last_then_soft_targets"].settings() == [  # said once of its two stages
+        "Attention maps: layers last, form paper", "Attention Jacobian: layers last, window fifth",
+        "Soft targets: temperature 3"]
 
 
 def test_a_stage_is_frozen_data():

@@ -313,7 +313,7 @@ def test_a_share_is_counted_on_the_first_batch_with_a_label(teacher):
 
 @pytest.mark.parametrize("changes, words", [
     ({"network": {"name": "fc_student", "start": {"kind": "file", "path": "nowhere.pt"}}}, "There is no file nowhere"),
-    ({"data": {"name": "digits", "labelled_per_class": 1000}}, "1000 with their labels were asked for"),
+    ({"data": {"name": "digits", "labelled_per_class": 1000}}, "1000 labelled per class were asked for"),
     ({"data": {"name": "digits", "per_class": 1, "validation": 0.2}}, "none to validate on"),
     ({"teacher": {**TEACHER, "data": {"name": "digits", "per_class": 2, "validation": 0.1}}}, "none to validate on")])
 def test_what_hinders_a_run_is_said_before_its_teacher_is_trained(changes, words, monkeypatch):

@@ -16,8 +16,11 @@ AGAIN = "_2"
 _EMPTY = {"name": "custom", "title": "My method", "sentence": "", "stages": []}
 
 
-def composer(catalogue: dict, taps: Taps) -> list[dict]:
-    """The expander in which a method is made; returns it in a list, empty where there is none."""
+def composer(catalogue: dict, taps: Taps) -> list[dict] | None:
+    """The expander in which a method is made; returns it in a list, empty where there is none.
+
+    None where it is not possible as it stands.
+    """
     draft = _draft()
     with st.expander("Compose a method of your own", icon=":material/tune:", expanded=bool(draft["stages"])):
         _begin(catalogue)
@@ -158,7 +161,7 @@ def _fresh(kind: str, catalogue: dict) -> dict:
     return {"weight": weight, "share": None, "final": None, "term": {"kind": kind, **defaults}}
 
 
-def _finish(method: dict) -> list[dict]:
+def _finish(method: dict) -> list[dict] | None:
     """The total as one formula, and where the method may go."""
     try:
         found = engine.described(method)
@@ -178,5 +181,6 @@ def _finish(method: dict) -> list[dict]:
         _take(_EMPTY)
         st.query_params.pop(LINK, None)
         st.rerun()
-    note.caption("The address of this page holds the method: pass it on as a link.")
-    return [found["method"]] if found else []
+    note.caption("It is trained beside the methods above until it is put away. The address of this page holds it, the "
+                 "image set and the networks: pass it on as a link.")
+    return [found["method"]] if found else None

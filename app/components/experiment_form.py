@@ -120,8 +120,11 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
     return run, network
 
 
-def methods_form(catalogue: dict, pair: dict) -> list[dict]:
-    """Which methods, each with its terms, weights and settings; `pair` is a run's data, network and teacher."""
+def methods_form(catalogue: dict, pair: dict) -> list[dict] | None:
+    """Which methods, each with its terms, weights and settings; `pair` is a run's data, network and teacher.
+
+    None while the method that is being composed is not possible.
+    """
     try:
         suited = engine.answer("suitability", content=pair)
     except engine.UserError as error:
@@ -136,7 +139,8 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict]:
                             format_func=lambda name: known[name]["title"],
                             help="One run for each method and seed. Labels alone are always trained beside them, "
                             "as the baseline.")
-    left = [known[name]["title"] for name in st.session_state.get("methods.chosen", ()) if name not in usable]
+    left = [known[name]["title"] for name in st.session_state.get("methods.chosen", ())
+            if name in known and name not in usable]  # a saved one may have been deleted
     st.session_state["methods.chosen"] = chosen
     if left:
         st.toast(f"Taken out, for this pair does not suit it: {figures.markdown(', '.join(left))}.")
@@ -147,7 +151,8 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict]:
             if known[name]["optimiser"]:
                 st.caption(f"Its paper's optimiser is under Budget: *{known[name]['optimiser']}*.")
     _explain(known, suited, edited)
-    return [*edited, *composer(catalogue, suited["taps"])]
+    composed = composer(catalogue, suited["taps"])
+    return None if composed is None else [*edited, *(method for method in composed if method not in edited)]
 
 
 def _explain(known: dict, suited: dict, chosen: list[dict]) -> None:
@@ -156,7 +161,8 @@ def _explain(known: dict, suited: dict, chosen: list[dict]) -> None:
     if layers and any("groups" in weighted["term"] for method in chosen for stage in method["stages"]
                       for weighted in stage["objective"].values()):
         pooled = " Where sizes differ, the larger maps are averaged to the smaller." if "(" in "".join(layers) else ""
-        st.caption(f"Layers, the teacher's with the student's: {'; '.join(layers)}.{pooled}")
+        st.caption("Where layers are matched, all or those that *Layers* names, the teacher's with the student's: "
+                   f"{'; '.join(layers)}.{pooled}")
     reasons: dict[str, list[str]] = {}
     for name, reason in suited["methods"].items():
         if reason and not known.get(name, {}).get("ablation", True):
@@ -210,9 +216,12 @@ def _optimiser_form(catalogue: dict, suggested: float, data: str, choice, rate, 
     with rate:
         length = field("learning_rate", schemas.pop("learning_rate"), start["learning_rate"],
                        f"{place}rate.{data}.{paper}")
+    key, cells = f"{place}optimiser.{data}.{paper}", places(2 if place else 3)
     with settings:
-        return {"learning_rate": length, **fields(schemas, start, f"{place}optimiser.{data}.{paper}",
-                                                 places(2 if place else 3))}
+        kind = fields({"kind": schemas.pop("kind")}, start, key, cells)
+        own = {name: start[name] for name in ("momentum", "nesterov") if kind["kind"] == "adam"}  # nothing to Adam
+        asked = {name: schema for name, schema in schemas.items() if name not in own}
+        return {"learning_rate": length, **kind, **own, **fields(asked, start, key, cells)}
 
 
 def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dict:

@@ -63,11 +63,13 @@ def progress_line(runs: list[dict]) -> None:
 def results_table(runs: list[dict]) -> None:
     """Best and last accuracy, gain over the baseline of the same seed, time; state while it still changes."""
     number, ended = st.column_config.NumberColumn, all(run["state"] == "done" for run in runs)
-    st.dataframe(results.table(runs), hide_index=True, placeholder="–", column_order=(
+    rows = results.table(runs)
+    percent = [{name: row[name] and 100 * row[name] for name in ("last", "best")} for row in rows]
+    st.dataframe([row | shares for row, shares in zip(rows, percent)], hide_index=True, placeholder="–", column_order=(
         "name", *(() if ended else ("state", "progress")), "last", "best", "gain", "seconds"), column_config={
         "name": "Run", "state": "State",
         "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1),
-        "last": number("Last accuracy", format="percent"), "best": number("Best accuracy", format="percent"),
+        "last": number("Last accuracy", format="%.1f %%"), "best": number("Best accuracy", format="%.1f %%"),
         "gain": number("Gain", format="%+.1f points", help="Last accuracy minus that of labels alone, same seed. "
                        "An ensemble has none: several networks are no match for one."),
         "seconds": number("Time", format="%.1f s", help="Spent in training steps.")})

@@ -117,7 +117,7 @@ def _unlabelled(config: DataConfig, labels: Tensor, seed: int) -> Tensor:
         of_class = order[labels[order] == label]
         if len(of_class) < config.labelled_per_class:
             raise UserError(f"Of class {name}, {found.title} has {len(of_class)} to train on; "
-                            f"{config.labelled_per_class} with their labels were asked for. Ask for fewer, or take "
+                            f"{config.labelled_per_class} labelled per class were asked for. Ask for fewer, or take "
                             "more images.")
         kept[of_class[: config.labelled_per_class]] = label
     return kept

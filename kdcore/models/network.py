@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from kdcore.errors import UserError
+from kdcore.errors import UserError, meant
 from kdcore.models import initial, start
 from kdcore.models.architectures import ARCHITECTURES, Architecture
 from kdcore.models.prepared import AS_THEY_ARE, FIXED, Preparation, Prepared
@@ -50,7 +50,8 @@ class NetworkConfig(BaseModel):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in ARCHITECTURES:
-            raise ValueError(f"There is no network {name!r}; choose one of {', '.join(ARCHITECTURES)}.")
+            raise ValueError(f"There is no network {name!r}{meant(name, ARCHITECTURES)}; choose one of "
+                             f"{', '.join(ARCHITECTURES)}.")
         return name
 
     def has_published_weights(self) -> bool:

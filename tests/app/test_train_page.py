@@ -134,7 +134,7 @@ def test_too_many_labels_are_a_sentence_below_a_whole_form(page):
     page.number_input("data.digits.labelled_per_class").set_value(5).run()
     page.number_input("images.digits.1297.False").set_value(10).run()
     assert not page.exception and [error.value for error in page.error] == [
-        r"Of class 0, Digits has 1 to train on; 5 with their labels were asked for\. "
+        r"Of class 0, Digits has 1 to train on; 5 labelled per class were asked for\. "
         r"Ask for fewer, or take more images\."]
     assert not starts(page) and page.multiselect("methods").value
 
@@ -153,9 +153,9 @@ def test_each_term_has_a_card_with_all_its_settings(page, kind):
 
 def test_layers_are_named_where_a_chosen_method_matches_them(page):
     page.run()
-    assert not any("Layers, the teacher's" in caption.value for caption in page.caption)
+    assert not any("Where layers are matched" in caption.value for caption in page.caption)
     page.multiselect("methods").set_value(["hint"]).run()
-    assert any("Layers, the teacher's with the student's: group3 with group1." in words for words in said(page))
+    assert any("the teacher's with the student's: group3 with group1." in words for words in said(page))
 
 
 def test_sizes_are_named_where_they_differ(page):
@@ -201,13 +201,41 @@ def test_a_method_is_composed_from_an_empty_stage(page, monkeypatch):
     assert list(second["objective"]) == ["cross_entropy"] and second["optimiser"]["kind"] == "adam"
 
 
-def test_a_saved_method_is_deleted(page):
+def test_a_saved_method_is_deleted_though_it_is_chosen(page):
     engine.save_method(catalogue.described(OWN)["method"])
     page.run()
     saved, = engine.saved_methods()
+    page.multiselect("methods").set_value([saved]).run()
     page.selectbox("draft.from").set_value(saved).run()
     page.button("draft.delete").click().run()
     assert not engine.saved_methods() and not page.exception and starts(page)
+
+
+def test_a_method_that_is_saved_and_chosen_while_it_is_composed_is_trained_once(page):
+    engine.save_method(catalogue.described(OWN)["method"])
+    page.query_params[composer.LINK] = composer.encode(OWN)
+    page.run()
+    page.multiselect("methods").set_value(list(engine.saved_methods())).run()
+    assert not page.exception and not page.error and starts(page)
+    widget(page, "text_input", "sentence").set_value("Another.").run()
+    assert [error.value for error in page.error] == [
+        r"Two methods of an experiment have the same title, My own; give one another, or leave it out\."]
+
+
+def test_nothing_is_trained_while_what_is_composed_is_not_possible(page):
+    page.query_params[composer.LINK] = composer.encode(OWN)
+    page.run()
+    widget(page, "number_input", "0.share").set_value(0.5).run()
+    assert not starts(page) and ["add up to 1, and these make 1" in page.error[0].value,
+                                 "Mend it, or put it away" in page.error[1].value] == [True, True]
+
+
+def test_what_only_sgd_has_is_asked_for_sgd(page):
+    page.run()
+    labels = [field.label for field in page.number_input]
+    page.selectbox("optimiser.digits.Adam, as suggested.kind").set_value("sgd").run()
+    more = [field.label for field in page.number_input]
+    assert not page.exception and (labels.count("Momentum"), more.count("Momentum")) == (0, 1)
 
 
 def test_a_network_without_published_weights_says_so(page):

@@ -86,8 +86,8 @@ def test_a_student_learns_nothing_that_its_teacher_held_out():
 
 
 @pytest.mark.parametrize("settings, words", [
-    ({"labelled_per_class": 128}, r"Of class \d, Digits has \d+ to train on; 128 with their labels"),
-    ({"per_class": 5, "labelled_per_class": 6}, "Of class 0, Digits has 5 to train on; 6 with their labels"),
+    ({"labelled_per_class": 128}, r"Of class \d, Digits has \d+ to train on; 128 labelled per class"),
+    ({"per_class": 5, "labelled_per_class": 6}, "Of class 0, Digits has 5 to train on; 6 labelled per class"),
     ({"per_class": 10, "labelled_per_class": 10, "validation": 0.2}, "Of class 0, Digits has 8 to train on"),
     ({"per_class": 1, "validation": 0.2}, "none to validate on; change validation, or take more images"),
     ({"per_class": 1, "validation": 0.9}, "none to train on; change validation, or take more images")])
