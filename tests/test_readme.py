@@ -9,7 +9,7 @@ import torch
 from kdcore import models
 from kdcore.__main__ import main
 from kdcore.config import read
-from kdcore.models import NetworkConfig
+from kdcore.models import ARCHITECTURES, NetworkConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -69,3 +69,7 @@ def test_every_dependency_has_its_reason():
 
 def test_the_pictures_are_there():
     assert all((ROOT / path).exists() for path in re.findall(r"!\[.*?\]\((.*?)\)", README))
+
+
+def test_every_network_is_named():
+    assert all(f"`{name}`" in README for name, network in ARCHITECTURES.items() if not network.own)
