@@ -72,7 +72,7 @@ def norms(store: Store, weight: float) -> dict[str, float]:
     stage["objective"]["flow"]["weight"] = weight
     alone = of_pair("cifar10", method={"stages": [stage]}, seed=SEEDS[0], steps=config.ends()[0])
     networks = {"before": build(alone), "after": fit(alone, teacher=learnt(store, config.teacher))}
-    return {moment: statistics.median(float(parameter.norm()) for parameter in network.parameters()
+    return {moment: statistics.median(float(parameter.detach().norm()) for parameter in network.parameters()
                                       if parameter.dim() == 4) for moment, network in networks.items()}
 
 
