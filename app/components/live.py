@@ -12,7 +12,7 @@ POLL_SECONDS = 0.5
 
 def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = None, logarithmic: bool = False,
                 table: bool = False) -> None:
-    """Curves of a metric, updated each second until all runs have ended; then the page is drawn once more."""
+    """Curves of a metric, updated twice a second until all runs have ended; then the page is drawn once more."""
     ended, known = _all_ended(ids), len(engine.store().metric_names(ids))
 
     @st.fragment(run_every=None if ended else POLL_SECONDS)
@@ -30,6 +30,8 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
             chart(figures.curves(lines, title=title or metric, percent=percent, logarithmic=logarithmic,
                                  level=(f"teacher {results.per_cent(teacher)}", teacher) if teacher else None),
                   key=key, description=f"{title or metric} over training steps, one line a run")
+            if len({run["seed"] for run in runs}) > 1:
+                st.caption("A colour for each method, a kind of line for each seed.")
         else:
             with st.container(height=400, border=True, vertical_alignment="center", horizontal_alignment="center"):
                 coming = "The first point is on its way"
