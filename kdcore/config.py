@@ -64,20 +64,27 @@ class RunConfig(BaseModel):
             raise ValueError(f"The network has {len(side.classes)} outputs and {images.title} has "
                              f"{len(images.classes)} classes; an output for each is needed.")
         side.measure()  # the network suits the images
-        if self.steps and 1 in (self.batch_size, self.data.images) and not models.learns_from_one(
-                self.network, images.shape, len(images.classes)):
-            raise ValueError(f"{ARCHITECTURES[self.network.name].title} cannot learn from one image a step: its batch "
-                             "normalisation needs several; choose a larger batch, more images, or a larger size.")
         if self.member is not None and not self.member < self.method.members > 1:
             raise ValueError(f"{self.method.title} has {self.method.members} member{'s' * (self.method.members > 1)}; "
                              f"there is no member {self.member}.")
         if reason := self.method.unsuited(self.pair()):
             raise ValueError(reason)
+        if self.steps and 1 in (self.batch_size, self.data.images) and (name := self._needs_several()):
+            raise ValueError(f"{name} cannot learn from one image a step: its batch normalisation needs several; "
+                             "choose a larger batch, more images, or a larger size.")
         for stage, start, end in zip(self.method.stages, (0, *self.ends()), self.ends()):
             if self.steps and start == end:
                 raise ValueError(f"Of {self.steps} steps, the stage {stage.name!r} gets none with a share of "
                                  f"{stage.share:.2g}; give the run more steps.")
         return self
+
+    def _needs_several(self) -> str:
+        """What cannot learn from a batch of one image; empty where all can."""
+        images, pair = source(self.data), self.pair()
+        if not models.learns_from_one(self.network, images.shape, len(images.classes)):
+            return ARCHITECTURES[self.network.name].title
+        terms = [weighted.term for stage in self.method.stages for weighted in stage.objective.values()]
+        return next((f"The connector of {term.title}" for term in terms if not term.bind(pair).learns_from_one()), "")
 
     def ends(self) -> list[int]:
         """The step at which each stage of the method ends."""

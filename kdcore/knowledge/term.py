@@ -40,6 +40,11 @@ class Bound(nn.Module):
         """What is read of the student besides its logits."""
         return tuple(dict.fromkeys(layer.student for layer in self.layers))
 
+    def learns_from_one(self) -> bool:
+        """Whether a batch of one image can be trained on: batch normalisation cannot, where maps are 1×1."""
+        return not any(layer.size == (1, 1) and any(isinstance(part, nn.BatchNorm2d) for part in module.modules())
+                       for layer, module in zip(self.layers, self.connectors))
+
 
 NOTHING = Bound()
 

@@ -116,6 +116,20 @@ def test_it_is_a_choice_like_any_other(name):
     assert (ARCHITECTURES[name].title, ARCHITECTURES[name].sentence) == ("My own", "It is mine.")
 
 
+def test_a_connector_that_normalises_one_value_is_a_sentence():
+    for name, maps in (("few", 4), ("many", 6)):
+        models.register(name, lambda image_shape, classes, width, maps=maps: nn.Sequential(
+            nn.Conv2d(1, maps, 8), nn.ReLU(), nn.Flatten(), nn.Linear(maps, classes)), {"group1": "1"})
+    run = {"data": {"name": "digits"}, "network": {"name": "few"}, "method": "map_information", "batch_size": 1,
+           "teacher": {"data": {"name": "digits"}, "network": {"name": "many"}}}
+    try:
+        with pytest.raises(UserError, match="The connector of Information of maps cannot learn from one image a step"):
+            read(run)
+        assert read({**run, "batch_size": 2}) and read({**run, "steps": 0}) and read({**run, "method": "hint"})
+    finally:
+        del ARCHITECTURES["few"], ARCHITECTURES["many"]
+
+
 def test_what_builds_it_takes_three_arguments_and_taps_may_be_left_out():
     with pytest.raises(UserError, match="What builds 'mine' must take three arguments"):
         models.register("mine", lambda classes: nn.Flatten())
