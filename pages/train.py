@@ -20,10 +20,11 @@ methods = methods_form(catalogue, {"data": data, "network": network, "teacher": 
 st.subheader("Budget")
 budget = budget_form(catalogue, entry, data["name"])
 
+name = st.text_input("Name", placeholder="A name for this experiment (optional)", max_chars=120, key="name")
 if methods is None:
     st.error("The method that is being composed is not possible yet, and its box says why. Mend it, or put it away.")
     st.stop()
-experiment = {"name": st.text_input("Name", placeholder="A name for this experiment (optional)", max_chars=120),
+experiment = {"name": name,
               "run": {**budget["run"], "data": data, "network": network, "teacher": teacher},
               "methods": methods, "seeds": budget["seeds"]}
 try:

@@ -9,7 +9,7 @@ import zlib
 import streamlit as st
 
 from app import engine, figures
-from app.components.forms import TYPED, Taps, fields, places, plain, weighted_term
+from app.components.forms import TYPED, Taps, fields, optimiser_fields, places, plain, weighted_term
 
 LINK = "composed"
 AGAIN = "_2"
@@ -135,8 +135,8 @@ def _stage_form(stage: dict, number: int, catalogue: dict, taps: Taps, key: str)
         if st.toggle("An optimiser of its own", own, help=schemas["stage"]["optimiser"]["description"],
                      key=f"{key}.own"):
             defaults = {name: schema["default"] for name, schema in schemas["optimiser"].items()}
-            made["optimiser"] = fields(schemas["optimiser"], stage["optimiser"] or defaults, f"{key}.optimiser",
-                                       places(4))
+            made["optimiser"] = optimiser_fields(schemas["optimiser"], stage["optimiser"] or defaults,
+                                                 f"{key}.optimiser", places(4))
         else:
             made["optimiser"] = None
         present = stage["objective"]

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import engine, figures
 from app.components.composer import composer
-from app.components.forms import TYPED, field, fields, method_form, places
+from app.components.forms import TYPED, field, fields, method_form, optimiser_fields, places
 
 MOST_SEEDS = 100
 ADAM = "Adam, as suggested"
@@ -216,12 +216,9 @@ def _optimiser_form(catalogue: dict, suggested: float, data: str, choice, rate, 
     with rate:
         length = field("learning_rate", schemas.pop("learning_rate"), start["learning_rate"],
                        f"{place}rate.{data}.{paper}")
-    key, cells = f"{place}optimiser.{data}.{paper}", places(2 if place else 3)
     with settings:
-        kind = fields({"kind": schemas.pop("kind")}, start, key, cells)
-        own = {name: start[name] for name in ("momentum", "nesterov") if kind["kind"] == "adam"}  # nothing to Adam
-        asked = {name: schema for name, schema in schemas.items() if name not in own}
-        return {"learning_rate": length, **kind, **own, **fields(asked, start, key, cells)}
+        return {"learning_rate": length, **optimiser_fields(schemas, start, f"{place}optimiser.{data}.{paper}",
+                                                           places(2 if place else 3))}
 
 
 def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dict:

@@ -13,7 +13,7 @@ from app import engine
 
 PAIRS = "pairs of taps"
 KEPT = ("images.", "teacher.", "student.", "method.", "steps.", "batch.", "rate.", "optimiser.", "data.", "seeds",
-        "first", "device")
+        "first", "device", "name")
 IN_THE_LINK = ("data.path", "teacher.network", "student.network")
 TYPED = {"filter_mode": "contains", "select_all": False}  # Enter takes the first match of what was typed, not all
 Taps = dict[str, dict[str, list[int]]]
@@ -69,6 +69,14 @@ def fields(schemas: dict[str, dict], values: dict, key: str, cells: Iterator, ta
         with next(cells):
             chosen[name] = field(name, schema, values[name], f"{key}.{name}", taps)
     return chosen
+
+
+def optimiser_fields(schemas: dict[str, dict], values: dict, key: str, cells: Iterator) -> dict:
+    """The fields of an optimiser; momentum, which says nothing to Adam, is asked for SGD alone."""
+    rest = dict(schemas)
+    kind = fields({"kind": rest.pop("kind")}, values, key, cells)
+    kept = {name: values[name] for name in ("momentum", "nesterov") if kind["kind"] == "adam"}
+    return {**kind, **kept, **fields({name: rest[name] for name in rest if name not in kept}, values, key, cells)}
 
 
 def _layers(schema: dict, value: Any, key: str, taps: Taps | None) -> Any:

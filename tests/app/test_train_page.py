@@ -225,7 +225,9 @@ def test_a_method_that_is_saved_and_chosen_while_it_is_composed_is_trained_once(
 def test_nothing_is_trained_while_what_is_composed_is_not_possible(page):
     page.query_params[composer.LINK] = composer.encode(OWN)
     page.run()
+    page.text_input("name").set_value("Kept").run()
     widget(page, "number_input", "0.share").set_value(0.5).run()
+    assert page.text_input("name").value == "Kept"
     assert not starts(page) and ["add up to 1, and these make 1" in page.error[0].value,
                                  "Mend it, or put it away" in page.error[1].value] == [True, True]
 
