@@ -10,7 +10,6 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # `streamlit run app/main.py` sees only this folder
 
 from app import engine  # noqa: E402
-from app.components.forms import keep  # noqa: E402
 from app.components.status import worker_status  # noqa: E402
 from app.figures import markdown  # noqa: E402
 from app.navigation import PAGES  # noqa: E402
@@ -18,7 +17,6 @@ from app.navigation import PAGES  # noqa: E402
 st.set_page_config(page_title="Apprentice", page_icon=":material/school:", layout="wide")
 try:
     engine.start()
-    keep()
     page = st.navigation(list(PAGES.values()))
     worker_status()
     page.run()

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.experiment_form import budget_form, data_form, methods_form, pair_form
+from app.components.forms import KEPT
 from app.navigation import go_to
 
 st.title("Train")
@@ -20,7 +21,8 @@ methods = methods_form(catalogue, {"data": data, "network": network, "teacher": 
 st.subheader("Budget")
 budget = budget_form(catalogue, entry, data["name"])
 
-name = st.text_input("Name", placeholder="A name for this experiment (optional)", max_chars=120, key="name")
+name = st.text_input("Name", placeholder="A name for this experiment (optional)", max_chars=120, **KEPT,
+                     key="name")
 if methods is None:
     st.error("The method that is being composed is not possible yet, and its box says why. Mend it, or put it away.")
     st.stop()

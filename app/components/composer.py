@@ -9,7 +9,7 @@ import zlib
 import streamlit as st
 
 from app import engine, figures
-from app.components.forms import TYPED, Taps, fields, optimiser_fields, places, plain, weighted_term
+from app.components.forms import KEPT, TYPED, Taps, fields, optimiser_fields, places, plain, weighted_term
 
 LINK = "composed"
 AGAIN = "_2"
@@ -99,9 +99,10 @@ def _method_form(draft: dict, catalogue: dict, taps: Taps) -> dict:
     key = f"draft.{st.session_state['draft.version']}"
     title, sentence = st.columns([1, 2])
     method = {field: draft[field] for field in ("name", "paper", "equations") if field in draft}
-    method |= {"title": title.text_input("What to call it", draft["title"], max_chars=80, key=f"{key}.title"),
+    method |= {"title": title.text_input("What to call it", draft["title"], max_chars=80, **KEPT,
+                                         key=f"{key}.title"),
                "sentence": sentence.text_input("What is handed over, in a sentence", draft["sentence"], max_chars=300,
-                                               key=f"{key}.sentence")}
+                                               key=f"{key}.sentence", **KEPT)}
     settings = {name: catalogue["schemas"]["method"][name] for name in ("start", "members", "shared_stages")}
     method |= fields(settings, {name: draft.get(name, schema["default"]) for name, schema in settings.items()}, key,
                      places(3))
@@ -133,7 +134,7 @@ def _stage_form(stage: dict, number: int, catalogue: dict, taps: Taps, key: str)
                       cells)
         own = stage["optimiser"] is not None
         if st.toggle("An optimiser of its own", own, help=schemas["stage"]["optimiser"]["description"],
-                     key=f"{key}.own"):
+                     key=f"{key}.own", **KEPT):
             defaults = {name: schema["default"] for name, schema in schemas["optimiser"].items()}
             made["optimiser"] = optimiser_fields(schemas["optimiser"], stage["optimiser"] or defaults,
                                                  f"{key}.optimiser", places(4))
@@ -145,7 +146,7 @@ def _stage_form(stage: dict, number: int, catalogue: dict, taps: Taps, key: str)
         for name in st.session_state.get(f"{key}.terms", present):  # each once more, with settings of its own
             kind = kinds.get(name) or name.removesuffix(AGAIN)
             kinds[kind + AGAIN] = kind
-        chosen = st.multiselect("Terms", list(kinds), list(present), key=f"{key}.terms", **TYPED,
+        chosen = st.multiselect("Terms", list(kinds), list(present), key=f"{key}.terms", **TYPED, **KEPT,
                                 format_func=lambda name: terms[kinds[name]]["title"]
                                 + " (second)" * name.endswith(AGAIN),
                                 help="The loss of the stage is their weighted sum. Leave cross entropy out to learn "

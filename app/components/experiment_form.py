@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import engine, figures
 from app.components.composer import composer
-from app.components.forms import TYPED, field, fields, method_form, optimiser_fields, places
+from app.components.forms import KEPT, TYPED, field, fields, method_form, optimiser_fields, places
 
 MOST_SEEDS = 100
 ADAM = "Adam, as suggested"
@@ -27,9 +27,9 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
     entry = _facts(sets[name], which)
     classes, total = len(entry["classes"]), min(entry["suggested"]["images"], entry["train"])
     each = unit.selectbox("Counted", [False, True], format_func=("in all", "of each class").__getitem__,
-                          key="data.counted", help="In all: in parts of each class as equal as can be.")
+                          key="data.counted", **KEPT, help="In all: in parts of each class as equal as can be.")
     count = right.number_input("Training images", value=max(1, total // classes) if each else total,
-                               step=1 if each else classes, key=f"images.{name}.{entry['train']}.{each}",
+                               step=1 if each else classes, key=f"images.{name}.{entry['train']}.{each}", **KEPT,
                                help="How many the student trains on. Each seed draws images of its own; they lie "
                                "inside those that the teacher saw.")
     note.caption(entry["sentence"] + (f" {count * classes} to train on." if each else ""))
@@ -99,11 +99,11 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
         network = _network_form(catalogue, suggested, data["name"], "teacher")
         images, steps = st.columns(2)
         seen = images.number_input("Images it sees", value=min(suggested["teacher_images"] or most, most), step=100,
-                                   key=f"teacher.images.{key}", help="In parts of each class as equal as can be; the "
-                                   "largest number means all of them.")
+                                   key=f"teacher.images.{key}", **KEPT, help="In parts of each class as equal as "
+                                   "can be; the largest number means all of them.")
         count = steps.number_input("Its steps", value=suggested["teacher_steps"], step=100,
-                                   key=f"teacher.steps.{key}", help="A teacher with the same settings is trained once "
-                                   "and found again. 0 leaves the weights that it starts from.")
+                                   key=f"teacher.steps.{key}", **KEPT, help="A teacher with the same settings is "
+                                   "trained once and found again. 0 leaves the weights that it starts from.")
         with st.expander("How it learns"):
             asked = {name: schema[name] for name in ("batch_size", "seed")}
             more = fields(asked, {name: one["default"] for name, one in asked.items()}, f"teacher.{key}", places(2))
@@ -194,12 +194,13 @@ def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
     optimiser = _optimiser_form(catalogue, suggested["learning_rate"], data, *columns[2:4], settings,
                                 bind="query-params", help="For every student alike, the baseline too. A paper's comes "
                                 "with its falls of the learning rate, scaled to the steps.")
-    seeds = columns[4].number_input("Seeds", value=3, step=1, key="seeds", help="Runs of each method; each seed "
-                                    "has its own images and initial weights. Three or more show the spread.")
-    first = columns[5].number_input("First seed", value=1, step=1, key="first", help="The others follow it.")
+    seeds = columns[4].number_input("Seeds", value=3, step=1, key="seeds", **KEPT, help="Runs of each method; each "
+                                    "seed has its own images and initial weights. Three or more show the spread.")
+    first = columns[5].number_input("First seed", value=1, step=1, key="first", **KEPT,
+                                    help="The others follow it.")
     with st.spinner("The engine is starting…"):
         devices = engine.answer("device")["available"]
-    device = "auto" if devices == ["cpu"] else below.selectbox("Device", ["auto", *devices], key="device",
+    device = "auto" if devices == ["cpu"] else below.selectbox("Device", ["auto", *devices], key="device", **KEPT,
                                                                help=schema["device"]["description"])
     return {"run": {"steps": steps, "batch_size": batch, "optimiser": optimiser,
                     "evaluations": suggested["evaluations"], "device": device},
@@ -210,7 +211,7 @@ def _optimiser_form(catalogue: dict, suggested: float, data: str, choice, rate, 
                     **selectbox) -> dict:
     """Adam or a paper's optimiser in `choice`, its learning rate in `rate`, all else of it in `settings`."""
     papers, schemas = catalogue["optimisers"], dict(catalogue["schemas"]["optimiser"])
-    paper = choice.selectbox("Optimiser", [ADAM, *papers], key=f"{place}optimiser", **selectbox)
+    paper = choice.selectbox("Optimiser", [ADAM, *papers], key=f"{place}optimiser", **KEPT, **selectbox)
     start = papers.get(paper) or {**{name: value["default"] for name, value in schemas.items()},
                                   "learning_rate": suggested}
     with rate:
@@ -250,7 +251,7 @@ def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | Non
     ways = {"fresh": "fresh weights", "published": "published weights", "run": "a run's snapshot", "file": "a file"}
     if not network["published"]:
         del ways["published"]
-    kind = st.selectbox("Starts from", list(ways), format_func=ways.get, key=f"{key}.kind",
+    kind = st.selectbox("Starts from", list(ways), format_func=ways.get, key=f"{key}.kind", **KEPT,
                         help=schema["start"]["description"])
     if not network["published"]:
         others = ", ".join(other["title"] for other in networks.values() if other["published"])
@@ -261,7 +262,7 @@ def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | Non
                        "layer is drawn fresh. With 0 steps they stay as they are.")
             return {"kind": kind}
         case "file":
-            path = st.text_input("File", key=f"{key}.path", placeholder="/home/me/weights.pt",
+            path = st.text_input("File", key=f"{key}.path", **KEPT, placeholder="/home/me/weights.pt",
                                  help="A state_dict that torch.save wrote, on the machine that trains.")
             if not path:
                 st.info("Give the path of a state_dict that torch.save wrote.", icon=":material/draft:")
@@ -270,14 +271,14 @@ def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | Non
         case "run":
             runs = {run["id"]: _run_title(run, networks) for run in engine.store().runs()
                     if run["state"] == "done" and run["role"] != "ensemble"}
-            chosen = st.selectbox("Run", list(runs), format_func=runs.get, key=f"{key}.run",
+            chosen = st.selectbox("Run", list(runs), format_func=runs.get, key=f"{key}.run", **KEPT,
                                   placeholder="No run is done yet")
             if not chosen:
                 st.info("No run is done yet whose weights could be taken; start from others.",
                         icon=":material/history:")
                 st.stop()
             steps = engine.store().snapshot_steps(chosen)
-            step = st.selectbox("Snapshot", [LAST, *steps[-2::-1]], key=f"{key}.step.{chosen}",
+            step = st.selectbox("Snapshot", [LAST, *steps[-2::-1]], key=f"{key}.step.{chosen}", **KEPT,
                                 format_func=lambda step: step if step == LAST else f"step {step}")
             return {"kind": kind, "run": chosen, "step": None if step == LAST else step}
     return None

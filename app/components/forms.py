@@ -12,18 +12,9 @@ import streamlit as st
 from app import engine
 
 PAIRS = "pairs of taps"
-KEPT = ("images.", "teacher.", "student.", "method.", "steps.", "batch.", "rate.", "optimiser.", "data.", "seeds",
-        "first", "device", "name")
-IN_THE_LINK = ("data.path", "teacher.network", "student.network")
+KEPT = {"persist_state": "session"}  # a form that is left, and what a choice hides in it, come back as they were
 TYPED = {"filter_mode": "contains", "select_all": False}  # Enter takes the first match of what was typed, not all
 Taps = dict[str, dict[str, list[int]]]
-
-
-def keep() -> None:
-    """Hold the values of the Train form: Streamlit forgets a widget's on the first run that does not draw it."""
-    for key, value in st.session_state.items():
-        if key.startswith(KEPT) and key not in IN_THE_LINK:
-            st.session_state[key] = value
 
 
 def field(name: str, schema: dict, value: Any, key: str, taps: Taps | None = None) -> Any:
@@ -38,20 +29,21 @@ def field(name: str, schema: dict, value: Any, key: str, taps: Taps | None = Non
         return _layers(schema, value, key, taps)
     if "enum" in kinds[0]:
         options = [*([""] if {"type": "null"} in kinds else []), *kinds[0]["enum"]]  # None would be no choice
-        chosen = st.selectbox(label, options, options.index(value or ""), help=help_, key=key, format_func=_words)
+        chosen = st.selectbox(label, options, options.index(value or ""), help=help_, key=key, format_func=_words,
+                              **KEPT)
         return chosen or None
     match kinds[0].get("type"):
         case "boolean":
-            return st.toggle(label, value, help=help_, key=key)
+            return st.toggle(label, value, help=help_, key=key, **KEPT)
         case "integer":
-            return st.number_input(label, value=value, step=1, help=help_, key=key)
+            return st.number_input(label, value=value, step=1, help=help_, key=key, **KEPT)
         case "number":
             return st.number_input(label, value=float(value), step=10.0 ** _magnitude(value), format="%.4g", help=help_,
-                                   key=key)
+                                   key=key, **KEPT)
         case "array":
-            words = st.text_input(label, ", ".join(f"{share:g}" for share in value), help=help_, key=key)
+            words = st.text_input(label, ", ".join(f"{share:g}" for share in value), help=help_, key=key, **KEPT)
             return [_number(word) for word in words.replace(";", ",").split(",") if word.strip()]
-    return st.text_input(label, value, help=help_, key=key)
+    return st.text_input(label, value, help=help_, key=key, **KEPT)
 
 
 def _words(option: str | float) -> str:
@@ -86,12 +78,12 @@ def _layers(schema: dict, value: Any, key: str, taps: Taps | None) -> Any:
     found = {who: list((taps or {}).get(who, {})) for who in ("teacher", "student")}
     options = [*words, *([PAIRS] if taps or pairs else [])]
     chosen = st.selectbox(schema["title"], options, options.index(PAIRS if pairs else value), key=key,
-                          help=schema["description"], format_func=str.capitalize)
+                          help=schema["description"], format_func=str.capitalize, **KEPT)
     if chosen != PAIRS:
         return chosen
     couples = list(dict.fromkeys([*pairs, *((theirs, ours) for theirs in found["teacher"] for ours in found["student"]
                                             if _alike(taps, theirs, ours))]))
-    return st.multiselect("Teacher's tap → student's tap", couples, pairs, key=f"{key}.pairs", **TYPED,
+    return st.multiselect("Teacher's tap → student's tap", couples, pairs, key=f"{key}.pairs", **TYPED, **KEPT,
                           format_func=lambda couple: " → ".join(couple))
 
 
@@ -139,24 +131,24 @@ def _weight(weighted: dict, cells: Iterator, key: str, term: dict) -> dict:
         del ways["share"]
     start = "share" if weighted.get("share") else "schedule" if weighted.get("final") is not None else "weight"
     way = next(cells).selectbox(
-        "Counts by", list(ways), list(ways).index(start), format_func=ways.get, key=f"{key}.by",
+        "Counts by", list(ways), list(ways).index(start), format_func=ways.get, key=f"{key}.by", **KEPT,
         help="A weight is a factor; it may move in a straight line over the stage. With a share, the factor is set "
         "once, on the first batch with a label, so that the term starts at this share of the cross entropy: a safe "
         "start where no weight is known.")
     counted = {"weight": None, "share": None, "final": None}
     if way == "share":
         return {**counted, "share": next(cells).number_input(
-            "Share", value=float(weighted.get("share") or 0.01), format="%g", step=0.01, key=f"{key}.share",
+            "Share", value=float(weighted.get("share") or 0.01), format="%g", step=0.01, key=f"{key}.share", **KEPT,
             help="0.01 starts the term at 1 % of the cross entropy.")}
     weight = 1.0 if weighted.get("weight") is None else float(weighted["weight"])
     counted["weight"] = next(cells).number_input(
         "Weight" if way == "weight" else "Weight at first", value=weight, format="%g", step=10.0 ** _magnitude(weight),
-        key=f"{key}.weight", help=f"λ, the factor on the term. {term['weight']} On other images a share of the cross "
-        "entropy is the safer start.")
+        key=f"{key}.weight", **KEPT, help=f"λ, the factor on the term. {term['weight']} On other images a share of "
+        "the cross entropy is the safer start.")
     if way == "schedule":
         last = weighted.get("final")
         counted["final"] = next(cells).number_input("Weight at the end", value=float(1.0 if last is None else last),
-                                                    format="%g", step=0.1, key=f"{key}.final")
+                                                    format="%g", step=0.1, key=f"{key}.final", **KEPT)
     return counted
 
 

@@ -171,6 +171,24 @@ def test_an_impossible_number_is_a_sentence_and_nothing_can_be_started(demo_link
     expect(page.get_by_role("button", name="Start")).to_have_count(0)
 
 
+def test_what_is_half_typed_survives_an_answer_and_what_is_typed_a_look_elsewhere(page):
+    page.goto("/train")
+    expect(page.get_by_role("button", name="Start")).to_be_visible(timeout=30_000)
+    steps, seeds = (page.get_by_label(name, exact=True) for name in ("Steps", "Seeds"))
+    steps.fill("-5")
+    steps.press("Enter")
+    seeds.fill("2")  # while the page still answers
+    expect(page.get_by_text("steps = -5 is not possible")).to_be_visible(timeout=30_000)
+    expect(seeds).to_have_value("2")
+    seeds.press("Enter")
+    page.get_by_role("link", name="Methods").click()
+    expect(page.get_by_label("Search")).to_be_visible(timeout=20_000)
+    page.get_by_role("link", name="Train").click()
+    expect(page.get_by_text("steps = -5 is not possible")).to_be_visible(timeout=30_000)
+    expect(steps).to_have_value("-5")
+    expect(seeds).to_have_value("2")
+
+
 def choose(page, box: str, option: str) -> None:
     page.get_by_role("combobox", name=box).click()
     page.keyboard.type(option)
