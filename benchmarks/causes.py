@@ -30,6 +30,7 @@ FLOW_WEIGHTS = (0.1, 1)
 SECOND_STAGES = {
     "cifar10": ("flow_then_labels", "flow_then_other_labels", "hint_then_labels", "hint_then_falling_soft_targets",
                 "flow_ensemble", "hint_ensemble_middle"),
+    "cifar10-residual": ("flow_then_labels",),
     "cifar10-transfer": ("flow_centred_second_head", "hint_centred_second_head", "boundary_centred_second_head")}
 IMAGES = 1000
 
