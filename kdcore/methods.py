@@ -211,7 +211,7 @@ _AHN = (
         stages=_one({**LABELS, **VECTOR_INFORMATION})),
     Method(
         name="vector_map_information", title="Variational information of outputs and maps", paper=AHN,
-        equations="1 to 4", rows=("Table 2: MI-L + MI-I",),
+        equations="1, 2, 3, 4", rows=("Table 2: MI-L + MI-I",),
         sentence="What the student can tell of the teacher's outputs and of its maps.",
         stages=_one({**LABELS, **VECTOR_INFORMATION, **MAP_INFORMATION})),
     Method(
@@ -249,7 +249,7 @@ _AHN = (
            {**LABELS, "map_information": (MAPS, MapInformation(groups=POOLED))}),
           ("second_head_hint", "Second head + FitNet hints", "LwF + FitNet", "",
            {**SECOND_HEAD, "hint": (HINT, Hint(groups=POOLED))}),
-          ("vector_map_information", "Information of outputs and maps", "MI-L + MI-I", "1 to 4",
+          ("vector_map_information", "Information of outputs and maps", "MI-L + MI-I", "1, 2, 3, 4",
            {**LABELS, **VECTOR_INFORMATION, "map_information": (MAPS, MapInformation(groups=POOLED))}))),
 )
 
