@@ -44,56 +44,54 @@ def _colours(runs: list[dict]) -> dict[str, str]:
 
 
 def is_baseline(run: dict) -> bool:
-    """Whether the run learnt from labels alone."""
+    """Whether the run is one network that learnt from labels alone."""
     return run["method"] == engine.catalogue()["baseline"]
 
 
 def table(runs: list[dict]) -> list[dict]:
     """One row a run: best and last accuracy, seconds, state, and points gained on the baseline.
 
-    The gain is over the baseline of the same seed, once both are done; an ensemble, which is several networks, has
-    none.
+    The gain is over the baseline of the same seed, of as many networks as the run has, once both are done.
     """
     summary = engine.store().summary([run["id"] for run in runs])
     done = {run["id"] for run in runs if run["state"] == "done" and run["id"] in summary}
-    baselines = {run["seed"]: summary[run["id"]]["last"] for run in runs if is_baseline(run) and run["id"] in done}
+    alone = engine.catalogue()["baselines"]
+    baselines = {_compared(run): summary[run["id"]]["last"] for run in runs
+                 if run["method"] in alone and run["id"] in done}
     rows = []
     for run in runs:
         found = summary.get(run["id"], {"best": None, "last": None, "seconds": None})
-        gained = run["id"] in done and _gains(run) and run["seed"] in baselines
+        gained = run["id"] in done and run["method"] not in alone and _compared(run) in baselines
         rows.append({"run": run["id"], "name": run["name"], "method": run["title"], "seed": run["seed"],
                      "state": run["state"], "progress": run["step"] / max(run["steps"], 1), "last": found["last"],
                      "best": found["best"], "seconds": found["seconds"],
-                     "gain": 100 * (found["last"] - baselines[run["seed"]]) if gained else None})
+                     "gain": 100 * (found["last"] - baselines[_compared(run)]) if gained else None})
     return rows
+
+
+def _compared(run: dict) -> tuple[int, int]:
+    """Seed and number of networks: runs that share them are compared."""
+    return run["seed"], json.loads(run["config"])["method"]["members"]
 
 
 def by_method(runs: list[dict]) -> dict[str, dict]:
     """What each method came to over the seeds whose run is done: {title: {"accuracy", "gain"}}.
 
-    Both are (mean, standard error, number of seeds); the gain is over the baseline with the same seed, and absent for
-    the baseline itself and for ensembles. The standard error is None for a single seed.
+    Both are (mean, standard error, number of seeds); the gain is over the baseline as in `table`, and absent for the
+    baselines themselves. The standard error is None for a single seed.
     """
-    summary = engine.store().summary([run["id"] for run in runs])
-    last = {(run["title"], run["seed"]): summary[run["id"]]["last"]
-            for run in runs if run["state"] == "done" and run["id"] in summary}
-    baseline = next((run["title"] for run in runs if is_baseline(run)), None)
-    gaining = {run["title"] for run in runs if _gains(run)}
-    found = {}
-    for title in dict.fromkeys(title for title, _ in last):
-        of_seed = {seed: value for (method, seed), value in last.items() if method == title}
-        gains = [value - last[baseline, seed] for seed, value in of_seed.items() if (baseline, seed) in last]
-        found[title] = {"accuracy": _mean(list(of_seed.values())),
-                        "gain": _mean(gains) if gains and title in gaining else None}
-    return found
+    found: dict[str, dict[int, dict]] = {}
+    for row in table(runs):
+        if row["state"] == "done" and row["last"] is not None:
+            found.setdefault(row["method"], {})[row["seed"]] = row  # of two runs of a seed, one counts
+    return {title: {"accuracy": _mean([row["last"] for row in rows.values()]),
+                    "gain": _mean([row["gain"] / 100 for row in rows.values() if row["gain"] is not None])}
+            for title, rows in found.items()}
 
 
-def _gains(run: dict) -> bool:
-    """Whether the run is one network, to be compared with the baseline's."""
-    return not is_baseline(run) and run["role"] != "ensemble"
-
-
-def _mean(values: list[float]) -> tuple[float, float | None, int]:
+def _mean(values: list[float]) -> tuple[float, float | None, int] | None:
+    if not values:
+        return None
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
     return statistics.mean(values), error, len(values)
 

@@ -94,9 +94,6 @@ def markdown(pair: str, rows: list[dict], teacher: float) -> str:
     ended = [row for row in rows if "failed" not in row]
     by_method = {name: {row["seed"]: row for row in ended if row["method"] == name}
                  for name in dict.fromkeys(row["method"] for row in ended)}
-    alone = methods.METHODS[methods.BASELINE]
-    bases = {method.members: by_method.get(name, {}) for name, method in methods.METHODS.items()  # of as many networks
-             if (method.stages, method.start) == (alone.stages, alone.start)}
     lines = [f"# Methods on {pair}", "", f"Mean ± standard error (seeds). Teacher: {teacher:.3f}. An ensemble's "
              "points are over one of as many networks. Budget:", "",
              "```json", json.dumps(PAIRS[pair]), "```", "",
@@ -104,7 +101,7 @@ def markdown(pair: str, rows: list[dict], teacher: float) -> str:
     for name, seeds in sorted(by_method.items(), key=lambda entry: -_mean(entry[1], "accuracy")):
         accuracies = [row["accuracy"] for row in seeds.values()]
         method = methods.METHODS[name]
-        base = bases.get(method.members, {})
+        base = by_method.get(methods.baseline(method.members).name, {})
         gains = [100 * (row["accuracy"] - base[seed]["accuracy"]) for seed, row in seeds.items() if seed in base]
         seconds = "" if any(row["seconds"] is None for row in seeds.values()) else f"{_mean(seeds, 'seconds'):.0f}"
         failed = sum(row["method"] == name for row in rows) - len(seeds)

@@ -23,6 +23,7 @@ def catalogue() -> dict:
                     for name, method in methods.METHODS.items()},
         "optimisers": {title: optimiser.model_dump(mode="json") for title, optimiser in methods.OPTIMISERS.items()},
         "baseline": methods.BASELINE,
+        "baselines": [methods.BASELINE, methods.ENSEMBLE_BASELINE],
         "headline": methods.HEADLINE,
         "terms": {kind: _term(cls) for kind, cls in TERMS.items()},
         "maps": {kind: {"title": cls.picture_title, "row_per_class": cls.row_per_class,

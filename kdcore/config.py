@@ -69,26 +69,28 @@ class RunConfig(BaseModel):
                              f"there is no member {self.member}.")
         if reason := self.method.unsuited(self.pair()):
             raise ValueError(reason)
-        if self.steps and 1 in (self.batch_size, self.data.images) and (name := self._needs_several()):
-            raise ValueError(f"{name} cannot learn from one image a step: its batch normalisation needs several; "
-                             "choose a larger batch, more images, or a larger size.")
+        if self.batch_size == 1 and (reason := self._too_few()):
+            raise ValueError(reason)
         for stage, start, end in zip(self.method.stages, (0, *self.ends()), self.ends()):
             if self.steps and start == end:
                 raise ValueError(f"Of {self.steps} steps, the stage {stage.name!r} gets none with a share of "
                                  f"{stage.share:.2g}; give the run more steps.")
         return self
 
-    def _needs_several(self) -> str:
-        """What cannot learn from a batch of one image; empty where all can."""
+    def _too_few(self) -> str:
+        """Why nothing can be learnt from one image a step, in a sentence; empty where all can."""
         images, pair = source(self.data), self.pair()
-        if not models.learns_from_one(self.network, images.shape, len(images.classes)):
-            return ARCHITECTURES[self.network.name].title
         terms = [weighted.term for stage in self.method.stages for weighted in stage.objective.values()]
-        return next((f"The connector of {term.title}" for term in terms if not term.bind(pair).learns_from_one()), "")
+        unable = [] if models.learns_from_one(self.network, images.shape, len(images.classes)) else [
+            ARCHITECTURES[self.network.name].title]
+        unable += [f"The connector of {term.title}" for term in terms if not term.bind(pair).learns_from_one()]
+        return (f"{unable[0]} cannot learn from one image a step: its batch normalisation needs several; choose a "
+                "larger batch, more images, or a larger size.") if unable and self.steps else ""
 
     def ends(self) -> list[int]:
         """The step at which each stage of the method ends."""
-        return [round(share * self.steps) for share in accumulate(stage.share for stage in self.method.stages)]
+        shares = accumulate(stage.share for stage in self.method.stages[:-1])
+        return [*(round(share * self.steps) for share in shares), self.steps]
 
     def pair(self) -> Pair:
         """The facts that decide which methods suit this run."""
@@ -107,7 +109,7 @@ class RunConfig(BaseModel):
         """The students of an ensemble; none for a run that is a student itself."""
         if self.method.members == 1 or self.member is not None:
             return []
-        return [self.model_copy(update={"member": i, "name": f"{self._name()} · member {i + 1}"})
+        return [self.model_copy(update={"member": i, "name": f"{self._name()[:100]} · member {i + 1}"})
                 for i in range(self.method.members)]
 
     def seed_of(self, stage: int) -> int:
@@ -123,10 +125,9 @@ class RunConfig(BaseModel):
         try:
             if self.network.start:
                 self.network.start.check()
-            selection(self)
+            return self._too_few() if len(selection(self).train) == 1 else ""
         except UserError as error:
             return str(error)
-        return ""
 
     def planned(self) -> dict:
         """The run as plain data for the store: {"config", "hash", "obstacle", "teacher", "members"}.

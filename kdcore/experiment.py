@@ -13,7 +13,10 @@ from kdcore.objective import Method
 
 
 class Experiment(BaseModel):
-    """`run` with each of `methods` and each of `seeds`; labels alone are always among the methods."""
+    """`run` with each of `methods` and each of `seeds`; labels alone are always among the methods.
+
+    Where one is an ensemble, an ensemble of as many that learn from labels alone is too.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,20 +44,24 @@ class Experiment(BaseModel):
         if any(method.name == methods.BASELINE and method != methods.METHODS[methods.BASELINE]
                for method in self.methods):
             raise ValueError(f"{methods.BASELINE} is the baseline's own name; give the method another.")
-        titles = [method.title for method in self.methods]
+        titles = [method.title for method in self.varied()]
         if twice := [title for title in titles if titles.count(title) > 1]:
             raise ValueError(f"Two methods of an experiment have the same title, {twice[0]}; give one another, or "
                              "leave it out.")
         return self
 
+    def varied(self) -> list[Method]:
+        """The methods, the baselines first."""
+        baselines = [methods.baseline(members)
+                     for members in dict.fromkeys((1, *(method.members for method in self.methods)))]
+        return [*baselines, *(method for method in self.methods if method not in baselines)]
+
     def runs(self) -> list[RunConfig]:
-        """The runs, seed by seed, the baseline first; each configuration is validated on its own."""
-        baseline = methods.METHODS[methods.BASELINE]
-        varied = [baseline, *(method for method in self.methods if method.name != baseline.name)]
+        """The runs, seed by seed, the baselines first; each configuration is validated on its own."""
         template = self.run.model_dump(mode="json")
         return [read({**template, "name": f"{method.title} · seed {seed}", "method": method.model_dump(mode="json"),
                       "seed": seed})
-                for seed in self.seeds for method in varied]
+                for seed in self.seeds for method in self.varied()]
 
     def planned(self) -> dict:
         """The experiment as plain data for the store: {"name", "runs", "formulas" (method -> its whole loss)}."""

@@ -36,6 +36,7 @@ YIM = "Yim et al. 2017"
 PER_SAMPLE_1E7 = 4000.0
 
 BASELINE = "labels_only"
+ENSEMBLE_BASELINE = "labels_ensemble"
 HEADLINE = "full_jacobian"
 DEMO = ("soft_targets", HEADLINE)
 
@@ -515,9 +516,9 @@ _YIM_FAST = (
                  "then the labels; their probabilities are averaged.",
         stages=_flow_first(21, shuffled=True)),
     Method(
-        name="labels_ensemble", title="Ensemble: labels only", paper=YIM, members=3,
+        name=ENSEMBLE_BASELINE, title="Ensemble: labels only", paper=YIM, members=3,
         rows=("Table 1, 2: Teacher", "Table 1, 2: Teacher *"),
-        sentence="Nothing is handed over: three networks whose probabilities are averaged.",
+        sentence="Nothing is handed over: networks that learn apart, and whose probabilities are averaged.",
         stages=_one(LABELS)),
     Method(
         name="copy_ensemble", title="Ensemble: copies of the teacher", paper=YIM, members=3, start="teacher",
@@ -548,7 +549,7 @@ _YIM_TRANSFER = (
         stages=_first("hint", 35 / 65, _hint_sum("middle"), LABELS, YIM_HINT, restarts=True)),
 )
 
-_OTHERS = {"finetuned": f"{HEO}, transfer; {YIM}, transfer", "labels_ensemble": f"{YIM}; {YIM}, fast"}
+_OTHERS = {"finetuned": f"{HEO}, transfer; {YIM}, transfer", ENSEMBLE_BASELINE: f"{YIM}; {YIM}, fast"}
 
 METHODS: dict[str, Method] = {
     method.name: method.model_copy(update={"optimiser": _OTHERS.get(method.name, printed)})
@@ -556,6 +557,14 @@ METHODS: dict[str, Method] = {
                              (f"{HEO}, CIFAR-10", _HEO), (f"{HEO}, transfer", _HEO_TRANSFER), (YIM, _YIM),
                              (f"{YIM}, fast", _YIM_FAST), (f"{YIM}, transfer", _YIM_TRANSFER))
     for method in methods}
+
+
+def baseline(members: int = 1) -> Method:
+    """Labels alone, learnt by as many students as a method has: what the method is compared with."""
+    alone = METHODS[BASELINE if members == 1 else ENSEMBLE_BASELINE]
+    if members == alone.members:
+        return alone
+    return alone.model_copy(update={"members": members, "title": f"{alone.title}, {members} students", "rows": ()})
 
 
 def by_name(method: Any) -> Any:

@@ -48,8 +48,7 @@ def network(store: Store, run: int, step: int | None = None) -> nn.Module:
     if not isinstance(state, dict) or "network" not in state:
         state = {"network": state}  # as version 0.1.0 wrote them
     try:
-        made = models.bare(config.network, side.images, len(side.classes), state["network"])
-        made.load_state_dict(state["network"])
+        made = models.loaded(config.network, side.images, len(side.classes), state["network"])
     except (LookupError, RuntimeError, TypeError, AttributeError) as error:
         raise UserError(f"The snapshot {path.name} of run {run} belongs to another network; run it again.") from error
     return made.eval()

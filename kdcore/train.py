@@ -101,10 +101,11 @@ def train(config: RunConfig | dict | str, *, teacher: nn.Module | None = None,
     if config.members():
         raise UserError(f"{config.method.title} is an ensemble; train its members 0 to {config.method.members - 1} by "
                         "setting member, or hand the run to a store, which trains them all.")
-    if config.teacher and teacher is None:
-        for run in (config, config.teacher):
-            if reason := run.obstacle():  # before the teacher's training
-                raise UserError(reason)
+    untaught = config.teacher and teacher is None
+    for run in (config, *([config.teacher] if untaught else [])):
+        if reason := run.obstacle():  # before the teacher's training
+            raise UserError(reason)
+    if untaught:
         teacher = fit(config.teacher)
     with device.threads(config.threads):
         yield from _Training(config, teacher, resume).records()
@@ -113,21 +114,23 @@ def train(config: RunConfig | dict | str, *, teacher: nn.Module | None = None,
 def fit(config: RunConfig | dict | str, *, teacher: nn.Module | None = None) -> nn.Module:
     """Train one run to its end and return the network, in evaluation mode, on the CPU."""
     config = read(config)
-    network = build(config)
     for record in train(config, teacher=teacher):
         if isinstance(record, Snapshot):
-            network.load_state_dict(record.state)
-    return network.eval()
+            state = record.state
+    return _loaded(config, config.network, state).eval()
 
 
 def build(config: RunConfig) -> nn.Module:
-    """Return the run's network with its initial weights, on the CPU."""
+    """Return the run's network with its initial weights, on the CPU; a copy of the teacher needs the teacher."""
     side, network = config.side(), config.network
-    if config.method.start == "teacher":
-        network = config.teacher.network  # whose weights may have been made for colour images
     if config.method.start == "published":
         network = NetworkConfig(**{**network.model_dump(), "start": {"kind": "published"}})
     return models.build(network, side.images, len(side.classes), stream(config.seed_of(0), 2))
+
+
+def _loaded(config: RunConfig, network: NetworkConfig, state: dict[str, Tensor]) -> nn.Module:
+    side = config.side()
+    return models.loaded(network, side.images, len(side.classes), state)
 
 
 def snapshot_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
@@ -177,9 +180,8 @@ class _Training:
         self.images = data.of_run(config, "train", self.device)
         self.validation = data.of_run(config, "validation", self.device) if config.data.validation else None
         self.test = data.of_run(config, "test", self.device)
-        self.network = build(config)
-        if config.method.start == "teacher":
-            self.network.load_state_dict(teacher.state_dict())
+        self.network = (_loaded(config, config.teacher.network, teacher.state_dict())
+                        if config.method.start == "teacher" else build(config))
         # where a method's dropout goes; a layer that drops of itself is the network's own affair
         self.silencing = [module for module in self.network.modules()
                           if isinstance(module, nn.Dropout) and module.p == 0]

@@ -73,9 +73,11 @@ def _train(store: Store, claimed: dict) -> bool:
 
     run, claim = claimed["id"], claimed["claim"]
     if claimed["role"] == "ensemble":
-        with _heartbeat(store, run, claim):
+        with _heartbeat(store, run, claim) as stopping:
             for measurement in ensemble.measure(store, run):
                 store.append(run, claim, measurement.step, measurement.values)
+                if stopping.is_set():
+                    return True
         return False
     teacher = snapshots.network(store, claimed["teacher"]) if claimed["teacher"] else None
     resume = _resume_state(store, run)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kdcore.config import RunConfig, read
+from kdcore.data import selection
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS, Pair, Side
 from kdcore.knowledge.layers import LayerTerm
@@ -99,6 +100,7 @@ FAULTS = {
     "wrong method": (run(method="ful_jacobian"), "did you mean 'full_jacobian'?"),
     "wrong method unlike any": (run(method="zzz"), "There is no method 'zzz'; python -m kdcore methods lists them."),
     "a method that is a number": (run(method=5), "method must be an object"),
+    "a list for a network": (run(network={"name": ["resnet18"]}), 'network.name = ["resnet18"] is not possible'),
     "wrong network": (run(network={"name": "resnet"}), "choose one of fc_student, fc_teacher"),
     "wrong images": (run(data={"name": "imagenet"}), "choose one of digits, mnist"),
     "wrong term": (run(method=composed({"a": {"weight": 1, "term": {"kind": "logits"}}})), "logit_error"),
@@ -302,6 +304,25 @@ def test_a_stage_without_a_step_is_a_sentence():
         read(run(method=method, steps=4))
     assert read(run(method=method, steps=0)).ends() == [0, 0]
     assert read(run(method=method, steps=10)).ends() == [1, 10]
+
+
+def test_the_last_stage_ends_with_the_run():
+    """Shares that make up the whole but for a rounding error, of many steps."""
+    method = composed(*[{"a": CROSS_ENTROPY}] * 3, shares=(0.3333332,) * 3)
+    assert read(run(method=method, steps=2_000_000)).ends() == [666_666, 1_333_333, 2_000_000]
+
+
+def test_one_image_that_is_left_is_too_few_for_batch_normalisation():
+    left = run(data={"name": "digits", "images": 11, "validation": 0.6}, network={"name": "wrn_10_1", "resize": 4})
+    assert len(selection(read(left)).train) == 1
+    assert read(left).obstacle().startswith("WRN-10-1 cannot learn from one image a step")
+    assert read({**left, "data": {"name": "digits", "images": 20, "validation": 0.5}}).obstacle() == ""
+
+
+def test_the_members_of_a_run_with_a_long_name_are_runs():
+    named = read(run(name="n" * 120, method="labels_ensemble", teacher=TEACHER))
+    for member in named.planned()["members"]:
+        assert read(member["config"]).name.endswith(f" · member {member['config']['member'] + 1}")
 
 
 def test_the_content_of_ones_own_files_decides_what_a_run_is(tmp_path, store_folder):

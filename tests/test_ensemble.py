@@ -2,12 +2,14 @@
 
 import json
 import math
+import time
 from itertools import combinations
 
 import pytest
 import torch
 
 from kdcore import data, snapshots, worker
+from kdcore import ensemble as measuring
 from kdcore.__main__ import main
 from kdcore.config import read
 from kdcore.ensemble import averaged
@@ -88,6 +90,23 @@ def test_the_accuracy_is_that_of_the_averaged_probabilities(tmp_path):
     assert last["accuracy.members"] == pytest.approx(sum(correct[1:]) / 3, abs=1e-6)
     assert last["loss.test"] == pytest.approx(float(-probability.log().mean()), rel=1e-4)
     assert store.curves([run], "accuracy")[run][0] == store.snapshot_steps(store.members(run)[0])
+
+
+def test_an_ensemble_that_is_stopped_keeps_what_was_measured(tmp_path, monkeypatch):
+    store, measure = Store(tmp_path), measuring.measure
+    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.01)
+
+    def slowly(store, run):
+        for measurement in measure(store, run):
+            yield measurement
+            store.stop(run)
+            time.sleep(0.5)
+
+    monkeypatch.setattr(measuring, "measure", slowly)
+    run = store.submit(ensemble("labels_ensemble").planned())
+    while row := store.claim(99):
+        assert worker.execute(store, row) == ("stopped" if row["id"] == run else "done")
+    assert 0 < len(store.curves([run], "accuracy")[run][0]) < 6
 
 
 def test_held_out_images_and_seconds_are_those_of_all_members(tmp_path):

@@ -28,6 +28,20 @@ def test_the_baseline_is_always_first_and_once(methods):
     assert made == [BASELINE, *(name for name in methods if name != BASELINE)]
 
 
+def test_beside_an_ensemble_as_many_learn_from_labels():
+    five = {**METHODS["hint_ensemble_middle"].model_dump(mode="json"), "title": "Five", "members": 5}
+    made = [(run.method.title, run.method.members) for run in experiment(["hint_ensemble_middle", five]).runs()]
+    assert made == [("Labels only", 1), ("Ensemble: labels only", 3), ("Ensemble: labels only, 5 students", 5),
+                    ("Ensemble: FitNet with one hint", 3), ("Five", 5)]
+    assert len(experiment(["labels_ensemble"]).runs()) == 2
+
+
+def test_a_method_of_ones_own_does_not_take_a_baselines_title():
+    own = {**METHODS["soft_targets"].model_dump(mode="json"), "name": "own", "title": "Labels only"}
+    with pytest.raises(UserError, match="have the same title, Labels only"):
+        experiment([own])
+
+
 def test_another_method_under_the_baselines_name_is_a_sentence():
     with pytest.raises(UserError, match="^labels_only is the baseline's own name; give the method another.$"):
         experiment([{**METHODS["soft_targets"].model_dump(mode="json"), "name": BASELINE}])

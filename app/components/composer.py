@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections.abc import Iterable
+from itertools import count
 
 import streamlit as st
 
@@ -75,7 +77,7 @@ def _begin(catalogue: dict) -> None:
         stage = {"name": "training", "share": 1.0, "objective": {labels: _fresh(labels, catalogue)},
                  "optimiser": None, "restarts": False, "dropout": 0.0}
         mine = {**_EMPTY, "stages": [stage]} if name is None else {
-            **plain(known[name]), "title": f"{known[name]['title']} (mine)", "rows": [], "ablation": False}
+            **plain(known[name]), "title": f"{known[name]['title'][:70]} (mine)", "rows": [], "ablation": False}
         _take(mine)
         st.rerun()
     if name in saved:
@@ -121,8 +123,9 @@ def _method_form(draft: dict, catalogue: dict, taps: Taps) -> dict:
 def _change(method: dict, stages: list[dict]) -> None:
     """Other stages, whose shares are scaled to make up the whole."""
     total, shared = sum(stage["share"] for stage in stages), min(method["shared_stages"], len(stages) - 1)
+    shares = [stage["share"] / total if total > 0 else 1 / len(stages) for stage in stages]
     _take({**method, "shared_stages": shared,
-           "stages": [{**stage, "share": stage["share"] / total} for stage in stages]})
+           "stages": [{**stage, "share": share} for stage, share in zip(stages, shares)]})
     st.rerun()
 
 
@@ -141,19 +144,28 @@ def _stage_form(stage: dict, number: int, catalogue: dict, taps: Taps, key: str)
         else:
             made["optimiser"] = None
         present = stage["objective"]
-        kinds = {name: weighted["term"]["kind"] for name, weighted in present.items()}
-        kinds |= {kind: kind for kind in terms if kind not in kinds.values()}
-        for name in st.session_state.get(f"{key}.terms", present):  # each once more, with settings of its own
-            kind = kinds.get(name) or name.removesuffix(AGAIN)
-            kinds[kind + AGAIN] = kind
+        kinds = _offered(present, st.session_state.get(f"{key}.terms", present), terms)
+        numbers = {name: list(kinds.values())[:place].count(kind) for place, (name, kind) in enumerate(kinds.items())}
         chosen = st.multiselect("Terms", list(kinds), list(present), key=f"{key}.terms", **TYPED, **KEPT,
                                 format_func=lambda name: terms[kinds[name]]["title"]
-                                + " (second)" * name.endswith(AGAIN),
+                                + (f" ({numbers[name] + 1})" if numbers[name] else ""),
                                 help="The loss of the stage is their weighted sum. Leave cross entropy out to learn "
                                 "without labels.")
         made["objective"] = {name: weighted_term(present.get(name) or _fresh(kinds[name], catalogue),
                                                  terms[kinds[name]], f"{key}.{name}", taps) for name in chosen}
     return made
+
+
+def _offered(present: dict, chosen: Iterable[str], terms: Iterable[str]) -> dict[str, str]:
+    """{name: kind of term} that a stage may have: those that are there or chosen, and one more of each kind."""
+    kinds = {name: weighted["term"]["kind"] for name, weighted in present.items()}
+    for kind in terms:
+        for name in (kind + AGAIN * times for times in count()):
+            if name not in present:
+                kinds[name] = kind
+                if name not in chosen:
+                    break
+    return kinds
 
 
 def _fresh(kind: str, catalogue: dict) -> dict:

@@ -138,7 +138,7 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict] | None:
     chosen = st.multiselect("Methods", usable, default, key="methods", bind="query-params", **TYPED,
                             format_func=lambda name: known[name]["title"],
                             help="One run for each method and seed. Labels alone are always trained beside them, "
-                            "as the baseline.")
+                            "as the baseline: one student, and beside an ensemble as many.")
     left = [known[name]["title"] for name in st.session_state.get("methods.chosen", ())
             if name in known and name not in usable]  # a saved one may have been deleted
     st.session_state["methods.chosen"] = chosen

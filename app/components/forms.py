@@ -116,7 +116,7 @@ def method_form(method: dict, terms: dict[str, dict], key: str, taps: Taps | Non
         stages.append({**stage, "objective": objective})
     if stages == method["stages"]:
         return method
-    return {**method, "stages": stages, "title": f"{method['title']} (changed)", "rows": []}  # not the paper's
+    return {**method, "stages": stages, "title": f"{method['title'][:70]} (changed)", "rows": []}  # not the paper's
 
 
 def plain(method: dict) -> dict:

@@ -72,6 +72,6 @@ def results_table(runs: list[dict]) -> None:
         "name": "Run", "state": "State",
         "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1),
         "last": number("Last accuracy", format="%.1f %%"), "best": number("Best accuracy", format="%.1f %%"),
-        "gain": number("Gain", format="%+.1f points", help="Last accuracy minus that of labels alone, same seed. "
-                       "An ensemble has none: several networks are no match for one."),
+        "gain": number("Gain", format="%+.1f points", help="Last accuracy minus that of labels alone, same seed; "
+                       "an ensemble's minus that of as many networks on labels alone."),
         "seconds": number("Time", format="%.1f s", help="Spent in training steps.")})

@@ -57,9 +57,10 @@ def connector(layer: Layer, choice: ConnectorChoice = "where needed", batch_norm
 def least_squares(inputs: Tensor, targets: Tensor) -> nn.Module:
     """The linear map of channels, with bias, that brings `inputs` (N, C, ...) closest to `targets` (N, C', ...).
 
-    Slightly shrunk (a ridge regression), so that it also serves other images.
+    Slightly shrunk (a ridge regression), so that it also serves other images. Solved on the CPU: not every device has
+    float64.
     """
-    rows, wanted = (values.movedim(1, -1).flatten(0, -2).double() for values in (inputs, targets))
+    rows, wanted = (values.movedim(1, -1).flatten(0, -2).cpu().double() for values in (inputs, targets))
     rows = torch.cat([rows, rows.new_ones(len(rows), 1)], 1)
     wide = rows.shape[0] < rows.shape[1]  # the smaller of the two Gram matrices gives the same solution
     gram = rows @ rows.T if wide else rows.T @ rows

@@ -42,8 +42,9 @@ class NetworkConfig(BaseModel):
     @classmethod
     def _as_the_paper_says(cls, content: Any) -> Any:
         """Keep the answer in the configuration, so that a later change of the default does not change the network."""
-        if isinstance(content, dict) and content.get("initial") is None and content.get("name") in ARCHITECTURES:
-            return {**content, "initial": ARCHITECTURES[content["name"]].initial}
+        name = content.get("name") if isinstance(content, dict) else None
+        if isinstance(name, str) and content.get("initial") is None and name in ARCHITECTURES:
+            return {**content, "initial": ARCHITECTURES[name].initial}
         return content
 
     @field_validator("name")
@@ -85,6 +86,17 @@ def build(config: NetworkConfig, image_shape: ImageShape, classes: int, seed: in
         initial.draw(network, config.initial, seed)
     if state:
         start.fill(network, state, published=architecture.published is not None)
+    return network
+
+
+def loaded(config: NetworkConfig, image_shape: ImageShape, classes: int, state: State) -> nn.Module:
+    """Return the network that has `state`, its own state_dict, whatever it started from.
+
+    Raises RuntimeError, as torch does, where it is another network's.
+    """
+    with torch.random.fork_rng(devices=[]):  # modules of one's own draw while they are made
+        network = bare(config, image_shape, classes, state)
+    network.load_state_dict(state)
     return network
 
 

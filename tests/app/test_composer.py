@@ -141,6 +141,41 @@ def test_a_term_can_be_taken_twice():
     assert list(test.session_state["made"]["objective"]) == ["hint_2"] and not test.exception
 
 
+def test_a_term_may_have_the_name_of_another_kind():
+    """As a file may name them."""
+    def page():
+        import streamlit as st
+
+        from app.components.composer import _stage_form
+        from kdcore.catalogue import catalogue
+
+        st.session_state["made"] = _stage_form(st.session_state["stage"], 0, catalogue(), {}, "key")
+
+    stage, = whole({"title": "Misnamed", "stages": [{"objective": {
+        "hint": {"weight": 1.0, "term": {"kind": "soft_targets"}},
+        "hint_2": {"weight": 1.0, "term": {"kind": "cross_entropy"}}}}]})["stages"]
+    test = AppTest.from_function(page)
+    test.session_state["stage"] = stage
+    assert test.run(timeout=30).session_state["made"]["objective"] == stage["objective"] and not test.exception
+    test.multiselect("key.terms").set_value(["hint", "hint_2", "hint_2_2"]).run()
+    assert test.session_state["made"]["objective"]["hint_2_2"]["term"]["kind"] == "hint" and not test.exception
+
+
+def test_stages_without_a_share_get_equal_ones(direct):
+    def page():
+        from app.components.composer import composer
+        from kdcore.catalogue import catalogue
+
+        composer(catalogue(), {})
+
+    test = AppTest.from_function(page).run(timeout=30)
+    test.selectbox("draft.from").set_value("flow_then_labels")
+    test.button("draft.begin").click().run()
+    test.number_input("draft.1.0.share").set_value(0.0).run()
+    test.button("draft.1.remove").click().run()
+    assert not test.exception and test.number_input("draft.2.0.share").value == 1.0
+
+
 def test_an_ensemble_that_loses_a_stage_shares_fewer(direct):
     def page():
         import streamlit as st

@@ -1,5 +1,6 @@
-"""What runs came to: one colour a method, and gains over one network under the same budget."""
+"""What runs came to: one colour a method, and gains over as many networks under the same budget."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,9 @@ def known(monkeypatch):
 def runs(*methods, seed=1, **changes):
     """Done runs of these methods, by name."""
     return [{"id": number, "method": name, "title": CATALOGUE["methods"].get(name, {"title": name})["title"],
-             "seed": seed, "role": "student", "state": "done", "name": name, "step": 5, "steps": 5, **changes}
+             "seed": seed, "role": "student", "state": "done", "name": name, "step": 5, "steps": 5,
+             "config": json.dumps({"method": {"members": CATALOGUE["methods"].get(name, {"members": 1})["members"]}}),
+             **changes}
             for number, name in enumerate(methods, start=1)]
 
 
@@ -40,16 +43,24 @@ def test_there_are_colours_for_any_number_of_methods():
     assert len(results._colours(runs(*CATALOGUE["methods"]))) == len(CATALOGUE["methods"])
 
 
-def test_an_ensemble_is_not_measured_against_one_network(monkeypatch):
-    last = {1: 0.5, 2: 0.6, 3: 0.8}
+def test_an_ensemble_is_measured_against_one_of_as_many_networks(monkeypatch):
+    last = {1: 0.5, 2: 0.6, 3: 0.8, 4: 0.85}
     monkeypatch.setattr(engine, "store", lambda: SimpleNamespace(
         summary=lambda ids: {run: {"best": last[run], "last": last[run], "seconds": 1.0} for run in ids}))
-    done = runs("labels_only", "full_jacobian", "labels_ensemble")
-    done[2]["role"] = "ensemble"
-    assert [row["gain"] for row in results.table(done)] == [None, pytest.approx(10), None]
+    done = runs("labels_only", "full_jacobian", "labels_ensemble", "flow_ensemble")
+    assert [row["gain"] for row in results.table(done)] == [None, pytest.approx(10), None, pytest.approx(5)]
     groups = results.by_method(done)
-    assert [group["gain"] and group["gain"][0] for group in groups.values()] == [None, pytest.approx(0.1), None]
+    assert [group["gain"] and group["gain"][0] for group in groups.values()] == [
+        None, pytest.approx(0.1), None, pytest.approx(0.05)]
     assert groups["Ensemble: labels only"]["accuracy"][0] == 0.8
+    larger = {**done[3], "config": json.dumps({"method": {"members": 5}})}
+    assert results.table([*done[:3], larger])[3]["gain"] is None
+
+
+def test_of_two_runs_of_a_seed_one_counts(monkeypatch):
+    monkeypatch.setattr(engine, "store", lambda: SimpleNamespace(
+        summary=lambda ids: {run: {"best": 0.5, "last": 0.5, "seconds": 1.0} for run in ids}))
+    assert results.by_method(runs("labels_only", "labels_only"))["Labels only"]["accuracy"][2] == 1
 
 
 @pytest.mark.parametrize("gain, clear", [

@@ -10,6 +10,7 @@ from app.components import composer
 from kdcore import catalogue, worker
 from kdcore.inspector import _questions
 from kdcore.knowledge import TERMS
+from kdcore.methods import METHODS
 from kdcore.store import Store
 from kdcore.worker import ROOT
 
@@ -127,6 +128,14 @@ def test_a_changed_setting_is_what_is_trained_and_what_its_formula_says(page, mo
     configs = [json.loads(run["config"]) for run in engine.store().runs() if run["title"] == "FitNet hints (changed)"]
     objectives = [config["method"]["stages"][0]["objective"]["hint"] for config in configs]
     assert [(each["weight"], each["term"]["form"]) for each in objectives] == [(0.5, "sum")] * 3
+
+
+def test_a_saved_method_with_a_long_title_can_be_changed(page):
+    engine.save_method({**METHODS["soft_targets"].model_dump(mode="json"), "title": "t" * 80})
+    page.run()
+    page.multiselect("methods").set_value(list(engine.saved_methods())).run()
+    next(field for field in page.number_input if field.label == "Weight").set_value(0.5).run()
+    assert not page.exception and not page.error and starts(page)
 
 
 def test_too_many_labels_are_a_sentence_below_a_whole_form(page):

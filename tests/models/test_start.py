@@ -229,6 +229,18 @@ def test_a_copy_of_a_teacher_that_sees_grey_as_colour(theirs):
     assert torch.equal(copied(grey), taught.eval()(grey))
 
 
+def test_a_copy_of_a_finetuned_teacher(theirs):
+    """What the teacher started from does not matter to its copy."""
+    network = {"name": "resnet18", "resize": 32}
+    teacher = {"data": {"name": "digits"}, "network": network, "method": "finetuned", "steps": 0}
+    copy = {"data": {"name": "digits", "images": 20}, "network": network, "teacher": teacher, "steps": 0,
+            "method": {"start": "teacher", "stages": [{"objective": {
+                "labels": {"weight": 1, "term": {"kind": "cross_entropy"}}}}]}}
+    taught = fit(teacher)
+    copied, grey = fit(copy, teacher=taught), torch.rand(2, 1, 8, 8)
+    assert torch.equal(copied(grey), taught(grey)) and all(value.requires_grad for value in copied.parameters())
+
+
 @pytest.mark.parametrize("start, sentence", [
     ({"kind": "magic"}, "there is no kind 'magic'"), ({"kind": "run"}, "run.*is missing"),
     ({}, "must say which kind"), ({"kind": "file", "path": ""}, "path"),
