@@ -10,7 +10,7 @@ import argparse
 import json
 from collections.abc import Iterable
 
-from benchmarks.methods import CIFAR, SGD
+from benchmarks.methods import CIFAR, EQUAL, SGD
 from benchmarks.runs import execute, kept, result, spread, write
 from kdcore.config import RunConfig, read
 from kdcore.methods import METHODS
@@ -20,9 +20,7 @@ SEEDS = (1, 2, 3)
 FIRST = 0.75  # share of the steps before the soft targets
 BUDGET = {
     "data": {**CIFAR, "images": 5000}, "network": {"name": "wrn_10_1"}, "optimiser": SGD, "steps": 2000,
-    "batch_size": 50, "evaluations": 4,
-    "teacher": {"data": {**CIFAR, "images": 20000, "augment": "crop_flip"}, "network": {"name": "wrn_10_1"},
-                "optimiser": SGD, "steps": 2000, "batch_size": 64, "evaluations": 2}}
+    "batch_size": 50, "evaluations": 4, "teacher": EQUAL}
 GROUPS = ("group1", "group2", "group3")
 CASES = {  # method -> weights of its first stage; the first one with every seed, the others with one
     "boundary_unconnected_then_soft_targets": (0.003,),

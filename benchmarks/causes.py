@@ -1,8 +1,9 @@
 """Why some methods stay below labels only, as experiments: python -m benchmarks.causes.
 
 How large a term starts; how far the sum of the teacher's logits has drifted; how a first stage of FSP matrices leaves
-the weights; how many neurons are silent after l_2; what labels alone reach in the steps of a second stage. Teachers and
-runs of the other benchmarks are taken from the store, or made. Writes benchmarks/results/causes.json and .md.
+the weights; how many neurons are silent after l_2; what labels, or soft targets, reach alone in the steps of a second
+stage. Teachers and runs of the other benchmarks are taken from the store, or made. Writes benchmarks/results/causes.json
+and .md.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ STARTS = (("cifar10", "cost_gradient"), ("cifar10", "double_backpropagation"), (
 DRIFTS = ("mnist", "mnist-paper")
 FLOW_WEIGHTS = (0.1, 1)
 SECOND_STAGES = {
-    "cifar10": ("flow_then_labels", "flow_then_other_labels", "hint_then_labels", "hint_then_falling_soft_targets",
-                "flow_ensemble", "hint_ensemble_middle"),
-    "cifar10-residual": ("flow_then_labels",),
-    "cifar10-transfer": ("flow_centred_second_head", "hint_centred_second_head", "boundary_centred_second_head")}
+    BASELINE: {
+        "cifar10": ("flow_then_labels", "flow_then_other_labels", "hint_then_labels", "hint_then_falling_soft_targets",
+                    "flow_ensemble", "hint_ensemble_middle"),
+        "cifar10-residual": ("flow_then_labels",),
+        "cifar10-transfer": ("flow_centred_second_head", "hint_centred_second_head", "boundary_centred_second_head")},
+    "soft_targets_alone": dict.fromkeys(("cifar10", "cifar10-long", "cifar10-residual"), ("flow_then_soft_targets",))}
 IMAGES = 1000
 
 
@@ -89,10 +92,10 @@ def silent(store: Store, name: str, weight: float) -> dict[str, float]:
             for tap in taps}
 
 
-def second_stage(store: Store, pair: str, name: str) -> dict:
-    """The steps of the method's second stage, and what labels alone reach in as many, for each seed."""
+def second_stage(store: Store, pair: str, name: str, alone: str) -> dict:
+    """The steps of the method's second stage, and what the method `alone` reaches in as many, for each seed."""
     steps = PAIRS[pair]["steps"] - of_pair(pair, method=name).ends()[0]
-    runs = [of_pair(pair, method=BASELINE, steps=steps, seed=seed, name=f"{steps} steps · seed {seed}")
+    runs = [of_pair(pair, method=alone, steps=steps, seed=seed, name=f"{alone}, {steps} steps · seed {seed}")
             for seed in SEEDS]
     execute(store, runs, "causes")
     return {"steps": steps, "accuracies": [result(store, run)["last"] for run in runs]}
@@ -118,10 +121,10 @@ def markdown(found: dict) -> str:
                    ["loss of the first stage", "weight", *agreement.GROUPS],
                    [[METHODS[row["method"]].title, row["weight"], *(f"{100 * row[group]:.1f}" for group in
                                                                     agreement.GROUPS)] for row in found["silent"]])
-    lines += table("Labels only, for as many steps as a method's second stage has",
-                   ["pair", "method", "steps", "labels only"],
-                   [[row["pair"], METHODS[row["method"]].title, row["steps"], spread(row["accuracies"], 3)]
-                    for row in found["second_stages"]])
+    lines += table("What needs no first stage, for as many steps as a method's second stage has",
+                   ["pair", "method", "steps", "alone", "accuracy"],
+                   [[row["pair"], METHODS[row["method"]].title, row["steps"], METHODS[row["alone"]].title,
+                     spread(row["accuracies"], 3)] for row in found["second_stages"]])
     return "\n".join(lines)
 
 
@@ -136,8 +139,9 @@ def main() -> None:
         "norms": [{"weight": weight, **norms(store, weight)} for weight in FLOW_WEIGHTS],
         "silent": [{"method": name, "weight": weight, **silent(store, name, weight)}
                    for name, weights in agreement.CASES.items() for weight in weights],
-        "second_stages": [{"pair": pair, "method": name, **second_stage(store, pair, name)}
-                          for pair, names in SECOND_STAGES.items() for name in names]}
+        "second_stages": [{"pair": pair, "method": name, "alone": alone, **second_stage(store, pair, name, alone)}
+                          for alone, pairs in SECOND_STAGES.items() for pair, names in pairs.items()
+                          for name in names]}
     write("causes", found, markdown(found))
 
 

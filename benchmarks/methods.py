@@ -21,11 +21,11 @@ SGD, TRANSFER, RESIDUAL, PRINTED = (methods.OPTIMISERS[name].model_dump(mode="js
     f"{methods.HEO}, CIFAR-10", f"{methods.HEO}, transfer", methods.YIM, methods.EHMANN_SAMEK))
 CIFAR = {"name": "folder", "path": "cifar10-jpeg.zip"}
 ADAM = {"learning_rate": 1e-3}
+EQUAL = {"data": {**CIFAR, "images": 20000, "augment": "crop_flip"}, "network": {"name": "wrn_10_1"},
+         "optimiser": SGD, "steps": 2000, "batch_size": 64, "evaluations": 2}
 ON_CIFAR = {
     "data": {**CIFAR, "per_class": 100}, "network": {"name": "wrn_10_1"}, "optimiser": SGD, "batch_size": 32,
-    "evaluations": 1,
-    "teacher": {"data": {**CIFAR, "images": 20000, "augment": "crop_flip"}, "network": {"name": "wrn_16_2"},
-                "optimiser": SGD, "steps": 2000, "batch_size": 64, "evaluations": 2, "threads": 2}}
+    "evaluations": 1, "teacher": {**EQUAL, "network": {"name": "wrn_16_2"}, "threads": 2}}
 ON_MNIST = {
     "data": {"name": "mnist", "per_class": 5}, "network": {"name": "fc_student"}, "optimiser": ADAM, "steps": 2000,
     "batch_size": 50, "evaluations": 1,
@@ -33,6 +33,7 @@ ON_MNIST = {
                 "steps": 4000, "batch_size": 50, "evaluations": 4}}
 PAIRS = {
     "cifar10": {**ON_CIFAR, "steps": 300},
+    "cifar10-equal": {**ON_CIFAR, "steps": 300, "teacher": EQUAL},
     "cifar10-long": {**ON_CIFAR, "steps": 1500},
     "cifar10-transfer": {**ON_CIFAR, "optimiser": TRANSFER, "steps": 600},
     "shapes": {**ON_CIFAR, "data": {"name": "shapes", "per_class": 100}, "optimiser": TRANSFER, "steps": 1000},

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import agreement, causes, memory, methods, stream, weights
 from benchmarks.runs import RESULTS, spread
 from kdcore.data import batches
-from kdcore.methods import METHODS
+from kdcore.methods import BASELINE, METHODS
 
 
 def test_a_mean_has_its_standard_error_and_one_value_has_none():
@@ -91,17 +91,22 @@ def test_the_causes_have_a_table_each():
         "drifts": [{"pair": "mnist", "mean": -45.2, "deviation": 12.1}],
         "norms": [{"weight": 1, "before": 6.02, "after": 179.3}],
         "silent": [{"method": "values_l2_then_soft_targets", "weight": 0.003, **groups}],
-        "second_stages": [{"pair": "cifar10", "method": "flow_ensemble", "steps": 150, "accuracies": [0.3, 0.4]}]})
+        "second_stages": [{"pair": "cifar10", "method": "flow_ensemble", "steps": 150, "alone": "labels_only",
+                           "accuracies": [0.3, 0.4]}]})
     assert text.count("## ") == 5
     for cells in ("| mnist | Cost gradient | 1.000 ± 0.500 (2) |", "| mnist | -45 | 12 |", "| 1 | 6.0 | 179.3 |",
-                  "| 0.003 | 12.5 | 12.5 | 12.5 |", "| 150 | 0.350 ± 0.050 (2) |"):
+                  "| 0.003 | 12.5 | 12.5 | 12.5 |", "| 150 | Labels only | 0.350 ± 0.050 (2) |"):
         assert cells in text
 
 
-def test_a_second_stage_is_compared_with_labels_for_its_steps(jpeg_zip):
+def test_a_second_stage_is_compared_with_what_it_trains_for_its_steps(jpeg_zip):
     assert causes.of_pair("cifar10", method="flow_ensemble").ends() == [150, 300]
-    for pair, names in causes.SECOND_STAGES.items():
-        assert all(len(causes.of_pair(pair, method=name).method.stages) == 2 for name in names)
+    for alone, pairs in causes.SECOND_STAGES.items():
+        for pair, names in pairs.items():
+            assert all(len(causes.of_pair(pair, method=name).method.stages) == 2 for name in names)
+        task, = METHODS[alone].stages
+        assert alone == BASELINE or all(METHODS[name].stages[1].objective == task.objective
+                                        for names in pairs.values() for name in names)
 
 
 def test_the_memory_table_says_what_a_network_has_not():
