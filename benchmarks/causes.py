@@ -2,8 +2,8 @@
 
 How large a term starts; how far the sum of the teacher's logits has drifted; how a first stage of FSP matrices leaves
 the weights; how many neurons are silent after l_2; what labels, or soft targets, reach alone in the steps of a second
-stage. Teachers and runs of the other benchmarks are taken from the store, or made. Writes benchmarks/results/causes.json
-and .md.
+stage. Teachers and runs of the other benchmarks are taken from the store, or made. Writes
+benchmarks/results/causes.json and .md.
 """
 
 from __future__ import annotations
