@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from benchmarks import agreement
-from benchmarks.methods import PAIRS, SEEDS
+from benchmarks.methods import PAIRS, SEEDS, of_pair
 from benchmarks.runs import execute, result, spread, write
 from kdcore import data, snapshots
 from kdcore.config import RunConfig, read
@@ -34,11 +34,12 @@ SECOND_STAGES = {
                     "flow_ensemble", "hint_ensemble_middle"),
         "cifar10-residual": ("flow_then_labels",),
         "cifar10-transfer": ("flow_centred_second_head", "hint_centred_second_head", "boundary_centred_second_head")},
-    "soft_targets_alone": dict.fromkeys(("cifar10", "cifar10-long", "cifar10-residual"), ("flow_then_soft_targets",))}
+    "soft_targets_alone": dict.fromkeys(("cifar10", "cifar10-long", "cifar10-epoch", "cifar10-residual"),
+                                        ("flow_then_soft_targets",))}
 IMAGES = 1000
 
 
-def of_pair(pair: str, **changes) -> RunConfig:
+def run(pair: str, **changes) -> RunConfig:
     """The pair's run, changed."""
     return read({**PAIRS[pair], **changes})
 
@@ -51,9 +52,9 @@ def learnt(store: Store, config: RunConfig) -> nn.Module:
 
 def start(store: Store, pair: str, name: str) -> list[float]:
     """λ·term / cross entropy in the first step, for each seed."""
-    teacher, shares = learnt(store, of_pair(pair).teacher), []
+    teacher, shares = learnt(store, run(pair).teacher), []
     for seed in SEEDS:
-        config = of_pair(pair, method=name, seed=seed, steps=1)
+        config = run(pair, method=name, seed=seed, steps=1)
         values = [record.values for record in train(config, teacher=teacher) if isinstance(record, Measurement)][-1]
         (weight, term), = [(weighted.weight, values[f"term.{key}"])
                            for key, weighted in config.method.stages[0].objective.items() if key != "cross_entropy"]
@@ -64,17 +65,17 @@ def start(store: Store, pair: str, name: str) -> list[float]:
 @torch.no_grad()
 def drift(store: Store, pair: str) -> dict[str, float]:
     """Mean and deviation over the test images of the sum of the teacher's logits."""
-    config = of_pair(pair)
+    config = run(pair)
     sums = learnt(store, config.teacher)(data.of_run(config, "test")[:].pixels).sum(1)
     return {"mean": float(sums.mean()), "deviation": float(sums.std())}
 
 
 def norms(store: Store, weight: float) -> dict[str, float]:
     """Median norm of the student's convolutions before and after the first stage of FSP matrices."""
-    config = of_pair("cifar10", method="flow_then_labels", seed=SEEDS[0])
+    config = run("cifar10", method="flow_then_labels", seed=SEEDS[0])
     stage = config.method.stages[0].model_dump(mode="json") | {"share": 1.0}
     stage["objective"]["flow"]["weight"] = weight
-    alone = of_pair("cifar10", method={"stages": [stage]}, seed=SEEDS[0], steps=config.ends()[0])
+    alone = run("cifar10", method={"stages": [stage]}, seed=SEEDS[0], steps=config.ends()[0])
     networks = {"before": build(alone), "after": fit(alone, teacher=learnt(store, config.teacher))}
     return {moment: statistics.median(float(parameter.detach().norm()) for parameter in network.parameters()
                                       if parameter.dim() == 4) for moment, network in networks.items()}
@@ -94,8 +95,8 @@ def silent(store: Store, name: str, weight: float) -> dict[str, float]:
 
 def second_stage(store: Store, pair: str, name: str, alone: str) -> dict:
     """The steps of the method's second stage, and what the method `alone` reaches in as many, for each seed."""
-    steps = PAIRS[pair]["steps"] - of_pair(pair, method=name).ends()[0]
-    runs = [of_pair(pair, method=alone, steps=steps, seed=seed, name=f"{alone}, {steps} steps · seed {seed}")
+    steps = PAIRS[pair]["steps"] - run(pair, method=of_pair(name, pair)).ends()[0]
+    runs = [run(pair, method=alone, steps=steps, seed=seed, name=f"{alone}, {steps} steps · seed {seed}")
             for seed in SEEDS]
     execute(store, runs, "causes")
     return {"steps": steps, "accuracies": [result(store, run)["last"] for run in runs]}

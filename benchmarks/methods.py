@@ -63,16 +63,16 @@ def runs(pair: str, names: Collection[str] | None = None) -> list[RunConfig]:
     suited = [name for name, method in methods.METHODS.items()
               if (name in names if names else not method.ablation) and not method.unsuited(known)]
     ordered = dict.fromkeys([methods.BASELINE, *suited])
-    return [read({**template, "method": _with_first(name, FIRST.get(pair)), "seed": seed,
+    return [read({**template, "method": of_pair(name, pair), "seed": seed,
                   "name": f"{name} · seed {seed}"}) for seed in SEEDS for name in ordered]
 
 
-def _with_first(name: str, share: float | None) -> dict:
+def of_pair(name: str, pair: str) -> dict:
     """A method as data, its first stage as long as the pair has it."""
     method = methods.METHODS[name].model_dump(mode="json")
-    if share and len(method["stages"]) > 1:
+    if pair in FIRST and len(method["stages"]) > 1:
         first, task = method["stages"]
-        first["share"], task["share"] = share, 1 - share
+        first["share"], task["share"] = FIRST[pair], 1 - FIRST[pair]
     return method
 
 

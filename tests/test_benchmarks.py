@@ -100,10 +100,10 @@ def test_the_causes_have_a_table_each():
 
 
 def test_a_second_stage_is_compared_with_what_it_trains_for_its_steps(jpeg_zip):
-    assert causes.of_pair("cifar10", method="flow_ensemble").ends() == [150, 300]
+    assert causes.run("cifar10", method="flow_ensemble").ends() == [150, 300]
     for alone, pairs in causes.SECOND_STAGES.items():
         for pair, names in pairs.items():
-            assert all(len(causes.of_pair(pair, method=name).method.stages) == 2 for name in names)
+            assert all(len(causes.run(pair, method=name).method.stages) == 2 for name in names)
         task, = METHODS[alone].stages
         assert alone == BASELINE or all(METHODS[name].stages[1].objective == task.objective
                                         for names in pairs.values() for name in names)
