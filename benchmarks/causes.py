@@ -2,8 +2,8 @@
 
 How large a term starts; how far the sum of the teacher's logits has drifted; how a first stage of FSP matrices leaves
 the weights; how many neurons are silent after l_2; what labels, or soft targets, reach alone in the steps of a second
-stage. Teachers and runs of the other benchmarks are taken from the store, or made. Writes
-benchmarks/results/causes.json and .md.
+stage; whether the photographs or the share of the first stage decide who leads at one epoch. Teachers and runs of the
+other benchmarks are taken from the store, or made. Writes benchmarks/results/causes.json and .md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import nn
 
 from benchmarks import agreement
 from benchmarks.methods import PAIRS, SEEDS, of_pair
-from benchmarks.runs import execute, result, spread, write
+from benchmarks.runs import execute, kept, result, spread, write
 from kdcore import data, snapshots
 from kdcore.config import RunConfig, read
 from kdcore.methods import BASELINE, METHODS
@@ -36,6 +36,8 @@ SECOND_STAGES = {
         "cifar10-transfer": ("flow_centred_second_head", "hint_centred_second_head", "boundary_centred_second_head")},
     "soft_targets_alone": dict.fromkeys(("cifar10", "cifar10-long", "cifar10-epoch", "cifar10-residual"),
                                         ("flow_then_soft_targets",))}
+SHARED = ("boundary_then_soft_targets", "hint_then_soft_targets")
+SHARES = (1 / 6, 1 / 2)
 IMAGES = 1000
 
 
@@ -102,6 +104,15 @@ def second_stage(store: Store, pair: str, name: str, alone: str) -> dict:
     return {"steps": steps, "accuracies": [result(store, run)["last"] for run in runs]}
 
 
+def shared(store: Store, pair: str, name: str, share: float) -> list[float]:
+    """Accuracy of the method whose first stage takes this share of the steps, for each seed."""
+    runs = [run(pair, method=of_pair(name, pair, share), seed=seed, name=f"{name}, first {share:.2f} · seed {seed}")
+            for seed in SEEDS]
+    before = kept(f"methods-{pair}")["runs"]
+    execute(store, [run for run in runs if run.hash() not in before], "causes")
+    return [before[run.hash()]["accuracy"] if run.hash() in before else result(store, run)["last"] for run in runs]
+
+
 def table(title: str, heads: list[str], rows: list[list]) -> list[str]:
     """A heading and a Markdown table."""
     lines = [[*heads], ["---"] * len(heads), *rows]
@@ -126,6 +137,9 @@ def markdown(found: dict) -> str:
                    ["pair", "method", "steps", "alone", "accuracy"],
                    [[row["pair"], METHODS[row["method"]].title, row["steps"], METHODS[row["alone"]].title,
                      spread(row["accuracies"], 3)] for row in found["second_stages"]])
+    lines += table("Photographs and share of the first stage", ["pair", "photographs", "share", "method", "accuracy"], [
+        [row["pair"], 10 * PAIRS[row["pair"]]["data"]["per_class"], f"{row['share']:.2f}",
+         METHODS[row["method"]].title, spread(row["accuracies"], 3)] for row in found["shared"]])
     return "\n".join(lines)
 
 
@@ -142,7 +156,9 @@ def main() -> None:
                    for name, weights in agreement.CASES.items() for weight in weights],
         "second_stages": [{"pair": pair, "method": name, "alone": alone, **second_stage(store, pair, name, alone)}
                           for alone, pairs in SECOND_STAGES.items() for pair, names in pairs.items()
-                          for name in names]}
+                          for name in names],
+        "shared": [{"pair": pair, "method": name, "share": share, "accuracies": shared(store, pair, name, share)}
+                   for pair in ("cifar10-long", "cifar10-epoch") for share in SHARES for name in SHARED]}
     write("causes", found, markdown(found))
 
 

@@ -67,12 +67,12 @@ def runs(pair: str, names: Collection[str] | None = None) -> list[RunConfig]:
                   "name": f"{name} · seed {seed}"}) for seed in SEEDS for name in ordered]
 
 
-def of_pair(name: str, pair: str) -> dict:
-    """A method as data, its first stage as long as the pair has it."""
-    method = methods.METHODS[name].model_dump(mode="json")
-    if pair in FIRST and len(method["stages"]) > 1:
+def of_pair(name: str, pair: str, share: float | None = None) -> dict:
+    """A method as data, its first stage as long as `share` says, or the pair."""
+    method, share = methods.METHODS[name].model_dump(mode="json"), share or FIRST.get(pair)
+    if share and len(method["stages"]) > 1:
         first, task = method["stages"]
-        first["share"], task["share"] = FIRST[pair], 1 - FIRST[pair]
+        first["share"], task["share"] = share, 1 - share
     return method
 
 
