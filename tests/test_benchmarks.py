@@ -99,10 +99,13 @@ def test_the_causes_have_a_table_each():
         "norms": [{"weight": 1, "before": 6.02, "after": 179.3}],
         "silent": [{"method": "values_l2_then_soft_targets", "weight": 0.003, **groups}],
         "second_stages": [{"pair": "cifar10", "method": "flow_ensemble", "steps": 150, "alone": "labels_only",
-                           "accuracies": [0.3, 0.4]}]})
-    assert text.count("## ") == 5
+                           "accuracies": [0.3, 0.4]}],
+        "shared": [{"pair": "cifar10-epoch", "method": "hint_then_soft_targets", "share": 1 / 6,
+                    "accuracies": [0.6, 0.7]}]})
+    assert text.count("## ") == 6
     for cells in ("| mnist | Cost gradient | 1.000 ± 0.500 (2) |", "| mnist | -45 | 12 |", "| 1 | 6.0 | 179.3 |",
-                  "| 0.003 | 12.5 | 12.5 | 12.5 |", "| 150 | Labels only | 0.350 ± 0.050 (2) |"):
+                  "| 0.003 | 12.5 | 12.5 | 12.5 |", "| 150 | Labels only | 0.350 ± 0.050 (2) |",
+                  "| cifar10-epoch | 25000 | 0.17 | FitNet, then soft targets | 0.650 ± 0.050 (2) |"):
         assert cells in text
 
 
