@@ -121,7 +121,7 @@ def fit(config: RunConfig | dict | str, *, teacher: nn.Module | None = None) -> 
 
 
 def build(config: RunConfig) -> nn.Module:
-    """Return the run's network with its initial weights, on the CPU; a copy of the teacher needs the teacher."""
+    """Return the run's network with its initial weights, on the CPU; fresh ones for a copy of the teacher."""
     side, network = config.side(), config.network
     if config.method.start == "published":
         network = NetworkConfig(**{**network.model_dump(), "start": {"kind": "published"}})

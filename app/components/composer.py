@@ -11,7 +11,7 @@ from itertools import count
 import streamlit as st
 
 from app import engine, figures
-from app.components.forms import KEPT, TYPED, Taps, fields, optimiser_fields, places, plain, weighted_term
+from app.components.forms import KEPT, TYPED, Taps, fields, optimiser_fields, places, plain, varied, weighted_term
 
 LINK = "composed"
 AGAIN = "_2"
@@ -76,8 +76,7 @@ def _begin(catalogue: dict) -> None:
         labels = next(kind for kind, term in catalogue["terms"].items() if term["is_labels"])
         stage = {"name": "training", "share": 1.0, "objective": {labels: _fresh(labels, catalogue)},
                  "optimiser": None, "restarts": False, "dropout": 0.0}
-        mine = {**_EMPTY, "stages": [stage]} if name is None else {
-            **plain(known[name]), "title": f"{known[name]['title'][:70]} (mine)", "rows": [], "ablation": False}
+        mine = {**_EMPTY, "stages": [stage]} if name is None else varied(plain(known[name]), "mine")
         _take(mine)
         st.rerun()
     if name in saved:

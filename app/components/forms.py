@@ -116,7 +116,12 @@ def method_form(method: dict, terms: dict[str, dict], key: str, taps: Taps | Non
         stages.append({**stage, "objective": objective})
     if stages == method["stages"]:
         return method
-    return {**method, "stages": stages, "title": f"{method['title'][:70]} (changed)", "rows": []}  # not the paper's
+    return varied({**method, "stages": stages}, "changed")
+
+
+def varied(method: dict, how: str) -> dict:
+    """The method under a title that says how it is no longer the paper's, short enough for the form."""
+    return {**method, "title": f"{method['title'][:70]} ({how})", "rows": [], "ablation": False}
 
 
 def plain(method: dict) -> dict:
