@@ -236,6 +236,16 @@ def test_taps_that_are_named_need_no_groups():
         Pair(own, own).layers()
 
 
+@pytest.mark.parametrize("tap", ["group1.first", "group1.pooled", "embedding", "logits"])
+def test_what_comes_after_an_activation_function_has_no_boundary(tap):
+    known = side(taps=dict.fromkeys(("group1", "group1.pre", tap), (4,)))
+    pair, groups = Pair(known, known), ((tap, tap),)
+    for kind in ("activation_boundary", "activation_values"):
+        assert TERMS[kind](groups=groups).unsuited(pair).startswith(f"{tap} is not what stands before an activation")
+        assert TERMS[kind](groups=(("group1", "group1.pre"),)).unsuited(pair) is None
+    assert TERMS["hint"](groups=groups).unsuited(pair) is None
+
+
 @pytest.mark.parametrize("reason", UNSUITED)
 def test_layers_that_cannot_be_matched_are_a_sentence(reason):
     term, student, teacher = UNSUITED[reason]

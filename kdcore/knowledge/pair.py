@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 Shape = tuple[int, ...]
 Groups = Literal["all", "first", "middle", "last"] | tuple[tuple[str, str], ...]
 GROUP = re.compile(r"group(\d+)")
+ROLES = re.compile(r"group\d+\.\w+|embedding|logits")
 
 
 class Unsuited(ValueError):
@@ -92,12 +93,16 @@ class Pair:
         By default groups are paired in order where both networks have as many; else by spatial size, the last of each
         size; where no size is common, and in fully connected networks, from the top. `role` is the part of a group:
         "" its end, ".pre", ".first", ".pooled". Taps that are named are taken as they are, a group's with its role.
-        Raises Unsuited where the networks have nothing to match.
+        Raises Unsuited where the networks have nothing to match, or a tap that is named has another role.
         """
         if reason := self.apart():
             raise Unsuited(reason)
         if isinstance(groups, tuple):
             names = [tuple(tap + role if GROUP.fullmatch(tap) else tap for tap in couple) for couple in groups]
+            others = [tap for couple in names for tap in couple if ROLES.fullmatch(tap) and not tap.endswith(role)]
+            if others:
+                raise Unsuited(f"{others[0]} is not what stands before an activation function; name a group, such as "
+                               f"group1, whose {role[1:]} is then read")
         else:
             found = _automatic(self.teacher.groups(role), self.student.groups(role), role)
             names = {"all": found, "first": found[:1], "middle": found[(len(found) - 1) // 2 :][:1],
