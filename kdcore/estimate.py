@@ -42,8 +42,7 @@ def _seconds(run: RunConfig) -> float:
     a_step, a_measurement = train.trial(run.model_copy(update={"data": smaller}), teacher, TRIAL_STEPS,
                                         TRIAL_SECONDS)
     measurements = min(run.evaluations + len(_snapshots(run)), run.steps + 1)
-    teaching = _teaching_seconds(run, teacher) * len(images) / CHUNK
-    return teaching + a_step * run.steps + a_measurement * measurements
+    return _teaching_seconds(run, teacher, len(images)) + a_step * run.steps + a_measurement * measurements
 
 
 def _snapshots(run: RunConfig) -> list[int]:
@@ -58,13 +57,15 @@ def _enough(run: RunConfig, most: int) -> int | None:
     return min(most, TRIAL_IMAGES, classes * rarest) or None
 
 
-def _teaching_seconds(run: RunConfig, teacher) -> float:
-    """Seconds in which the teacher answers one chunk of images for every term that asks it."""
-    where = device.pick(run.device)
+def _teaching_seconds(run: RunConfig, teacher, most: int) -> float:
+    """Seconds in which the teacher answers the images of each stage, `most` of them, for every term that asks it."""
+    where, ends = device.pick(run.device), run.ends()
     images = data.images(run.data, "test", where, torch.arange(min(CHUNK, data.source(run.data).test)))
-    began = time.perf_counter()
-    for stage in run.method.stages:
+    seconds = 0.0
+    for stage, start, end in zip(run.method.stages, (0, *ends), ends):
+        began = time.perf_counter()
         for weighted in stage.objective.values():
             if weighted.term.needs_teacher:
                 answer(weighted.term, teacher.to(where), images, weighted.term.bind(run.pair()).to(where))
-    return time.perf_counter() - began
+        seconds += (time.perf_counter() - began) * min(most, (end - start) * run.batch_size) / CHUNK
+    return seconds

@@ -242,7 +242,7 @@ class _Training:
         self.bounds = {key: term.bind(self.config.pair(), stream(self.seed, 5, span.number, i)).to(self.device)
                        for i, (key, term) in enumerate(self.terms.items())}
         self.lessons = Lessons(self.terms, self.bounds, self.teacher, self.images,
-                               keep=self.config.data.augment == "none")
+                               keep=self.config.data.augment == "none" and self._sees(span) >= len(self.images))
         if fresh and self.lessons.too_large:
             titles = ", ".join(self.terms[key].title.lower() for key in self.lessons.too_large)
             yield Notice(self.step, f"What the teacher hands over for {titles} does not fit into memory and is "
@@ -258,6 +258,10 @@ class _Training:
             self.optimiser.load_state_dict(self.resumed["optimiser"])
             for key, bound in self.bounds.items():
                 bound.load_state_dict(self.resumed["connectors"][key])
+
+    def _sees(self, span: _Span) -> int:
+        """How many images the steps of a stage take, one that is seen twice counted twice."""
+        return (span.end - span.start) * self.config.batch_size
 
     def _weigh(self, stage: Stage) -> dict[str, float]:
         factors = {key: weighted.weight for key, weighted in stage.objective.items()}

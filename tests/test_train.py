@@ -486,6 +486,16 @@ def test_kept_lessons_are_the_fresh_ones(method, teacher, monkeypatch):
     assert_close(final(fresh), final(kept))
 
 
+@pytest.mark.parametrize("steps, asked", [(3, 15), (4, 20), (8, 20)])
+def test_the_teacher_is_asked_once_an_image_at_most(steps, asked, teacher, monkeypatch):
+    """Of 20 images, of which a step takes 5: a stage that is too short to see them all does not ask for them all."""
+    counts, answers = [], teaching.answers
+    monkeypatch.setattr(teaching, "answers", lambda terms, network, images, draws=None: (
+        counts.append(len(images.labels)), answers(terms, network, images, draws))[1])
+    list(train(run("soft_targets", steps=steps, batch_size=5), teacher=teacher))
+    assert sum(counts) == asked
+
+
 def test_kept_lessons_take_no_more_than_they_may(teacher, monkeypatch):
     """20 images' soft targets are 20·10 numbers of 4 bytes."""
     for room, notices in ((800, 0), (799, 1)):
