@@ -91,11 +91,17 @@ def _methods(options: argparse.Namespace) -> None:
                 _print_stage(stage, named=len(method["stages"]) > 1)
             if method["optimiser"]:
                 print(f"    optimiser in the paper: {method['optimiser']}")
+        print("\nTerms, of which methods are made:\n")
+        for kind, term in found["terms"].items():
+            print(f"{kind}  ({_source(term)})\n    {term['sentence']}")
+            for name, field in term["fields"].items():
+                print(f"    {name}, by default {field['default']}: {field['description']}")
 
 
-def _source(method: dict) -> str:
-    source = ", ".join(filter(None, (method["paper"], method["equations"] and f"eq. {method['equations']}")))
-    return source.replace("eq. Prop.", "Prop.")
+def _source(entry: dict) -> str:
+    """Paper and equations of a method or a term."""
+    equations = entry.get("equations", entry.get("equation"))
+    return ", ".join(filter(None, (entry["paper"], equations and f"eq. {equations}"))).replace("eq. Prop.", "Prop.")
 
 
 def _print_stage(stage: dict, named: bool) -> None:

@@ -64,7 +64,7 @@ WEIGHTS = {  # kind of term -> where its weight comes from
     "jacobian_match": "No paper prints one: on held-out images 0.1 is as good as any for fully connected and wide "
                       "residual students; for VGG-4, two seeds, better than 0.01, and 0.3 better still by a point.",
     "flow_matrices": "No paper prints one. At Yim et al.'s learning rate of 1e-3, 0.1 did best on held-out images of "
-                     "CIFAR-10, two seeds: with 1 the convolutions grow thirtyfold, and hardly learn afterwards. At "
+                     "CIFAR-10, two seeds: with 1 the convolutions grow elevenfold, and hardly learn afterwards. At "
                      "0.1, 0.003 did best, two seeds.",
     "hint": _FOUND.format(HINT, "one seed") + " As a sum, 0.1: with 1, a wide residual student diverges at a learning "
             "rate of 1e-4.",

@@ -11,6 +11,7 @@ from kdcore import train, worker
 from kdcore.__main__ import main
 from kdcore.catalogue import catalogue
 from kdcore.data.sources import SOURCES
+from kdcore.knowledge import TERMS
 from kdcore.methods import METHODS
 from kdcore.store import Store
 
@@ -60,7 +61,10 @@ def test_methods_are_listed_with_their_papers(cli):
     status, out, _ = cli("methods")
     assert status == 0
     heads = {line.split("  (")[0]: line for line in out.splitlines() if not line.startswith(" ")}
-    assert list(heads) == list(METHODS)
+    assert [name for name in heads if name in {*METHODS, *TERMS}] == [*METHODS, *TERMS]
+    for kind, term in TERMS.items():
+        assert term.paper in heads[kind] and term.equation in heads[kind] and term.sentence in out
+        assert all(f"{name}, by default " in out for name in term.model_fields if name != "kind")
     for name, method in METHODS.items():
         assert method.paper in heads[name] and method.equations in heads[name] and method.sentence in out
 

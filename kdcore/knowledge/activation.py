@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kdcore.knowledge.layers import CONNECTORS, ConnectorChoice, GroupTerm, connector
+from kdcore.knowledge.layers import ConnectedTerm, connector
 from kdcore.knowledge.pair import Layer
 from kdcore.knowledge.term import NOTHING, Bound, Taught
 
@@ -47,7 +47,7 @@ def _boundary_errors(student_pre: Tensor, active: Tensor, margin: float) -> Tens
     return functional.relu(margin - sign * student_pre).square().flatten(1).sum(1)
 
 
-class ActivationBoundary(GroupTerm):
+class ActivationBoundary(ConnectedTerm):
     """Match which neurons are active, with a margin (Heo et al. 2019, eq. 4, 6 and 7)."""
 
     title = "Activation boundaries"
@@ -65,10 +65,6 @@ class ActivationBoundary(GroupTerm):
     weights: Literal["halved", "equal"] = Field("halved", title="Layer weights", description="Every layer counts the "
                                                 "same, or half as much as the next one after it, as in the authors' "
                                                 "code.")
-    connectors: ConnectorChoice = CONNECTORS
-
-    def connector(self, layer: Layer) -> nn.Module:
-        return connector(layer, self.connectors, batch_norm=True)
 
     @property
     def formula(self) -> str:
@@ -91,7 +87,7 @@ class ActivationBoundary(GroupTerm):
                 for i, (layer, ours) in enumerate(zip(bound.layers, self.offered(student, bound)))}
 
 
-class ActivationValues(GroupTerm):
+class ActivationValues(ConnectedTerm):
     """Match the values after the activation function, the l_p baselines (Heo et al. 2019, eq. 1 and Table 7)."""
 
     title = "Activation values"
@@ -102,10 +98,6 @@ class ActivationValues(GroupTerm):
 
     kind: Literal["activation_values"] = "activation_values"
     power: Literal[2.0, 1.0, 0.5] = Field(2.0, description="p of the norm: 2, 1 or 0.5.")
-    connectors: ConnectorChoice = CONNECTORS
-
-    def connector(self, layer: Layer) -> nn.Module:
-        return connector(layer, self.connectors, batch_norm=True)
 
     @property
     def formula(self) -> str:
@@ -121,7 +113,7 @@ class ActivationValues(GroupTerm):
         return squares.flatten(1).sum(1)
 
 
-class Hint(GroupTerm):
+class Hint(ConnectedTerm):
     """Match the features of a layer through a learnt connector, FitNet's hint (Romero et al. 2015)."""
 
     title = "FitNet hint"
@@ -130,7 +122,6 @@ class Hint(GroupTerm):
     equation = "3"
 
     kind: Literal["hint"] = "hint"
-    connectors: ConnectorChoice = CONNECTORS
     batch_norm: bool = Field(False, title="Batch norm in the connector", description="As Heo et al. 2019 have it; "
                              "FitNet's own connector is linear.")
     form: Literal["mean", "sum"] = Field("mean", description="The mean of the squared differences over channels and "

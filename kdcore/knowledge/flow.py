@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from kdcore.knowledge.layers import CONNECTORS, ConnectorChoice, GroupTerm, connector
+from kdcore.knowledge.layers import ConnectedTerm
 from kdcore.knowledge.pair import Layer, Pair, Unsuited
 from kdcore.knowledge.term import NOTHING, Bound, Taught
 
@@ -40,7 +40,7 @@ def _errors(ours: Tensor, theirs: Tensor) -> Tensor:
     return (theirs - ours).square().sum((1, 2))
 
 
-class FlowMatrices(GroupTerm):
+class FlowMatrices(ConnectedTerm):
     """Match FSP matrices, each between the first and the last layer of a section (Yim et al. 2017, eq. 1 and 2)."""
 
     title = "FSP matrices"
@@ -52,7 +52,6 @@ class FlowMatrices(GroupTerm):
     kind: Literal["flow_matrices"] = "flow_matrices"
     shuffled: bool = Field(False, description="Shuffle the teacher's channels, in another way for every student, so "
                            "that the students of an ensemble differ.")
-    connectors: ConnectorChoice = CONNECTORS
 
     @property
     def formula(self) -> str:
@@ -83,9 +82,6 @@ class FlowMatrices(GroupTerm):
 
     def asks(self) -> frozenset[str]:
         return super().asks() | {"sections"}
-
-    def connector(self, layer: Layer) -> nn.Module:
-        return connector(layer, self.connectors, batch_norm=True)
 
     def bind(self, pair: Pair, seed: int = 0) -> Bound:
         bound = super().bind(pair, seed)

@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from kdcore.response import Response
 
 ConnectorChoice = Literal["where needed", "always", "never"]
-CONNECTORS = Field("where needed", title="Connectors", description="Learnt maps from the student's channels to the "
-                   "teacher's: where the numbers of channels differ, at every layer, or never.")
-
-
 RIDGE = 1e-3  # of the mean square: channels that are never active, and more channels than images
 
 
@@ -177,6 +173,21 @@ class GroupTerm(LayerTerm):
         return layers
 
     def asks(self) -> frozenset[str]:
-        asked = {"maps" if self.only_maps else "one kind": True, "named layers": isinstance(self.groups, tuple),
-                 "equal width": getattr(self, "connectors", None) == "never"}
+        asked = {"maps" if self.only_maps else "one kind": True, "named layers": isinstance(self.groups, tuple)}
         return frozenset(what for what, holds in asked.items() if holds)
+
+
+class ConnectedTerm(GroupTerm):
+    """A term over groups whose channels are compared one by one, which asks for connectors between widths."""
+
+    normed: ClassVar[bool] = True
+
+    connectors: ConnectorChoice = Field("where needed", title="Connectors", description="Learnt maps from the "
+                                        "student's channels to the teacher's: where the numbers of channels differ, "
+                                        "at every layer, or never.")
+
+    def connector(self, layer: Layer) -> nn.Module:
+        return connector(layer, self.connectors, self.normed)
+
+    def asks(self) -> frozenset[str]:
+        return super().asks() | ({"equal width"} if self.connectors == "never" else set())

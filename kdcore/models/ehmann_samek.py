@@ -11,6 +11,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from kdcore.errors import UserError
+from kdcore.models.layers import scaled
 
 
 class _FlatInput(nn.Sequential):
@@ -31,7 +32,7 @@ def fully_connected(image_shape: tuple[int, int, int], classes: int, hidden: tup
                     width: float = 1.0) -> nn.Module:
     """Fully connected layers with `hidden`·width neurons between image and logits; each hidden layer is a group."""
     channels, height, columns = image_shape
-    sizes = [channels * height * columns, *_scaled(hidden, width), classes]
+    sizes = [channels * height * columns, *(scaled(neurons, width) for neurons in hidden), classes]
     layers = [nn.Linear(before, after) for before, after in zip(sizes, sizes[1:])]
     return _chain(_FlatInput, layers)
 
@@ -41,7 +42,7 @@ def convolutional(image_shape: tuple[int, int, int], classes: int, kernels: tupl
     """Convolutions, stride 1, no padding, with `maps`·width maps between image and logits; each is a group."""
     channels, *size = image_shape
     per_side = [scaled_kernels(kernels, side) for side in size]
-    depths = [channels, *_scaled(maps, width), classes]
+    depths = [channels, *(scaled(count, width) for count in maps), classes]
     layers = [nn.Conv2d(before, after, kernel) for before, after, kernel in zip(depths, depths[1:], zip(*per_side))]
     return _chain(_FlatOutput, layers)
 
@@ -62,10 +63,6 @@ def scaled_kernels(kernels: tuple[int, ...], side: int) -> list[int]:
     for i in by_remainder[: side - 1 - sum(whole)]:
         whole[i] += 1
     return [fall + 1 for fall in whole]
-
-
-def _scaled(sizes: tuple[int, ...], width: float) -> list[int]:
-    return [max(1, round(size * width)) for size in sizes]
 
 
 def _chain(container: type[nn.Sequential], layers: list[nn.Module]) -> nn.Module:
