@@ -60,13 +60,15 @@ def assert_one_sentence(answer, *parts):
 def test_methods_are_listed_with_their_papers(cli):
     status, out, _ = cli("methods")
     assert status == 0
-    heads = {line.split("  (")[0]: line for line in out.splitlines() if not line.startswith(" ")}
-    assert [name for name in heads if name in {*METHODS, *TERMS}] == [*METHODS, *TERMS]
-    for kind, term in TERMS.items():
-        assert term.paper in heads[kind] and term.equation in heads[kind] and term.sentence in out
-        assert all(f"{name}, by default " in out for name in term.model_fields if name != "kind")
+    listed, terms = out.split("\nTerms, of which methods are made:\n")
+    heads, kinds = ({line.split("  (")[0]: line for line in part.splitlines() if line and not line.startswith(" ")}
+                    for part in (listed, terms))
+    assert list(heads) == list(METHODS) and list(kinds) == list(TERMS)
     for name, method in METHODS.items():
-        assert method.paper in heads[name] and method.equations in heads[name] and method.sentence in out
+        assert method.paper in heads[name] and method.equations in heads[name] and method.sentence in listed
+    for kind, term in TERMS.items():
+        assert term.paper in kinds[kind] and term.equation in kinds[kind] and term.sentence in terms
+        assert all(f"    {name}, by default " in terms for name in term.model_fields if name != "kind")
 
 
 def test_the_whole_catalogue_is_json(cli):
