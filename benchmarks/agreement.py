@@ -25,8 +25,8 @@ GROUPS = ("group1", "group2", "group3")
 CASES = {  # method -> weights of its first stage; the first one with every seed, the others with one
     "boundary_unconnected_then_soft_targets": (0.003,),
     "values_l2_then_soft_targets": (0.003, 0.0003, 0.03),
-    "values_l1_then_soft_targets": (0.003,),
-    "values_l05_then_soft_targets": (0.003,),
+    "values_l1_then_soft_targets": (0.003, 0.0003),
+    "values_l05_then_soft_targets": (0.003, 0.0003),
 }
 
 

@@ -1,9 +1,10 @@
 """Why some methods stay below labels only, as experiments: python -m benchmarks.causes.
 
 How large a term starts; how far the sum of the teacher's logits has drifted; how a first stage of FSP matrices leaves
-the weights; how many neurons are silent after l_2; what labels, or soft targets, reach alone in the steps of a second
-stage; whether the photographs or the share of the first stage decide who leads at one epoch. Teachers and runs of the
-other benchmarks are taken from the store, or made. Writes benchmarks/results/causes.json and .md.
+the weights; how many neurons are silent after l_2; what a second stage reaches alone, in its own steps; whether the
+photographs or the share of the first stage decide who leads at one epoch; what regularisers do to accuracy, and to
+accuracy under noise. Teachers and runs of the other benchmarks are taken from the store, or made. Writes
+benchmarks/results/causes.json and .md.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import torch
 from torch import nn
 
 from benchmarks import agreement
-from benchmarks.methods import PAIRS, SEEDS, of_pair
+from benchmarks.methods import CIFAR, ON_CIFAR, PAIRS, SEEDS, SGD, of_pair
 from benchmarks.runs import execute, kept, result, spread, write
 from kdcore import data, snapshots
 from kdcore.config import RunConfig, read
 from kdcore.methods import BASELINE, METHODS
+from kdcore.objective import Optimiser
 from kdcore.response import Response
 from kdcore.store import Store
 from kdcore.train import Measurement, build, fit, train
@@ -29,15 +31,20 @@ STARTS = (("cifar10", "cost_gradient"), ("cifar10", "double_backpropagation"), (
 DRIFTS = ("mnist", "mnist-paper")
 FLOW_WEIGHTS = (0.1, 1)
 SECOND_STAGES = {
-    BASELINE: {
-        "cifar10": ("flow_then_labels", "flow_then_other_labels", "hint_then_labels", "hint_then_falling_soft_targets",
-                    "flow_ensemble", "hint_ensemble_middle"),
-        "cifar10-residual": ("flow_then_labels",),
-        "cifar10-transfer": ("flow_centred_second_head", "hint_centred_second_head", "boundary_centred_second_head")},
-    "soft_targets_alone": dict.fromkeys(("cifar10", "cifar10-long", "cifar10-epoch", "cifar10-residual"),
-                                        ("flow_then_soft_targets",))}
+    "cifar10": ("flow_then_labels", "flow_then_other_labels", "hint_then_labels", "hint_then_falling_soft_targets",
+                "flow_then_soft_targets", "flow_ensemble", "hint_ensemble_middle"),
+    "cifar10-long": ("flow_then_soft_targets",),
+    "cifar10-epoch": ("flow_then_soft_targets",),
+    "cifar10-residual": ("flow_then_labels", "flow_then_soft_targets"),
+    "cifar10-transfer": ("flow_centred_second_head", "hint_centred_second_head", "boundary_centred_second_head")}
 SHARED = ("boundary_then_soft_targets", "hint_then_soft_targets")
 SHARES = (1 / 6, 1 / 2)
+REGULARISERS = (BASELINE, "jacobian_norm_weak", "jacobian_norm", "jacobian_norm_strong", "weight_decay", "dropout")
+REGULARISED = {**{name: value for name, value in ON_CIFAR.items() if name != "teacher"},
+               "data": {**CIFAR, "per_class": 200}, "network": {"name": "vgg9", "width": 0.25},
+               "optimiser": {**SGD, "weight_decay": 0}, "steps": 1500}
+DEVIATIONS = (0, 0.1, 0.2, 0.3, 0.4)  # of noise on normalised images, as Srinivas & Fleuret 2018, Table 2, have it
+PIXELS = 0.25  # how far the pixels of a photograph deviate, which normalisation makes 1
 IMAGES = 1000
 
 
@@ -95,13 +102,27 @@ def silent(store: Store, name: str, weight: float) -> dict[str, float]:
             for tap in taps}
 
 
-def second_stage(store: Store, pair: str, name: str, alone: str) -> dict:
-    """The steps of the method's second stage, and what the method `alone` reaches in as many, for each seed."""
-    steps = PAIRS[pair]["steps"] - run(pair, method=of_pair(name, pair)).ends()[0]
-    runs = [run(pair, method=alone, steps=steps, seed=seed, name=f"{alone}, {steps} steps · seed {seed}")
-            for seed in SEEDS]
+def second_stage(store: Store, pair: str, name: str) -> dict:
+    """The steps of the method's second stage, what it reaches without the first, for each seed, and what with it."""
+    config = run(pair, method=of_pair(name, pair))
+    begins, task = config.ends()[0], config.method.stages[1]
+    optimiser = task.optimiser or config.optimiser
+    if not (task.optimiser or task.restarts):
+        optimiser = after(optimiser, begins / config.steps)
+    method = config.method.model_dump(mode="json") | {"shared_stages": 0, "stages": [
+        task.model_dump(mode="json") | {"share": 1, "optimiser": optimiser.model_dump(mode="json")}]}
+    runs = [run(pair, method=method, steps=config.steps - begins, seed=seed,
+                name=f"{name}, second stage · seed {seed}") for seed in SEEDS]
     execute(store, runs, "causes")
-    return {"steps": steps, "accuracies": [result(store, run)["last"] for run in runs]}
+    return {"steps": config.steps - begins, "alone": [result(store, run)["last"] for run in runs],
+            "whole": [row["accuracy"] for row in kept(f"methods-{pair}")["runs"].values() if row["method"] == name]}
+
+
+def after(optimiser: Optimiser, done: float) -> Optimiser:
+    """How an optimiser goes on when this share of a run lies behind."""
+    return optimiser.model_copy(update={
+        "learning_rate": optimiser.rate(done),
+        "falls": tuple((share - done) / (1 - done) for share in optimiser.falls if share > done)})
 
 
 def shared(store: Store, pair: str, name: str, share: float) -> list[float]:
@@ -111,6 +132,19 @@ def shared(store: Store, pair: str, name: str, share: float) -> list[float]:
     before = kept(f"methods-{pair}")["runs"]
     execute(store, [run for run in runs if run.hash() not in before], "causes")
     return [before[run.hash()]["accuracy"] if run.hash() in before else result(store, run)["last"] for run in runs]
+
+
+@torch.no_grad()
+def noisy(store: Store, name: str) -> list[list[float]]:
+    """Accuracy on test images with noise of each deviation, for each seed."""
+    found = []
+    for seed in SEEDS:
+        config = read({**REGULARISED, "method": name, "seed": seed, "name": f"{name}, noise · seed {seed}"})
+        network, images = learnt(store, config), data.of_run(config, "test")[torch.arange(0, 10 * IMAGES, 5)]
+        noise = PIXELS * torch.randn(images.pixels.shape, generator=torch.Generator().manual_seed(seed))
+        found.append([float((network(images.pixels + deviation * noise).argmax(1) == images.labels).float().mean())
+                      for deviation in DEVIATIONS])
+    return found
 
 
 def table(title: str, heads: list[str], rows: list[list]) -> list[str]:
@@ -133,13 +167,16 @@ def markdown(found: dict) -> str:
                    ["loss of the first stage", "weight", *agreement.GROUPS],
                    [[METHODS[row["method"]].title, row["weight"], *(f"{100 * row[group]:.1f}" for group in
                                                                     agreement.GROUPS)] for row in found["silent"]])
-    lines += table("What needs no first stage, for as many steps as a method's second stage has",
-                   ["pair", "method", "steps", "alone", "accuracy"],
-                   [[row["pair"], METHODS[row["method"]].title, row["steps"], METHODS[row["alone"]].title,
-                     spread(row["accuracies"], 3)] for row in found["second_stages"]])
+    lines += table("A second stage in its own steps, without the first and with it",
+                   ["pair", "method", "steps", "without", "with"],
+                   [[row["pair"], METHODS[row["method"]].title, row["steps"], spread(row["alone"], 3),
+                     spread(row["whole"], 3)] for row in found["second_stages"]])
     lines += table("Photographs and share of the first stage", ["pair", "photographs", "share", "method", "accuracy"], [
         [row["pair"], 10 * PAIRS[row["pair"]]["data"]["per_class"], f"{row['share']:.2f}",
          METHODS[row["method"]].title, spread(row["accuracies"], 3)] for row in found["shared"]])
+    lines += table("Accuracy under noise at test time, of deviation", ["method", *map(str, DEVIATIONS)], [
+        [METHODS[row["method"]].title, *(spread(each, 3) for each in zip(*row["accuracies"]))]
+        for row in found["noise"]])
     return "\n".join(lines)
 
 
@@ -154,11 +191,11 @@ def main() -> None:
         "norms": [{"weight": weight, **norms(store, weight)} for weight in FLOW_WEIGHTS],
         "silent": [{"method": name, "weight": weight, **silent(store, name, weight)}
                    for name, weights in agreement.CASES.items() for weight in weights],
-        "second_stages": [{"pair": pair, "method": name, "alone": alone, **second_stage(store, pair, name, alone)}
-                          for alone, pairs in SECOND_STAGES.items() for pair, names in pairs.items()
-                          for name in names],
+        "second_stages": [{"pair": pair, "method": name, **second_stage(store, pair, name)}
+                          for pair, names in SECOND_STAGES.items() for name in names],
         "shared": [{"pair": pair, "method": name, "share": share, "accuracies": shared(store, pair, name, share)}
-                   for pair in ("cifar10-long", "cifar10-epoch") for share in SHARES for name in SHARED]}
+                   for pair in ("cifar10-long", "cifar10-epoch") for share in SHARES for name in SHARED],
+        "noise": [{"method": name, "accuracies": noisy(store, name)} for name in REGULARISERS]}
     write("causes", found, markdown(found))
 
 

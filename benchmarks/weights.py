@@ -20,7 +20,8 @@ from kdcore.store import Store
 SEEDS = (11, 12)
 VALIDATION = {"cifar10": {"per_class": 300, "validation": 2 / 3},
               "cifar10-vgg": {"per_class": 210, "validation": 200 / 210},
-              "mnist": {"per_class": 205, "validation": 200 / 205}}
+              "mnist": {"per_class": 205, "validation": 200 / 205},
+              "mnist-20000": {"per_class": 2200, "validation": 200 / 2200}}
 GRID = {  # (method, key of the term, or of one of its settings): weights, or values
     (BASELINE, "cross_entropy"): (1,),
     ("cost_gradient", "cost_gradient"): (4, 40, 400, 4000),
