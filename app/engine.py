@@ -73,16 +73,20 @@ def catalogue() -> dict:
 
 
 def described(method: dict | bytes) -> dict:
-    """A method, as data or JSON, checked: {"method", "formula"}. Raises UserError where it is not possible."""
+    """A method, as data or JSON, checked: {"method", "formula", and all else that the catalogue tells of one}.
+
+    Raises UserError where it is not possible.
+    """
     return answer("described", content=method)
 
 
 def saved_methods() -> dict[str, dict]:
-    """Methods that users made and saved, by name; they are kept as JSON beside the runs."""
+    """Methods that users made and saved, by name, as the catalogue has its own; kept as JSON beside the runs."""
     found = {}
     for path in sorted((store().folder / "methods").glob("*.json")):
         with suppress(UserError):  # not ours, or of another version
-            found[f"saved {path.stem}"] = described(path.read_bytes())["method"]
+            told = described(path.read_bytes())
+            found[f"saved {path.stem}"] = {**told.pop("method"), **told}
     return found
 
 

@@ -17,9 +17,7 @@ from kdcore.objective import Method, Optimiser, Stage, WeightedTerm
 def catalogue() -> dict:
     """Methods, terms with their schemas, architectures, image sets and help sentences."""
     return {
-        "methods": {name: {**method.model_dump(mode="json"), "formula": method.formula(),
-                           "needs_teacher": method.needs_teacher(), "suits": method.suits(),
-                           "schedule": method.schedule(), "settings": method.settings()}
+        "methods": {name: {**method.model_dump(mode="json"), **_told(method)}
                     for name, method in methods.METHODS.items()},
         "optimisers": {title: optimiser.model_dump(mode="json") for title, optimiser in methods.OPTIMISERS.items()},
         "baseline": methods.BASELINE,
@@ -57,9 +55,17 @@ def suitability(content: dict) -> dict:
 
 
 def described(content: dict | str | bytes) -> dict:
-    """A method, as data or JSON, checked: {"method" as data, "formula"}. Raises UserError where it is not possible."""
+    """A method, as data or JSON, checked: {"method" as data, "formula", and all else that the catalogue tells of one}.
+
+    Raises UserError where it is not possible.
+    """
     method = parse(Method, content)
-    return {"method": method.model_dump(mode="json"), "formula": method.formula()}
+    return {"method": method.model_dump(mode="json"), **_told(method)}
+
+
+def _told(method: Method) -> dict:
+    return {"formula": method.formula(), "needs_teacher": method.needs_teacher(), "suits": method.suits(),
+            "schedule": method.schedule(), "settings": method.settings()}
 
 
 def formula(term: dict) -> str:

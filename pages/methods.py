@@ -2,15 +2,17 @@
 
 import streamlit as st
 
-from app import engine
+from app import engine, figures
 
+OWN = "Your own"
 st.title("Methods")
 st.markdown("What a teacher can hand over, as published. *N* images, *C* classes, *D* input values; *t* is the "
             "teacher, *s* the student, *y* the label, *z* are logits and *p* their softmax; *Tᵏ*, *Sᵏ* are the *k*-th "
             "pair of layers, *T* alone is a temperature, *r* a connector, *h* a second head. Every term is a mean over "
             "the batch.")
 catalogue = engine.catalogue()
-methods = catalogue["methods"]
+saved = {name: {**method, "paper": OWN} for name, method in engine.saved_methods().items()}
+methods = {**saved, **catalogue["methods"]}
 
 papers = list(dict.fromkeys(method["paper"] for method in methods.values()))
 paper = st.pills("Paper", papers, key="paper", bind="query-params", help="None chosen: all of them.")
@@ -34,10 +36,11 @@ shown = {name: method for name, method in chosen.items() if phrase in says(metho
 st.caption(f"{len(shown)} of {len(methods)} methods" if shown else "No method says this; try another word.")
 for name, method in shown.items():
     with st.container(border=True):
-        st.markdown(f"#### {method['title']}\n{method['sentence']}")
+        st.markdown(f"#### {figures.markdown(method['title'])}\n{figures.markdown(method['sentence'])}")
         st.latex(method["formula"], width="content")
         equations = f", eq. {method['equations']}".replace("eq. Prop", "Prop") if method["equations"] else ""
-        st.caption(f"{method['paper']}{equations} · `{name}`\n\n**Suits:** {method['suits']}")
+        source = f"{OWN}, saved on Train" if method["paper"] == OWN else f"{method['paper']}{equations} · `{name}`"
+        st.caption(f"{source}\n\n**Suits:** {method['suits']}")
         if method["settings"]:
             st.caption("**Settings:** " + " · ".join(method["settings"]))
         if method["schedule"]:

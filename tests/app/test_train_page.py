@@ -3,16 +3,12 @@
 import json
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app import engine, navigation
 from app.components import composer
-from kdcore import catalogue, worker
-from kdcore.inspector import _questions
+from kdcore import catalogue
 from kdcore.knowledge import TERMS
 from kdcore.methods import METHODS
-from kdcore.store import Store
-from kdcore.worker import ROOT
 
 SECONDS = 60
 OWN = {"name": "custom", "title": "My own", "sentence": "", "stages": [
@@ -20,26 +16,11 @@ OWN = {"name": "custom", "title": "My own", "sentence": "", "stages": [
     {"name": "task", "share": 0.75, "objective": {"labels": {"weight": 1.0, "term": {"kind": "cross_entropy"}}}}]}
 
 
-@pytest.fixture(scope="module")
-def questions(tmp_path_factory):
-    return _questions(Store(tmp_path_factory.mktemp("inspector")))
-
-
 @pytest.fixture
-def page(monkeypatch, tmp_path, questions):
-    """The page, its engine in this process, and no worker."""
-    store = Store(tmp_path / "store")
-
-    def ask(question, **arguments):
-        return questions[question](**arguments)
-
-    for name, stand_in in (("ask", ask), ("answer", ask), ("store", lambda: store),
-                           ("catalogue", lambda: json.loads(json.dumps(questions["catalogue"]())))):
-        monkeypatch.setattr(engine, name, stand_in)
+def page(page_of, monkeypatch, questions):
     monkeypatch.setitem(questions, "estimate", lambda content: {
         "runs": 6, "slots": 1, "seconds": 30.0, "teacher_seconds": 5.0, "bytes": 1_000_000})
-    monkeypatch.setattr(worker, "ensure", lambda store: None)
-    made = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=SECONDS)
+    made = page_of("train")
     made.query_params["data"] = "digits"
     return made
 
