@@ -10,7 +10,6 @@ from kdcore import catalogue
 from kdcore.knowledge import TERMS
 from kdcore.methods import METHODS
 
-SECONDS = 60
 OWN = {"name": "custom", "title": "My own", "sentence": "", "stages": [
     {"name": "first", "share": 0.25, "objective": {"soft": {"weight": 1.0, "term": {"kind": "soft_targets"}}}},
     {"name": "task", "share": 0.75, "objective": {"labels": {"weight": 1.0, "term": {"kind": "cross_entropy"}}}}]}
