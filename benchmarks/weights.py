@@ -28,6 +28,7 @@ GRID = {  # (method, key of the term, or of one of its settings): weights, or va
     ("double_backpropagation", "double_backpropagation"): (4, 40, 400, 4000),
     ("summed_jacobian", "summed_jacobian"): (0.0001, 0.001, 0.01, 0.1),
     ("match_logits", "logits"): (0.003, 0.01, 0.03, 0.1, 0.3),
+    ("logits_alone", "logits"): (0.003, 0.01, 0.03, 0.1, 0.3),
     ("match_jacobians", "jacobian"): (0.01, 0.03, 0.1, 0.3, 1, 3),
     ("cross_entropy_jacobian", "cross_entropy_jacobian.noise"): (0.0, 0.001, 0.003, 0.01),
     ("hint", "hint"): (0.1, 0.3, 1, 3, 10),
