@@ -109,8 +109,21 @@ class RunConfig(BaseModel):
         """The students of an ensemble; none for a run that is a student itself."""
         if self.method.members == 1 or self.member is not None:
             return []
-        return [self.model_copy(update={"member": i, "name": f"{self._name()[:100]} · member {i + 1}"})
-                for i in range(self.method.members)]
+        return [self._member(i, self._name()) for i in range(self.method.members)]
+
+    def _member(self, number: int, ensemble: str) -> RunConfig:
+        return self.model_copy(update={"member": number, "name": f"{ensemble[:100]} · member {number + 1}"})
+
+    def parts(self) -> list[RunConfig]:
+        """The runs that this one is made of: an ensemble's students, or the student whose first stages it shares."""
+        if self.member and self.shared_end():
+            return [self._member(0, f"{self.method.title} · seed {self.seed}")]
+        return self.members()
+
+    def shared_end(self) -> int:
+        """The step up to which the students of an ensemble are one; 0 where they never are."""
+        shared = self.method.shared_stages
+        return self.ends()[shared - 1] if shared else 0
 
     def seed_of(self, stage: int) -> int:
         """The seed of all randomness in a stage: the members of an ensemble differ after the stages they share."""
@@ -130,14 +143,14 @@ class RunConfig(BaseModel):
             return str(error)
 
     def planned(self) -> dict:
-        """The run as plain data for the store: {"config", "hash", "obstacle", "teacher", "members"}.
+        """The run as plain data for the store: {"config", "hash", "obstacle", "teacher", "parts"}.
 
         The last two are planned too.
         """
         teacher = self.teacher and self.teacher.model_copy(update={"name": self.teacher.name or self._teachers_name()})
         return {"config": {**self.model_dump(mode="json"), "name": self._name()}, "hash": self.hash(),
                 "obstacle": self.obstacle(), "teacher": teacher.planned() if teacher else None,
-                "members": [member.planned() for member in self.members()]}
+                "parts": [part.planned() for part in self.parts()]}
 
     def _name(self) -> str:
         return self.name or f"{self.method.title} · seed {self.seed}"

@@ -27,10 +27,15 @@ def estimate(experiment: Experiment) -> dict:
     trials = runs[: len(runs) // len(experiment.seeds)]  # one seed's runs: every method once
     weights = sum(p.numel() * p.element_size() for p in train.build(runs[0]).parameters())
     return {"runs": len(runs), "slots": slots,
-            "seconds": (sum(_seconds(run) * run.method.members for run in trials) * len(experiment.seeds)
+            "seconds": (sum(_seconds(run) * _trainings(run) for run in trials) * len(experiment.seeds)
                         / min(slots, len(runs))),
             "teacher_seconds": _seconds(experiment.run.teacher) if experiment.run.teacher else 0.0,
             "bytes": sum(run.method.members for run in runs) * weights * len(_snapshots(experiment.run))}
+
+
+def _trainings(run: RunConfig) -> float:
+    """How many students' training a run costs: an ensemble's, of which the stages that they share count once."""
+    return run.method.members - (run.method.members - 1) * run.shared_end() / max(run.steps, 1)
 
 
 def _seconds(run: RunConfig) -> float:

@@ -25,7 +25,7 @@ def train_in_foreground(content: str | dict, store: Store) -> dict:
     run = store.ensure(planned, planned["config"]["name"])
     row = store.run(run)
     found = row["state"] == "done"
-    for needed in (row["teacher"], *store.members(run), run):
+    for needed in (row["teacher"], *store.parts(run), run):
         if needed:
             _finish(store, needed)
     last = {name: store.curves([run], name)[run][1][-1] for name in store.metric_names([run])}

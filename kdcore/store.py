@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kdcore.errors import StaleClaim, UserError
-from kdcore.places import store_folder
+from kdcore.places import replace_file, store_folder
 
 VERSION = 2
 STALE_SECONDS = 15.0
@@ -68,15 +68,15 @@ class Store:
     def submit(self, planned: dict, experiment: str = "") -> int:
         """Queue a planned run (`RunConfig.planned()`) and return its id.
 
-        Its teacher and, for an ensemble, its members are queued before it unless they are there. Raises UserError
+        Its teacher and its parts (an ensemble's students) are queued before it unless they are there. Raises UserError
         where any of those to be queued cannot be trained; none is queued then.
         """
         if reason := self.obstacle(planned):
             raise UserError(reason)
         teacher = self.ensure(planned["teacher"], experiment) if planned["teacher"] else None
-        members = [self.ensure(member, experiment) for member in planned["members"]]
+        parts = [self.ensure(part, experiment) for part in planned["parts"]]
         config, method = planned["config"], planned["config"]["method"]
-        role = "ensemble" if members else "member" if config["member"] is not None else (
+        role = "member" if config["member"] is not None else "ensemble" if parts else (
             "student" if teacher else "teacher")
         with self._write() as db:
             run = db.execute(
@@ -84,7 +84,7 @@ class Store:
                 "created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (config["name"], experiment, role, method["name"], method["title"], config["seed"], json.dumps(config),
                  planned["hash"], teacher, config["threads"], config["steps"], time.time())).lastrowid
-            db.executemany("INSERT INTO members VALUES (?, ?)", [(run, member) for member in members])
+            db.executemany("INSERT INTO members VALUES (?, ?)", [(run, part) for part in parts])
         return run
 
     def ensure(self, planned: dict, experiment: str = "") -> int:
@@ -94,11 +94,11 @@ class Store:
 
     def obstacle(self, planned: dict) -> str:
         """Why a planned run cannot be trained, or what has to be trained before it; empty where it can."""
-        needed = [run for run in (planned["teacher"], *planned["members"]) if run and not self.find(run["hash"])]
+        needed = [run for run in (planned["teacher"], *planned["parts"]) if run and not self.find(run["hash"])]
         return planned["obstacle"] or next(filter(None, map(self.obstacle, needed)), "")
 
-    def members(self, run: int) -> list[int]:
-        """The runs whose averaged probabilities an ensemble is; none for a run that is a student itself."""
+    def parts(self, run: int) -> list[int]:
+        """The runs that a run is made of, see `RunConfig.parts`."""
         return [row["member"] for row in self._read("SELECT member FROM members WHERE run = ? ORDER BY member", (run,))]
 
     def find(self, hash: str) -> dict | None:
@@ -108,11 +108,11 @@ class Store:
         return rows[0] if rows else None
 
     def restart(self, run: int) -> None:
-        """Queue a run that failed or was stopped once more, and its teacher and members where those did.
+        """Queue a run that failed or was stopped once more, and its teacher and parts where those did.
 
         Each continues if it can.
         """
-        runs = [run, self.run(run)["teacher"], *self.members(run)]
+        runs = [run, self.run(run)["teacher"], *self.parts(run)]
         with self._write() as db:
             db.execute("UPDATE runs SET state = 'queued', message = '', stopping = 0, deaths = 0, finished = NULL "
                        f"WHERE id IN ({_marks(runs)}) AND state IN ('failed', 'stopped')", runs)
@@ -189,13 +189,13 @@ class Store:
             if students:
                 raise UserError(f"{students} students learnt from this teacher; delete them first.")
             if db.execute("SELECT 1 FROM members WHERE member = ?", (run,)).fetchone():
-                raise UserError("An ensemble is made of this run; delete the ensemble first.")
+                raise UserError("An ensemble, or another student of it, is made of this run; delete that one first.")
             if not db.execute("DELETE FROM runs WHERE id = ? AND state != 'running'", (run,)).rowcount:
                 raise UserError("This run is still running, or was deleted already; stop it first.")
         shutil.rmtree(self._place(run), ignore_errors=True)
 
     def claim(self, threads: float, run: int | None = None, mine: Iterable[int] = ()) -> dict | None:
-        """Take the next run that waits, fits into `threads` CPU threads and has its teacher and members, or the one
+        """Take the next run that waits, fits into `threads` CPU threads and has its teacher and parts, or the one
         asked for.
 
         A run whose process gave no sign of life for 15 seconds is taken over, unless it is one of `mine`: a machine
@@ -219,9 +219,9 @@ class Store:
         db.execute("UPDATE runs SET state = 'failed', finished = ?, message = 'Its teacher did not finish; start it "
                    "again to train a new one.' WHERE state = 'queued' AND teacher IN "
                    "(SELECT id FROM runs WHERE state IN ('failed', 'stopped'))", (now,))
-        db.execute("UPDATE runs SET state = 'failed', finished = ?, message = 'One of its members did not finish; "
-                   "start it again to go on with it.' WHERE state = 'queued' AND id IN (SELECT m.run FROM members m "
-                   "JOIN runs o ON o.id = m.member WHERE o.state IN ('failed', 'stopped'))", (now,))
+        db.execute("UPDATE runs SET state = 'failed', finished = ?, message = 'A run that it is made of did not "
+                   "finish; start it again to go on with both.' WHERE state = 'queued' AND id IN (SELECT m.run "
+                   "FROM members m JOIN runs o ON o.id = m.member WHERE o.state IN ('failed', 'stopped'))", (now,))
         db.execute("UPDATE runs AS r SET state = 'failed', finished = ?, message = ? WHERE deaths >= ? AND "
                    f"(state = 'queued' OR {lost})",
                    (now, f"Its process died {DEATHS} times without getting any further; was the memory enough? Lower "
@@ -257,6 +257,16 @@ class Store:
         """A resume point is kept: the run has got further, and deaths before it no longer count."""
         with self._own(run, claim) as db:
             db.execute("UPDATE runs SET deaths = 0 WHERE id = ?", (run,))
+
+    def adopt(self, run: int, claim: int, source: int, until: int) -> None:
+        """Begin a run with what another one recorded and kept up to a step."""
+        for step in self.snapshot_steps(source):
+            if step <= until:
+                replace_file(self.snapshot(run, step), self.snapshot(source, step).read_bytes())
+        with self._own(run, claim) as db:
+            db.execute("INSERT OR REPLACE INTO metrics SELECT ?, name, step, value FROM metrics WHERE run = ? "
+                       "AND step <= ?", (run, source, until))
+            db.execute("UPDATE runs SET step = ? WHERE id = ?", (until, run))
 
     def withdraw(self, run: int, claim: int, after: int) -> None:
         """Take back what was recorded after a step, except how the process died: the run continues from there."""

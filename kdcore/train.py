@@ -133,6 +133,12 @@ def _loaded(config: RunConfig, network: NetworkConfig, state: dict[str, Tensor])
     return models.loaded(network, side.images, len(side.classes), state)
 
 
+def entering(step: int, seconds: float, network: dict[str, Tensor]) -> dict:
+    """What a run resumes with at the beginning of a stage: of what lies before, only the weights count."""
+    return {"step": step, "seconds": seconds, "factors": {}, "sums": _Sums().state(), "network": network,
+            "connectors": {}, "optimiser": {}}
+
+
 def snapshot_steps(total: int, count: int = SNAPSHOTS) -> list[int]:
     """At most `count` steps from 0 to `total`, geometrically spaced: most of what changes, changes early."""
     return sorted({0, *np.geomspace(max(total, 1), 1, count - 1).round().clip(0, total).astype(int).tolist()})
@@ -201,7 +207,7 @@ class _Training:
 
     def records(self) -> Iterator[Record]:
         total = self.config.steps
-        snapshots = set(snapshot_steps(total, min(SNAPSHOTS, self.config.evaluations + 1)))
+        snapshots = {*snapshot_steps(total, min(SNAPSHOTS, self.config.evaluations + 1)), self.config.shared_end()}
         ends = {stage.end for stage in self._stages()}  # sums are of one stage
         evenly = np.linspace(0, total, self.config.evaluations + 1).round().astype(int).tolist()
         measured = {*snapshots, *ends, *evenly}

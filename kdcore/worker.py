@@ -82,6 +82,7 @@ def _train(store: Store, claimed: dict) -> bool:
     teacher = snapshots.network(store, claimed["teacher"]) if claimed["teacher"] else None
     resume = _resume_state(store, run)
     store.withdraw(run, claim, after=resume["step"] if resume else -1)
+    resume = resume or _shared_state(store, claimed)
     with _heartbeat(store, run, claim) as stopping:
         for record in train.train(claimed["config"], teacher=teacher, resume=resume):
             match record:
@@ -108,6 +109,20 @@ def _resume_state(store: Store, run: int) -> dict | None:
         return snapshots.load(store.resume_point(run))
     except UserError:
         return None  # missing or damaged: the run starts anew
+
+
+def _shared_state(store: Store, claimed: dict) -> dict | None:
+    """What a student of an ensemble goes on from: the stages that another one has learnt for both."""
+    from kdcore import snapshots, train
+    from kdcore.config import read
+
+    step = read(claimed["config"]).shared_end()
+    for first in store.parts(claimed["id"]):
+        if step in store.snapshot_steps(first):  # an older version of the project kept none
+            store.adopt(claimed["id"], claimed["claim"], first, step)
+            seconds = dict(zip(*store.curves([first], "seconds")[first]))[step]
+            return train.entering(step, seconds, snapshots.load(store.snapshot(first, step))["network"])
+    return None
 
 
 @contextmanager

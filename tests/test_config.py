@@ -331,7 +331,7 @@ def test_one_image_that_is_left_is_too_few_for_batch_normalisation():
 
 def test_the_members_of_a_run_with_a_long_name_are_runs():
     named = read(run(name="n" * 120, method="labels_ensemble", teacher=TEACHER))
-    for member in named.planned()["members"]:
+    for member in named.planned()["parts"]:
         assert read(member["config"]).name.endswith(f" · member {member['config']['member'] + 1}")
 
 

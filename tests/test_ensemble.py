@@ -16,7 +16,7 @@ from kdcore.ensemble import averaged
 from kdcore.errors import UserError
 from kdcore.methods import METHODS
 from kdcore.store import Store
-from kdcore.train import Snapshot, build, train
+from kdcore.train import Snapshot, _Training, build, train
 
 FC = {"name": "fc_student", "width": 0.02, "initial": "he"}
 DIGITS = {"data": {"name": "digits", "per_class": 2}, "network": FC, "batch_size": 7, "device": "cpu",
@@ -78,7 +78,7 @@ def test_copies_start_as_the_teacher_and_part_from_it():
 def test_the_accuracy_is_that_of_the_averaged_probabilities(tmp_path):
     store = Store(tmp_path)
     run = executed(store, ensemble())
-    members = [snapshots.network(store, member) for member in store.members(run)]
+    members = [snapshots.network(store, member) for member in store.parts(run)]
     images = data.images(data.DataConfig(name="digits"), "test")
     with torch.no_grad():
         each = [network(images.pixels).softmax(1) for network in members]
@@ -89,7 +89,7 @@ def test_the_accuracy_is_that_of_the_averaged_probabilities(tmp_path):
     assert last["accuracy"] == pytest.approx(correct[0], abs=1e-6)
     assert last["accuracy.members"] == pytest.approx(sum(correct[1:]) / 3, abs=1e-6)
     assert last["loss.test"] == pytest.approx(float(-probability.log().mean()), rel=1e-4)
-    assert store.curves([run], "accuracy")[run][0] == store.snapshot_steps(store.members(run)[0])
+    assert store.curves([run], "accuracy")[run][0] == store.snapshot_steps(store.parts(run)[0])
 
 
 def test_an_ensemble_that_is_stopped_keeps_what_was_measured(tmp_path, monkeypatch):
@@ -115,11 +115,77 @@ def test_held_out_images_and_seconds_are_those_of_all_members(tmp_path):
     run = executed(store, config)
     held_out = data.of_run(config, "validation")
     with torch.no_grad():
-        each = [snapshots.network(store, member)(held_out.pixels).softmax(1) for member in store.members(run)]
+        each = [snapshots.network(store, member)(held_out.pixels).softmax(1) for member in store.parts(run)]
     correct = float((sum(each).argmax(1) == held_out.labels).float().mean())
     assert store.curves([run], "accuracy.validation")[run][1][-1] == pytest.approx(correct)
-    spent = sum(curve[1][-1] for curve in store.curves(store.members(run), "seconds").values())
+    spent = sum(curve[1][-1] for curve in store.curves(store.parts(run), "seconds").values())
     assert store.curves([run], "seconds")[run][1][-1] == pytest.approx(spent)
+
+
+def flat(store, run):
+    """{step: the weights that a run of the store kept, flat}."""
+    states = {step: snapshots.load(store.snapshot(run, step))["network"] for step in store.snapshot_steps(run)}
+    return {step: torch.cat([value.flatten() for value in state.values()]) for step, state in states.items()}
+
+
+def test_the_stages_that_members_share_are_trained_once(tmp_path, monkeypatch):
+    """And every member keeps and ends with what it would have had alone, to the last bit."""
+    store, steps, advance = Store(tmp_path), [], _Training._advance
+    monkeypatch.setattr(_Training, "_advance", lambda training: (steps.append(training.step), advance(training)))
+    run = executed(store, ensemble())
+    assert sorted(steps[TEACHER["steps"]:]) == [0, 1, 2, *sorted(3 * [3, 4, 5])]
+    teacher = snapshots.network(store, store.run(run)["teacher"])
+    for member, number in zip(ensemble().members(), store.parts(run), strict=True):
+        alone, kept = weights(member, teacher), flat(store, number)
+        assert list(alone) == list(kept) and all(torch.equal(alone[step], kept[step]) for step in alone)
+        assert store.curves([number], "accuracy")[number][0] == list(range(7))
+    members = [dict(zip(*curve)) for curve in store.curves(store.parts(run), "seconds").values()]
+    spent = dict(zip(*store.curves([run], "seconds")[run]))
+    assert spent[6] == pytest.approx(sum(seconds[6] for seconds in members) - 2 * members[0][3])
+    assert spent[2] == pytest.approx(members[0][2])
+
+
+def test_a_member_that_was_killed_as_it_began_ends_as_the_others_do(tmp_path):
+    store = Store(tmp_path)
+    run = store.submit(ensemble().planned())
+    for _ in range(2):  # the teacher, and the first member
+        worker.execute(store, store.claim(99))
+    claimed = store.claim(99)
+    worker._shared_state(store, claimed)
+    store.release(claimed["id"], claimed["claim"], "Killed.")
+    assert store.claim(99)["id"] == claimed["id"]
+    worker.execute(store, store.run(claimed["id"]))
+    alone = weights(ensemble().members()[1], snapshots.network(store, store.run(run)["teacher"]))
+    assert all(torch.equal(value, alone[step]) for step, value in flat(store, claimed["id"]).items())
+    assert store.curves([claimed["id"]], "accuracy")[claimed["id"]][0] == list(range(7))
+
+
+def test_a_member_learns_by_itself_what_the_first_did_not_keep(tmp_path):
+    """As no member did in earlier versions."""
+    store = Store(tmp_path)
+    run = store.submit(ensemble().planned())
+    for _ in range(2):
+        worker.execute(store, store.claim(99))
+    first, second, _ = store.parts(run)
+    store.snapshot(first, 3).unlink()
+    worker.execute(store, store.claim(99, second))
+    alone = weights(ensemble().members()[1], snapshots.network(store, store.run(run)["teacher"]))
+    assert all(torch.equal(value, alone[step]) for step, value in flat(store, second).items())
+
+
+def test_a_later_member_waits_for_the_first_and_fails_with_it(tmp_path):
+    store = Store(tmp_path)
+    later = store.submit(ensemble().members()[2].planned())
+    first, = store.parts(later)
+    assert store.run(first)["role"] == store.run(later)["role"] == "member"
+    assert store.submit(ensemble().planned()) and store.parts(later) == [first]
+    worker.execute(store, store.claim(99))
+    claimed = store.claim(99)
+    assert claimed["id"] == first and store.claim(99) is None
+    store.finish(first, claimed["claim"], "stopped")
+    assert store.claim(99) is None and store.run(later)["state"] == "failed"
+    store.restart(later)
+    assert store.claim(99)["id"] == first
 
 
 def test_members_that_are_sure_of_another_class_have_a_finite_loss():
@@ -135,7 +201,7 @@ def test_a_run_of_an_ensemble_follows_its_members(tmp_path):
     rows = {row["id"]: row for row in store.runs()}
     assert [rows[number]["role"] for number in sorted(rows)] == ["teacher", *["member"] * 3, "ensemble"]
     assert {row["state"] for row in rows.values()} == {"done"} and rows[run]["step"] == 6
-    assert [rows[member]["name"] for member in store.members(run)] == [
+    assert [rows[member]["name"] for member in store.parts(run)] == [
         f"Three · seed 1 · member {number}" for number in (1, 2, 3)]
 
 

@@ -129,6 +129,11 @@ def test_the_demo_is_estimated():
     assert found["runs"] == 9
 
 
+def test_what_the_students_of_an_ensemble_share_is_estimated_once():
+    for name, trainings in (("full_jacobian", 1), ("labels_ensemble", 3), ("hint_ensemble_middle", 3 - 2 * 0.625)):
+        assert estimate._trainings(experiment([name]).runs()[-1]) == pytest.approx(trainings, abs=0.05), name
+
+
 @pytest.mark.parametrize("changes", [
     {"steps": 0}, {"steps": 1}, {"data": {"name": "digits", "images": 1}}, {"batch_size": 5000}])
 def test_the_smallest_experiment_is_estimated(changes):

@@ -16,13 +16,13 @@ from kdcore.store import Store
 
 TEACHER = {"config": {"name": "teacher", "seed": 0, "member": None, "threads": 1, "steps": 10,
                       "method": {"name": "labels_only", "title": "Labels only"}},
-           "hash": "a teacher's hash", "obstacle": "", "teacher": None, "members": []}
+           "hash": "a teacher's hash", "obstacle": "", "teacher": None, "parts": []}
 
 
 def planned(name="run", hash="a hash", teacher=None, members=(), obstacle="", **changes):
     """A planned run as plain data; the store reads nothing else of it."""
     return {"config": {**TEACHER["config"], "name": name, **changes}, "hash": hash, "obstacle": obstacle,
-            "teacher": teacher, "members": list(members)}
+            "teacher": teacher, "parts": list(members)}
 
 
 def ensemble(teacher=None):
@@ -189,9 +189,9 @@ def ended_next(store, state="done"):
 
 def test_an_ensemble_waits_for_its_members_and_they_for_their_teacher(store):
     run = store.submit(ensemble(TEACHER))
-    members = store.members(run)
+    members = store.parts(run)
     assert [store.run(member)["role"] for member in members] == ["member", "member"]
-    assert store.run(run)["role"] == "ensemble" and store.members(members[0]) == []
+    assert store.run(run)["role"] == "ensemble" and store.parts(members[0]) == []
     assert ended_next(store) == store.run(run)["teacher"]
     first, second = store.claim(99), store.claim(99)
     assert [first["id"], second["id"]] == members and store.claim(99) is None
@@ -202,9 +202,9 @@ def test_an_ensemble_waits_for_its_members_and_they_for_their_teacher(store):
 
 
 def test_members_that_are_there_are_not_queued_again(store):
-    alone = store.submit(ensemble()["members"][0])
+    alone = store.submit(ensemble()["parts"][0])
     run = store.submit(ensemble())
-    assert alone in store.members(run) and len(store.runs()) == 3
+    assert alone in store.parts(run) and len(store.runs()) == 3
 
 
 @pytest.mark.parametrize("state", ["failed", "stopped"])
@@ -213,7 +213,8 @@ def test_a_member_that_did_not_finish_fails_its_ensemble_with_a_sentence_and_is_
     done, broken = ended_next(store), ended_next(store, state)
     assert store.claim(99) is None
     row = store.run(run)
-    assert row["state"] == "failed" and row["message"].startswith("One of its members did not finish; start it again")
+    assert row["state"] == "failed" and row["message"] == (
+        "A run that it is made of did not finish; start it again to go on with both.")
     store.restart(run)
     assert [store.run(number)["state"] for number in (done, broken, run)] == ["done", "queued", "queued"]
     assert store.run(run)["message"] == "" and [ended_next(store), ended_next(store)] == [broken, run]
@@ -229,8 +230,9 @@ def test_an_ensemble_whose_teacher_did_not_finish_is_started_again_as_a_whole(st
 
 def test_a_member_is_not_deleted_before_its_ensemble(store):
     run = store.submit(ensemble())
-    members = store.members(run)
-    with pytest.raises(UserError, match=r"^An ensemble is made of this run; delete the ensemble first\.$"):
+    members = store.parts(run)
+    with pytest.raises(UserError, match=r"^An ensemble, or another student of it, is made of this run; delete that one "
+                                        r"first\.$"):
         store.delete(members[0])
     for number in (run, *members):
         store.delete(number)
@@ -352,8 +354,8 @@ def test_a_store_of_the_first_version_gets_what_it_lacks(tmp_path):
         db.execute("DROP TABLE members")
         db.execute("PRAGMA user_version = 1")
     store = Store(tmp_path)
-    assert store.run(before)["name"] == "run" and store.members(before) == []
-    assert len(store.members(store.submit(ensemble()))) == 2
+    assert store.run(before)["name"] == "run" and store.parts(before) == []
+    assert len(store.parts(store.submit(ensemble()))) == 2
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (store_module.VERSION,)
 

@@ -19,7 +19,7 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
     def draw() -> None:
         runs = engine.store().runs(ids=ids)[::-1]  # in the order in which they run
         teachers = engine.store().runs(ids=list({run["teacher"] for run in runs if run["teacher"]}))
-        members = [member for run in runs if run["role"] == "ensemble" for member in engine.store().members(run["id"])]
+        members = [member for run in runs if run["role"] == "ensemble" for member in engine.store().parts(run["id"])]
         needed = [*teachers, *engine.store().runs(ids=members)]
         progress_line([*(run for run in needed if run["state"] not in results.ENDED), *runs])
         percent = metric == "accuracy"
