@@ -103,7 +103,7 @@ class RunConfig(BaseModel):
         classes = images.classes if outputs == len(images.classes) else tuple(f"output {i}" for i in range(outputs))
         layers = self.network.model_copy(update={"start": None, "initial": None})
         return Side(images.shape, classes, partial(models.shapes, self.network, images.shape, outputs), layers,
-                    bool(self.network.start) or self.network.has_published_weights())
+                    self.network.has_published_weights())
 
     def members(self) -> list[RunConfig]:
         """The students of an ensemble; none for a run that is a student itself."""

@@ -228,8 +228,7 @@ _AHN = (
         name="finetuned", title="Fine-tuned", paper=AHN, start="published",
         rows=("Table 2: Finetuned", "Srinivas & Fleuret Table 3: pre-trained student (Oracle)",
               "Heo et al. Table 4, 5: ImageNet pre-trained network", "Yim et al. Table 5: Teacher - fine tuning"),
-        sentence="Weights instead of knowledge: the student starts from those of another task, ImageNet's where it "
-                 "names no other.",
+        sentence="Weights instead of knowledge: the student starts from those that were trained on ImageNet.",
         stages=_one(LABELS)),
     Method(
         name="second_head", title="Second head (LwF)", paper="Li & Hoiem 2016",

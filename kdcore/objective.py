@@ -126,8 +126,7 @@ class Method(_Record):
     rows: tuple[str, ...] = Field((), description="The rows of the paper's tables that it makes.")
     stages: tuple[Stage, ...] = Field(min_length=1)
     start: Literal["network", "published", "teacher"] = Field("network", title="Weights to start from",
-        description="As the network's settings say; the same, and where they say none those published with its "
-                    "architecture; or the teacher's.")
+        description="As the network's settings say, those published with its architecture, or the teacher's.")
     members: int = Field(1, ge=1, le=20, title="Students", description="One, or those of an ensemble, whose averaged "
                          "probabilities count.")
     shared_stages: int = Field(0, ge=0, title="Stages in common", description="The first stages that the students of "
@@ -158,9 +157,9 @@ class Method(_Record):
         if self.start == "teacher" and (pair.teacher is None or _shape(pair.teacher) != _shape(pair.student)):
             return (f"{self.title} copies the teacher's weights; choose one network for teacher and student, with "
                     "images of one size and as many classes.")
-        if self.start == "published" and not pair.student.pretrained:
-            return (f"{self.title} starts from weights that were trained before, and none are published for this "
-                    f"network; let it start from a file or a run, or choose one of {PUBLISHED}.")
+        if self.start == "published" and not pair.student.published:
+            return (f"{self.title} starts from published weights, and there are none for this network; {PUBLISHED} "
+                    "have some.")
         for stage in self.stages:
             for weighted in stage.objective.values():
                 if reason := weighted.term.unsuited(pair):
@@ -174,8 +173,7 @@ class Method(_Record):
         if self.start == "teacher":
             return "A student with the teacher's network, size of images and number of classes."
         if self.start == "published":
-            return (f"{PUBLISHED} at width 1, whose weights are published, and any network that starts from a file or "
-                    "a run; no teacher is needed.")
+            return f"{PUBLISHED} at width 1, whose weights are published; no teacher is needed."
         if not self.needs_teacher():
             return "Any network; no teacher is needed."
         kind = "convolutional networks" if "maps" in asked else "networks"
@@ -188,8 +186,7 @@ class Method(_Record):
 
     def schedule(self) -> list[str]:
         """What is to be known of its training beside its terms: a line for the start, the students, each stage."""
-        weights = {"published": "Starts from published weights, or those of a file or a run.",
-                   "teacher": "Starts from the teacher's weights."}
+        weights = {"published": "Starts from the published weights.", "teacher": "Starts from the teacher's weights."}
         lines = [weights[self.start]] if self.start in weights else []
         if self.members > 1:
             lines.append(f"{self.members} students" + (

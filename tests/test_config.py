@@ -289,7 +289,7 @@ def test_some_of_the_groups_may_be_chosen(groups, expected):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_methods_without_knowledge_of_a_teacher_need_none(method):
-    reason = METHODS[method].unsuited(Pair(replace(side(), pretrained=True)))
+    reason = METHODS[method].unsuited(Pair(replace(side(), published=True)))
     assert METHODS[method].needs_teacher() == (reason is not None)
     assert reason is None or reason.endswith(".")
 

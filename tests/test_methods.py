@@ -124,7 +124,7 @@ def test_every_method_suits_some_pair_and_the_baseline_all():
     ("plain convolutional", "flow_then_labels", "a section of the teacher has a single layer"),
     ("wide residual", "values_l2_then_soft_targets", "let a connector stand between them"),
     ("other classes", "soft_targets", "tells 12 classes apart and the student 10"),
-    ("residual", "finetuned", "starts from weights that were trained before, and none are published"),
+    ("residual", "finetuned", "starts from published weights, and there are none"),
     ("residual", "copy_ensemble", "choose one network for teacher and student"),
     ("mixed", "attention_jacobian_depth4", "the teacher has no tap 'group4'")])
 def test_the_reasons_are_the_right_ones(kind, name, reason):

@@ -23,15 +23,15 @@ class Side:
     """What one network looks at, tells apart, and shows inside.
 
     `images` (channels, H, W); `classes` their names; `measure` answers with the shape of every tap without its batch,
-    and is asked only where a term reads taps. Networks with equal `network` have the same layers; `pretrained` says
-    whether it can start from weights that were trained before.
+    and is asked only where a term reads taps. Networks with equal `network` have the same layers; `published` says
+    whether there are published weights for it.
     """
 
     images: Shape
     classes: tuple[str, ...]
     measure: Callable[[], dict[str, Shape]] = dict
     network: Hashable = None
-    pretrained: bool = False
+    published: bool = False
 
     def tap(self, name: str, who: str) -> Shape:
         """The shape of a tap. Raises Unsuited, with the taps that there are."""

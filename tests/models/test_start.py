@@ -241,19 +241,6 @@ def test_a_copy_of_a_finetuned_teacher(theirs):
     assert torch.equal(copied(grey), taught(grey)) and all(value.requires_grad for value in copied.parameters())
 
 
-def test_fine_tuning_goes_on_from_weights_of_ones_own(earlier, tmp_path):
-    """Of a network whose weights nobody publishes, and before the published ones where there are both."""
-    run, states = earlier
-    config = read({**RUN, "method": "finetuned", "network": {**RUN["network"], "start": {"kind": "run", "run": run}}})
-    assert all(torch.equal(value, states[1][name]) for name, value in build_run(config).state_dict().items())
-    own = build(resize=32)
-    torch.save(own.state_dict(), tmp_path / "own.pt")
-    start = {"kind": "file", "path": str(tmp_path / "own.pt")}
-    config = read({**RUN, "method": "finetuned", "network": {"name": "resnet18", "resize": 32, "start": start}})
-    assert torch.equal(build_run(config).state_dict()["body.layer1.0.conv1.weight"],
-                       own.state_dict()["body.layer1.0.conv1.weight"])
-
-
 @pytest.mark.parametrize("start, sentence", [
     ({"kind": "magic"}, "there is no kind 'magic'"), ({"kind": "run"}, "run.*is missing"),
     ({}, "must say which kind"), ({"kind": "file", "path": ""}, "path"),
