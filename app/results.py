@@ -159,7 +159,7 @@ def last_step(run: dict) -> int:
 
 def metrics(ids: list[int]) -> dict[str, str]:
     """What the runs recorded, accuracy first: {name: words}."""
-    terms = engine.catalogue()["terms"]
+    terms, titles = engine.catalogue()["terms"], _titles(ids)
     words = {"accuracy": "Accuracy on the test images", "loss": "Loss in training", "loss.test":
              "Cross entropy on the test images"}
     further = {"accuracy.validation": "Accuracy on the validation images",
@@ -171,12 +171,23 @@ def metrics(ids: list[int]) -> dict[str, str]:
         if name in further:
             words[name] = further[name]
         elif kind == "term":
-            words[name] = f"Term: {key.replace('_', ' ')}"
+            words[name] = f"Term: {titles.get(key, key)}"
         elif kind == "knowledge":
             words[name] = f"Distance to the teacher: {terms[key]['title']}{fitted}"
         elif kind == "agreement":
             words[name] = f"Activations that agree with the teacher's: {key}{fitted}"
     return words
+
+
+def _titles(ids: list[int]) -> dict[str, str]:
+    """What each term of the runs' methods is called; those of one kind are told apart by their keys."""
+    terms, kinds = engine.catalogue()["terms"], {}
+    for run in engine.store().runs(ids=ids):
+        for stage in json.loads(run["config"])["method"]["stages"]:
+            kinds |= {key: weighted["term"]["kind"] for key, weighted in stage["objective"].items()}
+    several = {kind for kind in kinds.values() if list(kinds.values()).count(kind) > 1}
+    return {key: terms[kind]["title"] + (f" ({key.replace('_', ' ')})" if kind in several else "")
+            for key, kind in kinds.items()}
 
 
 def per_cent(share: float) -> str:

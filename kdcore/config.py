@@ -69,6 +69,9 @@ class RunConfig(BaseModel):
                              f"there is no member {self.member}.")
         if reason := self.method.unsuited(self.pair()):
             raise ValueError(reason)
+        if self.method.start == "published" and self.network.start:
+            raise ValueError(f"{self.method.title} starts from published weights, and the network from others; let the "
+                             "network start fresh, or leave the method out.")
         if self.batch_size == 1 and (reason := self._too_few()):
             raise ValueError(reason)
         for stage, start, end in zip(self.method.stages, (0, *self.ends()), self.ends()):

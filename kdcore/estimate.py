@@ -26,7 +26,7 @@ def estimate(experiment: Experiment) -> dict:
     slots = max(1, device.describe()["slots"] // experiment.run.threads)
     trials = runs[: len(runs) // len(experiment.seeds)]  # one seed's runs: every method once
     weights = sum(p.numel() * p.element_size() for p in train.build(runs[0]).parameters())
-    return {"runs": len(runs), "slots": slots,
+    return {"runs": sum(1 + len(run.members()) for run in runs), "slots": slots,
             "seconds": (sum(_seconds(run) * _trainings(run) for run in trials) * len(experiment.seeds)
                         / min(slots, len(runs))),
             "teacher_seconds": _seconds(experiment.run.teacher) if experiment.run.teacher else 0.0,

@@ -140,7 +140,8 @@ class Method(_Record):
         if abs((total := sum(stage.share for stage in self.stages)) - 1) > 1e-6:
             raise ValueError(f"The shares of a method's stages must add up to 1, and these make {total:.4g}.")
         if self.shared_stages >= len(self.stages):
-            raise ValueError("The members of an ensemble must differ in the last stage at least; lower shared_stages.")
+            raise ValueError("The students of an ensemble must differ in the last stage at least; lower the stages in "
+                             "common, shared_stages.")
         for weighted in self.stages[0].objective.values() if self.start == "teacher" else ():
             if weighted.share and weighted.term.needs_teacher and weighted.term.zero_at_equality:
                 raise ValueError(f"{weighted.term.title} is zero between the teacher and its copy, so that no weight "
@@ -159,7 +160,8 @@ class Method(_Record):
                     "images of one size and as many classes.")
         if self.start == "published" and not pair.student.published:
             return (f"{self.title} starts from published weights, and there are none for this network; {PUBLISHED} "
-                    "have some.")
+                    "have some. To go on from a file or a run, let the network start from it: every method then does, "
+                    "the baseline too.")
         for stage in self.stages:
             for weighted in stage.objective.values():
                 if reason := weighted.term.unsuited(pair):

@@ -81,8 +81,8 @@ TRAINED = {
     **{f"boundary_margin{name}_then_soft_targets": f"1/6: 0.003 activation_boundary(margin={margin}) | 5/6: {KD}"
        for name, margin in (("075", "0.75"), ("15", "1.5"), ("2", "2"), ("4", "4"))},
     "values_l2_then_soft_targets": f"1/6: VALUES activation_values(connectors=never) | 5/6: {KD}",
-    "values_l1_then_soft_targets": f"1/6: VALUES activation_values(power=1, connectors=never) | 5/6: {KD}",
-    "values_l05_then_soft_targets": f"1/6: VALUES activation_values(power=0.5, connectors=never) | 5/6: {KD}",
+    "values_l1_then_soft_targets": f"1/6: VALUES activation_values(connectors=never, power=1) | 5/6: {KD}",
+    "values_l05_then_soft_targets": f"1/6: VALUES activation_values(connectors=never, power=0.5) | 5/6: {KD}",
     # Heo et al., transfer: 60 + 40 epochs; AT and Jacobian in one stage
     "centred_second_head": DTL,
     "hint_centred_second_head": f"3/5: HINT hint(groups=last, batch_norm=True) | 2/5: {DTL}",

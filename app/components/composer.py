@@ -184,9 +184,12 @@ def _finish(method: dict) -> list[dict] | None:
         st.latex(found["formula"], width="content")
     save, file, drop, note = st.columns([1, 1, 1, 2], vertical_alignment="center")
     if save.button("Save", icon=":material/save:", width="stretch", disabled=found is None,
-                   help="It is then among the methods, under its name."):
-        engine.save_method(found["method"])
-        st.toast(f"Saved as {figures.markdown(method['title'])}.")
+                   help="It is then among the methods, under its name, instead of one that you saved under it before."):
+        if method["title"] in [known["title"] for known in engine.catalogue()["methods"].values()]:
+            st.error(f"{figures.markdown(method['title'])} is a method of the papers; call yours something else.")
+        else:
+            engine.save_method(found["method"])
+            st.toast(f"Saved as {figures.markdown(method['title'])}.")
     file.download_button("File", json.dumps(found and found["method"], indent=2), f"{method['title']}.json",
                          "application/json", icon=":material/download:", width="stretch", disabled=found is None)
     if drop.button("Put away", icon=":material/close:", width="stretch"):

@@ -20,7 +20,7 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
     data). Stops the page where the set is not on this machine.
     """
     sets = catalogue["data"]
-    left, right, unit, note = st.columns([3, 2, 2, 5], vertical_alignment="bottom")
+    left, right, unit, note = st.columns([6, 4, 5, 9], vertical_alignment="bottom")
     name = left.selectbox("Image set", list(sets), format_func=lambda key: sets[key]["title"], key="data",
                           bind="query-params", help="Where the images come from.", on_change=_suggest, args=(sets,))
     which = {"name": name} | _varying_form(catalogue, sets[name], name)
@@ -146,7 +146,7 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict] | None:
         st.toast(f"Taken out, for this pair does not suit it: {figures.markdown(', '.join(left))}.")
     edited = []
     for name in chosen:
-        with st.expander(f"{known[name]['title']} — {known[name]['sentence']}"):
+        with st.expander(figures.markdown(f"{known[name]['title']} — {known[name]['sentence']}")):
             edited.append(method_form(known[name], catalogue["terms"], f"method.{name}", suited["taps"]))
             if known[name]["optimiser"]:
                 st.caption(f"Its paper's optimiser is under Budget: *{known[name]['optimiser']}*.")
@@ -236,7 +236,7 @@ def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dic
         drawn = field("initial", schema["initial"], suggested["initial"] if fits else None,
                       f"{role}.initial.{data}.{fits}")
     with st.expander("Weights to start from, size of its images, outputs"):
-        start = _start_form(name, networks, schema, f"{role}.start")
+        start = _start_form(name, wide, networks, schema, f"{role}.start")
         resize, outputs = st.columns(2)
         with resize:
             side = field("resize", schema["resize"], None, f"{role}.resize")
@@ -245,7 +245,7 @@ def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dic
     return {"name": name, "width": wide, "initial": drawn, "start": start, "resize": side, "classes": classes}
 
 
-def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | None:
+def _start_form(name: str, width: float, networks: dict, schema: dict, key: str) -> dict | None:
     """Where the weights come from; None: they are drawn fresh."""
     network = networks[name]
     ways = {"fresh": "fresh weights", "published": "published weights", "run": "a run's snapshot", "file": "a file"}
@@ -269,12 +269,13 @@ def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | Non
                 st.stop()
             return {"kind": kind, "path": path}
         case "run":
-            runs = {run["id"]: _run_title(run, networks) for run in engine.store().runs()
-                    if run["state"] == "done" and run["role"] != "ensemble"}
+            done = [(run, json.loads(run["config"])["network"]) for run in engine.store().runs()
+                    if run["state"] == "done" and run["role"] != "ensemble"]
+            runs = {run["id"]: _run_title(run) for run, of in done if (of["name"], of["width"]) == (name, width)}
             chosen = st.selectbox("Run", list(runs), format_func=runs.get, key=f"{key}.run", **KEPT,
-                                  placeholder="No run is done yet")
+                                  placeholder="No such run is done yet")
             if not chosen:
-                st.info("No run is done yet whose weights could be taken; start from others.",
+                st.info(f"No run of {network['title']} at width {width:g} is done yet; start from other weights.",
                         icon=":material/history:")
                 st.stop()
             steps = engine.store().snapshot_steps(chosen)
@@ -284,10 +285,8 @@ def _start_form(name: str, networks: dict, schema: dict, key: str) -> dict | Non
     return None
 
 
-def _run_title(run: dict, networks: dict) -> str:
-    network = json.loads(run["config"])["network"]["name"]
-    title = networks.get(network, {"title": network})["title"]
-    return " · ".join(filter(None, [f"{run['id']}", title, run["name"], run["experiment"]]))
+def _run_title(run: dict) -> str:
+    return " · ".join(filter(None, [f"{run['id']}", run["name"], run["experiment"]]))
 
 
 def _offer_download(data: str, entry: dict) -> None:

@@ -83,8 +83,11 @@ def _layers(schema: dict, value: Any, key: str, taps: Taps | None) -> Any:
         return chosen
     couples = list(dict.fromkeys([*pairs, *((theirs, ours) for theirs in found["teacher"] for ours in found["student"]
                                             if _alike(taps, theirs, ours))]))
-    return st.multiselect("Teacher's tap → student's tap", couples, pairs, key=f"{key}.pairs", **TYPED, **KEPT,
-                          format_func=lambda couple: " → ".join(couple))
+    taken = st.multiselect("Teacher's tap → student's tap", couples, pairs, key=f"{key}.pairs", **TYPED, **KEPT,
+                           format_func=lambda couple: " → ".join(couple))
+    if not taken:
+        st.caption("No pair is chosen yet: all groups are matched.")
+    return list(map(list, taken)) or words[0]
 
 
 def _alike(taps: Taps, theirs: str, ours: str) -> bool:

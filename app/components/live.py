@@ -30,8 +30,13 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
             chart(figures.curves(lines, title=title or metric, percent=percent, logarithmic=logarithmic,
                                  level=(f"teacher {results.per_cent(teacher)}", teacher) if teacher else None),
                   key=key, description=f"{title or metric} over training steps, one line a run")
-            if len({run["seed"] for run in runs}) > 1:
-                st.caption("A colour for each method, a kind of line for each seed.")
+            notes = ["A colour for each method, a kind of line for each seed."] if len(
+                {run["seed"] for run in runs}) > 1 else []
+            ensembles = [run["id"] for run in runs if run["role"] == "ensemble"]
+            if ensembles and not engine.store().curves(ensembles, metric):
+                notes.append("An ensemble has no line here: of its students, only the answers are averaged.")
+            if notes:
+                st.caption(" ".join(notes))
         else:
             with st.container(height=400, border=True, vertical_alignment="center", horizontal_alignment="center"):
                 coming = "The first point is on its way"
@@ -69,9 +74,9 @@ def results_table(runs: list[dict]) -> None:
     percent = [{name: row[name] and 100 * row[name] for name in ("last", "best")} for row in rows]
     st.dataframe([row | shares for row, shares in zip(rows, percent)], hide_index=True, placeholder="–", column_order=(
         "name", *(() if ended else ("state", "progress")), "last", "best", "gain", "seconds"), column_config={
-        "name": "Run", "state": "State",
+        "name": st.column_config.TextColumn("Run", width="medium"), "state": "State",
         "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1),
         "last": number("Last accuracy", format="%.1f %%"), "best": number("Best accuracy", format="%.1f %%"),
-        "gain": number("Gain", format="%+.1f points", help="Last accuracy minus that of labels alone, same seed; "
+        "gain": number("Gain, points", format="%+.1f", help="Last accuracy minus that of labels alone, same seed; "
                        "an ensemble's minus that of as many networks on labels alone."),
         "seconds": number("Time", format="%.1f s", help="Spent in training steps.")})

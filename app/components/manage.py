@@ -11,7 +11,7 @@ from app import engine
 
 def manage(runs: list[dict]) -> None:
     """Controls for one run of an experiment, and what happened to it."""
-    with st.expander("Rename, stop, start again, delete; what happened", icon=":material/tune:", key="manage"):
+    with st.expander("Rename, stop, start again, delete; settings, events", icon=":material/tune:", key="manage"):
         named = {run["id"]: run["name"] for run in sorted(runs, key=lambda run: run["id"])}
         run = st.selectbox("Run", list(named), format_func=named.get, key="managed")
         _stop_all(runs)
@@ -28,6 +28,8 @@ def manage(runs: list[dict]) -> None:
             _do(engine.restart, run)
         if delete.button("Delete", width="stretch", disabled=row["state"] == "running"):
             _confirm(row)
+        with st.popover("Its settings", icon=":material/data_object:"):
+            st.json(row["config"], expanded=2)
         for event in engine.store().events(run):
             st.text(f"{time.strftime('%H:%M:%S', time.localtime(event['at']))}  step {event['step']}: {event['text']}")
         if row["message"]:

@@ -28,7 +28,8 @@ def trained(runs: list[dict]) -> list[dict]:
     learners = [run for run in runs if run["role"] in ("student", "member")][::-1]
     found = [run for run in learners or runs if engine.store().snapshot_steps(run["id"])]
     if not found:
-        st.info("No run of this experiment has weights to look at yet; they appear as soon as one trains.",
+        st.info("No run of this experiment has weights to look at yet; they appear as soon as one trains. Until then, "
+                "choose an earlier experiment.",
                 icon=":material/hourglass_empty:")
         st.stop()
     return found

@@ -127,6 +127,11 @@ def fill(network: nn.Module, state: State, published: bool) -> None:
     prepared = isinstance(network, Prepared)
     body = network.body if prepared else network
     if "prepare.mean" in state:
+        if prepared and len(state["prepare.mean"]) != len(network.prepare.mean):
+            counts = ["1 channel" if len(mean) == 1 else f"{len(mean)} channels"
+                      for mean in (state["prepare.mean"], network.prepare.mean)]
+            raise UserError(f"These weights learnt on images of {counts[0]}, and these have {counts[1]}; choose images "
+                            "like theirs, or weights that learnt on such as these.")
         if prepared:
             _fit(network.prepare, _below("prepare.", state))
         state = _below("body.", state)

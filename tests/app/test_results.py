@@ -7,6 +7,8 @@ import pytest
 
 from app import engine, figures, results
 from kdcore.catalogue import catalogue
+from kdcore.config import read
+from kdcore.store import Store
 
 CATALOGUE = catalogue()
 
@@ -71,3 +73,20 @@ def test_a_verdict_needs_more_the_fewer_seeds_there_are(gain, clear):
     assert results.winner(groups) == ("one" if clear else None)
     worse = {"one": {"gain": (-gain[0], *gain[1:])}, "baseline": {"gain": None}}
     assert results.losers(worse) == (["one"] if clear else [])
+
+
+def test_terms_are_called_by_their_titles_and_told_apart_by_their_keys(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    monkeypatch.setattr(engine, "store", lambda: store)
+    hint = {"weight": 1, "term": {"kind": "hint"}}
+    config = {"data": {"name": "digits"}, "network": {"name": "fc_student"}, "steps": 4, "teacher": {
+        "data": {"name": "digits"}, "network": {"name": "fc_teacher"}}}
+    for objective in ({"flow": {"weight": 1, "term": {"kind": "soft_targets"}}}, {"one": hint, "other_2": hint}):
+        store.submit(read({**config, "method": {"stages": [{"objective": objective}]}}).planned())
+    ids = [run["id"] for run in store.runs() if run["role"] == "student"]
+    claimed = store.claim(9)
+    for name in ("term.flow", "term.one", "term.other_2"):
+        store.append(claimed["id"], claimed["claim"], 1, {name: 0.5})
+    words = results.metrics([*ids, claimed["id"]])
+    assert [words[f"term.{key}"] for key in ("flow", "one", "other_2")] == [
+        "Term: Soft targets", "Term: FitNet hint (one)", "Term: FitNet hint (other 2)"]

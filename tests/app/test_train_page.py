@@ -7,6 +7,7 @@ import pytest
 from app import engine, navigation
 from app.components import composer
 from kdcore import catalogue
+from kdcore.config import read
 from kdcore.knowledge import TERMS
 from kdcore.methods import METHODS
 
@@ -93,7 +94,39 @@ def test_a_start_that_is_not_said_yet_is_asked_for(page):
     page.selectbox("student.start.kind").set_value("file").run()
     assert "Give the path of a state_dict" in words(page) and not starts(page)
     page.selectbox("student.start.kind").set_value("run").run()
-    assert "No run is done yet" in words(page) and not starts(page)
+    assert "No run of FC student at width 0.2 is done yet" in words(page) and not starts(page)
+
+
+def test_only_runs_of_the_same_network_are_offered_to_start_from(page):
+    pair = {"teacher": {"data": {"name": "digits"}, "network": {"name": "fc_teacher"}, "steps": 1},
+            "data": {"name": "digits"}, "steps": 1, "name": "a run"}
+    for network in ({"name": "fc_student", "width": 0.2}, {"name": "fc_student"}, {"name": "conv_student"}):
+        engine.store().submit(read({**pair, "network": network}).planned(), "before")
+    while claimed := engine.store().claim(9):
+        engine.store().finish(claimed["id"], claimed["claim"], "done")
+    page.run()
+    page.selectbox("student.start.kind").set_value("run").run()
+    assert page.selectbox("student.start.run").options == ["2 · a run · before"]
+
+
+def test_a_saved_method_with_named_taps_is_trained_as_it_is(page, monkeypatch):
+    monkeypatch.setattr(navigation, "go_to", lambda *where: None)
+    hint = {"weight": 1.0, "final": 0.0, "term": {"kind": "hint", "groups": [["group2", "group1"]]}}
+    mine = catalogue.described({**OWN, "stages": [{**OWN["stages"][0], "share": 1.0, "objective": {"hint": hint}}]})
+    engine.save_method(mine["method"])
+    page.run()
+    page.multiselect("methods").set_value(list(engine.saved_methods())).run()
+    page.button[-1].click().run()
+    assert {run["title"] for run in engine.store().runs() if run["role"] == "student"} == {"Labels only", "My own"}
+
+
+def test_a_method_of_ones_own_does_not_take_a_papers_title(page):
+    page.query_params[composer.LINK] = composer.encode({**OWN, "title": "Attention maps"})
+    page.run()
+    next(button for button in page.button if button.label == "Save").click().run()
+    assert not engine.saved_methods()
+    assert [error.value for error in page.error] == [
+        "Attention maps is a method of the papers; call yours something else."]
 
 
 def test_a_changed_setting_is_what_is_trained_and_what_its_formula_says(page, monkeypatch):

@@ -203,9 +203,20 @@ def test_a_run_or_step_that_is_none_is_a_sentence(earlier):
         build(**SMALL, start={"kind": "run", "run": run, "step": 7})
 
 
-def test_another_networks_run_is_a_sentence(earlier):
-    with pytest.raises(UserError, match="These weights are another network's"):
-        build(**SMALL, start={"kind": "run", "run": earlier[0]})
+@pytest.mark.parametrize("shape, sentence", [
+    ((1, 8, 8), "These weights are another network's"),
+    (SHAPE, "^These weights learnt on images of 1 channel, and these have 3 channels; choose images like theirs")])
+def test_a_run_that_does_not_fit_is_a_sentence(earlier, shape, sentence):
+    with pytest.raises(UserError, match=sentence):
+        build(**SMALL, shape=shape, start={"kind": "run", "run": earlier[0]})
+
+
+def test_fine_tuning_starts_from_published_weights_alone(theirs, tmp_path):
+    own = tmp_path / "own.pt"
+    torch.save(theirs.state_dict(), own)
+    network = {"name": "resnet18", "resize": 32, "start": {"kind": "file", "path": str(own)}}
+    with pytest.raises(UserError, match="^Fine-tuned starts from published weights, and the network from others; let"):
+        read({**RUN, "method": "finetuned", "network": network})
 
 
 def test_a_snapshot_needs_what_the_run_started_from_no_more(theirs, folder):
