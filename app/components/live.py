@@ -32,7 +32,7 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
                   key=key, description=f"{title or metric} over training steps, one line a run")
             notes = ["A colour for each method, a kind of line for each seed."] if len(
                 {run["seed"] for run in runs}) > 1 else []
-            ensembles = [run["id"] for run in runs if run["role"] == "ensemble"]
+            ensembles = [run["id"] for run in runs if run["role"] == "ensemble" and run["state"] == "done"]
             if ensembles and not engine.store().curves(ensembles, metric):
                 notes.append("An ensemble has no line here: of its students, only the answers are averaged.")
             if notes:
@@ -74,9 +74,10 @@ def results_table(runs: list[dict]) -> None:
     percent = [{name: row[name] and 100 * row[name] for name in ("last", "best")} for row in rows]
     st.dataframe([row | shares for row, shares in zip(rows, percent)], hide_index=True, placeholder="–", column_order=(
         "name", *(() if ended else ("state", "progress")), "last", "best", "gain", "seconds"), column_config={
-        "name": st.column_config.TextColumn("Run", width="medium"), "state": "State",
-        "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1),
-        "last": number("Last accuracy", format="%.1f %%"), "best": number("Best accuracy", format="%.1f %%"),
-        "gain": number("Gain, points", format="%+.1f", help="Last accuracy minus that of labels alone, same seed; "
-                       "an ensemble's minus that of as many networks on labels alone."),
-        "seconds": number("Time", format="%.1f s", help="Spent in training steps.")})
+        "name": "Run", "state": st.column_config.TextColumn("State", width=80),
+        "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1, width=115),
+        "last": number("Last", format="%.1f %%", width=75, help="Accuracy on the test images at the last step."),
+        "best": number("Best", format="%.1f %%", width=75, help="The highest accuracy on the test images."),
+        "gain": number("Gain", format="%+.1f", width=75, help="Points of the last accuracy over that of labels alone, "
+                       "same seed; an ensemble's over as many networks on labels alone."),
+        "seconds": number("Time", format="%.1f s", width=75, help="Spent in training steps.")})
