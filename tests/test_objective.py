@@ -172,7 +172,7 @@ def test_the_training_of_a_method_is_told_in_words():
     last = METHODS["boundary_last_then_soft_targets"]
     assert last.schedule() == ["initialisation: 17% of the steps", "task: 83% of the steps"]
     assert last.settings() == [
-        "Activation boundaries: layers last, margin 1, layer weights halved, connectors where needed",
+        "Activation boundaries: layers last, connectors where needed, margin 1, layer weights halved",
         "Soft targets: temperature 3"]
     assert METHODS["labels_only"].settings() == []
     assert METHODS["attention_jacobian_last_then_soft_targets"].settings() == [  # said once of its two stages

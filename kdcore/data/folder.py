@@ -222,5 +222,5 @@ def summary(path: str, decoded: Decoded) -> str:
     counts = Counter({part: len(labels) for part, (_, labels) in decoded.parts.items()})
     _, height, width = decoded.shape
     left_out = f"; {len(decoded.left_out)} files or folders were left out" if decoded.left_out else ""
-    return (f"{counts.total()} images of {len(decoded.classes)} classes in {path}, read at {height}×{width} pixels"
-            f"{left_out}.")
+    return (f"{counts.total()} images of {len(decoded.classes)} classes in {path}, {counts['test']} of them to test "
+            f"on, read at {height}×{width} pixels{left_out}.")

@@ -29,7 +29,8 @@ def test_class_folders_are_a_set(pets):
     found = data.source(own(pets))
     assert (found.title, found.shape, found.classes) == ("pets", (3, 32, 32), ("cat", "dog"))
     assert (found.train, found.test, found.left_out) == (16, 4, ())
-    assert found.sentence.startswith("20 images of 2 classes in ") and found.sentence.endswith("32×32 pixels.")
+    assert found.sentence.startswith("20 images of 2 classes in ")
+    assert found.sentence.endswith(", 4 of them to test on, read at 32×32 pixels.")
     assert data.images(own(pets), "test").labels.tolist() == [0, 0, 1, 1]
 
 
