@@ -118,10 +118,11 @@ def _shared_state(store: Store, claimed: dict) -> dict | None:
 
     step = read(claimed["config"]).shared_end()
     for first in store.parts(claimed["id"]):
-        if step in store.snapshot_steps(first):  # an older version of the project kept none
+        with suppress(UserError):  # damaged, or an older version of the project kept none: it learns them itself
+            network = snapshots.load(store.snapshot(first, step))["network"]
             store.adopt(claimed["id"], claimed["claim"], first, step)
             seconds = dict(zip(*store.curves([first], "seconds")[first]))[step]
-            return train.entering(step, seconds, snapshots.load(store.snapshot(first, step))["network"])
+            return train.entering(step, seconds, network)
     return None
 
 

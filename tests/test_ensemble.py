@@ -4,6 +4,7 @@ import json
 import math
 import time
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 import torch
@@ -160,14 +161,15 @@ def test_a_member_that_was_killed_as_it_began_ends_as_the_others_do(tmp_path):
     assert store.curves([claimed["id"]], "accuracy")[claimed["id"]][0] == list(range(7))
 
 
-def test_a_member_learns_by_itself_what_the_first_did_not_keep(tmp_path):
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(b"damaged")], ids=["missing", "damaged"])
+def test_a_member_learns_by_itself_what_the_first_did_not_keep(harm, tmp_path):
     """As no member did in earlier versions."""
     store = Store(tmp_path)
     run = store.submit(ensemble().planned())
     for _ in range(2):
         worker.execute(store, store.claim(99))
     first, second, _ = store.parts(run)
-    store.snapshot(first, 3).unlink()
+    harm(store.snapshot(first, 3))
     worker.execute(store, store.claim(99, second))
     alone = weights(ensemble().members()[1], snapshots.network(store, store.run(run)["teacher"]))
     assert all(torch.equal(value, alone[step]) for step, value in flat(store, second).items())

@@ -180,14 +180,12 @@ class GroupTerm(LayerTerm):
 class ConnectedTerm(GroupTerm):
     """A term over groups whose channels are compared one by one, which asks for connectors between widths."""
 
-    normed: ClassVar[bool] = True
-
     connectors: ConnectorChoice = Field("where needed", title="Connectors", description="Learnt maps from the "
                                         "student's channels to the teacher's: where the numbers of channels differ, "
                                         "at every layer, or never.")
 
     def connector(self, layer: Layer) -> nn.Module:
-        return connector(layer, self.connectors, self.normed)
+        return connector(layer, self.connectors, batch_norm=True)
 
     def asks(self) -> frozenset[str]:
         return super().asks() | ({"equal width"} if self.connectors == "never" else set())
