@@ -132,8 +132,7 @@ def submit(planned: dict) -> str:
     taken = set(store().experiments())
     numbered = (f"{planned['name']} ({number})" for number in count(2))
     name = next(name for name in chain([planned["name"]], numbered) if name not in taken)
-    for run in planned["runs"]:
-        store().submit(run, name)
+    store().submit_all(planned["runs"], name, content=planned["content"])
     worker.ensure(store())
     return name
 
@@ -170,9 +169,9 @@ def wake_worker() -> bool:
     return waiting
 
 
-def restart(run: int) -> None:
-    """Start a run that failed or was stopped once more."""
-    store().restart(run)
+def restart(runs: list[int]) -> None:
+    """Start runs that failed, were stopped or paused once more."""
+    store().queue.restart(runs)
     worker.ensure(store())
 
 

@@ -64,9 +64,11 @@ class Experiment(BaseModel):
                 for seed in self.seeds for method in self.varied()]
 
     def planned(self) -> dict:
-        """The experiment as plain data for the store: {"name", "runs", "formulas" (method -> its whole loss)}."""
+        """The experiment as plain data for the store: {"name", "content" (itself), "runs", "formulas" (of each
+        method, its whole loss)}.
+        """
         name, runs = self.name or time.strftime("%Y-%m-%d %H:%M:%S"), self.runs()
-        return {"name": name, "runs": [run.planned() for run in runs],
+        return {"name": name, "content": self.model_dump(mode="json"), "runs": [run.planned() for run in runs],
                 "formulas": {run.method.title: run.method.formula() for run in runs}}
 
 

@@ -40,7 +40,7 @@ def _finish(store: Store, run: int) -> None:
     row = store.run(run)
     with _progress_bar(store, row):
         while row["state"] in ("queued", "running"):
-            if claimed := store.claim(row["threads"], run):
+            if claimed := store.queue.claim(row["threads"], run):
                 try:
                     with suppress(UserError):  # the run says itself how it ended
                         execute(store, claimed)

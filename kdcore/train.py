@@ -95,7 +95,8 @@ def train(config: RunConfig | dict | str, *, teacher: nn.Module | None = None,
 
     `config` is a run, or JSON of one. `teacher` is the trained teacher; left out, `config.teacher` is trained first.
     `resume` is a ResumePoint's state: the run goes on from there, and ends with the same weights, to the last bit on
-    a CPU. Raises UserError for a configuration that is not possible or a loss that stops being finite.
+    a CPU. Whoever sends anything to the generator after a Progress is given the ResumePoint of that step. Raises
+    UserError for a configuration that is not possible or a loss that stops being finite.
     """
     config = read(config)
     if config.members():
@@ -233,7 +234,8 @@ class _Training:
                     yield ResumePoint(self.step, self._state())
                     saved = time.monotonic()
                 if time.monotonic() - spoke > PROGRESS_SECONDS:
-                    yield Progress(self.step)
+                    if (yield Progress(self.step)):
+                        yield ResumePoint(self.step, self._state())
                     spoke = time.monotonic()
 
     def _stages(self) -> Iterator[_Span]:

@@ -20,6 +20,7 @@ import traceback
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 from kdcore.errors import StaleClaim, UserError
 from kdcore.store import Store
@@ -55,7 +56,7 @@ def execute(store: Store, claimed: dict) -> str:
     """
     run, claim = claimed["id"], claimed["claim"]
     try:
-        state = "stopped" if _train(store, claimed) else "done"
+        state = _train(store, claimed)
         store.finish(run, claim, state)
     except StaleClaim:
         raise
@@ -67,39 +68,47 @@ def execute(store: Store, claimed: dict) -> str:
     return state
 
 
-def _train(store: Store, claimed: dict) -> bool:
-    """Train and record; returns whether the run was asked to stop."""
+def _train(store: Store, claimed: dict) -> str:
+    """Train and record; returns the state that the run ends in: "done", or what it was asked for."""
     from kdcore import ensemble, snapshots, train
 
     run, claim = claimed["id"], claimed["claim"]
     if claimed["role"] == "ensemble":
-        with _heartbeat(store, run, claim) as stopping:
+        with _heartbeat(store, run, claim) as wish:
             for measurement in ensemble.measure(store, run):
                 store.append(run, claim, measurement.step, measurement.values)
-                if stopping.is_set():
-                    return True
-        return False
+                if wish.state:
+                    return wish.state
+        return "done"
     teacher = snapshots.network(store, claimed["teacher"]) if claimed["teacher"] else None
     resume = _resume_state(store, run)
     store.withdraw(run, claim, after=resume["step"] if resume else -1)
     resume = resume or _shared_state(store, claimed)
-    with _heartbeat(store, run, claim) as stopping:
-        for record in train.train(claimed["config"], teacher=teacher, resume=resume):
-            match record:
-                case train.Measurement(step, values):
-                    store.append(run, claim, step, values)
-                case train.Snapshot(step, state, connectors):
-                    snapshots.save(store.snapshot(run, step), {"network": state, "connectors": connectors})
-                case train.ResumePoint(_, state):
-                    snapshots.save(store.resume_point(run), state)
-                    store.saved(run, claim)
-                case train.Notice(step, text):
-                    store.note(run, claim, step, text)
-                case train.Progress(step):
-                    store.progress(run, claim, step)
-            if stopping.is_set():
-                return True
-    return False
+    with _heartbeat(store, run, claim) as wish:
+        records = train.train(claimed["config"], teacher=teacher, resume=resume)
+        for record in records:
+            _keep(store, run, claim, record)
+            if wish.state and isinstance(record, train.Progress):
+                _keep(store, run, claim, records.send("a resume point, please"))
+                return wish.state
+    return "done"
+
+
+def _keep(store: Store, run: int, claim: int, record) -> None:
+    from kdcore import snapshots, train
+
+    match record:
+        case train.Measurement(step, values):
+            store.append(run, claim, step, values)
+        case train.Snapshot(step, state, connectors):
+            snapshots.save(store.snapshot(run, step), {"network": state, "connectors": connectors})
+        case train.ResumePoint(_, state):
+            snapshots.save(store.resume_point(run), state)
+            store.saved(run, claim)
+        case train.Notice(step, text):
+            store.note(run, claim, step, text)
+        case train.Progress(step):
+            store.progress(run, claim, step)
 
 
 def _resume_state(store: Store, run: int) -> dict | None:
@@ -128,23 +137,22 @@ def _shared_state(store: Store, claimed: dict) -> dict | None:
 
 @contextmanager
 def _heartbeat(store: Store, run: int, claim: int):
-    """Give a sign of life every second; yields an event that is set when the run is to stop or is no longer ours."""
-    stopping, over = threading.Event(), threading.Event()
+    """Give a sign of life every second; yields what knows the `state` that the run is asked to end in."""
+    wish, over = SimpleNamespace(state=""), threading.Event()
 
     def beat():
         while not over.wait(HEARTBEAT_SECONDS):
             try:
-                if store.heartbeat(run, claim):
-                    stopping.set()
+                wish.state = store.heartbeat(run, claim)
             except StaleClaim:
-                stopping.set()
+                wish.state = "stopped"  # the run is another process's, and what is written next is refused
             except sqlite3.OperationalError:
                 continue  # the disk is full or the store busy: the next beat may succeed
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
-        yield stopping
+        yield wish
     finally:
         over.set()
         thread.join()
@@ -184,17 +192,17 @@ class _Worker:
                 time.sleep(HEARTBEAT_SECONDS)
             if self.running:
                 busy = time.monotonic()
-        self.store.part(os.getpid())
+        self.store.queue.part(os.getpid())
 
     def _turn(self, device: dict) -> None:
-        self.store.greet(os.getpid(), device["title"], device["slots"])
+        self.store.queue.greet(os.getpid(), device["title"], device["slots"])
         for run in [run for run, (process, _) in self.running.items() if not process.is_alive()]:
             self._reap(run)
         turned = time.monotonic()
         while time.monotonic() - turned < HEARTBEAT_SECONDS and all(p.is_alive() for p, _ in self.running.values()):
-            free = device["cores"] - self.store.threads_in_use()
+            free = device["cores"] - self.store.queue.threads_in_use()
             free = math.inf if free == device["cores"] else free  # a run with more threads than cores runs alone
-            claimed = self.store.claim(free, mine=self.running) if len(self.running) < device["slots"] else None
+            claimed = self.store.queue.claim(free, mine=self.running) if len(self.running) < device["slots"] else None
             if claimed:
                 self._start(claimed, device)
             elif not self.ending:

@@ -45,7 +45,7 @@ def weights(config, teacher=None):
 def executed(store, config):
     """The ensemble's run, after everything that it needs."""
     run = store.submit(config.planned())
-    while row := store.claim(99):
+    while row := store.queue.claim(99):
         worker.execute(store, row)
     return run
 
@@ -100,12 +100,12 @@ def test_an_ensemble_that_is_stopped_keeps_what_was_measured(tmp_path, monkeypat
     def slowly(store, run):
         for measurement in measure(store, run):
             yield measurement
-            store.stop(run)
+            store.queue.stop([run])
             time.sleep(0.5)
 
     monkeypatch.setattr(measuring, "measure", slowly)
     run = store.submit(ensemble("labels_ensemble").planned())
-    while row := store.claim(99):
+    while row := store.queue.claim(99):
         assert worker.execute(store, row) == ("stopped" if row["id"] == run else "done")
     assert 0 < len(store.curves([run], "accuracy")[run][0]) < 6
 
@@ -150,11 +150,11 @@ def test_a_member_that_was_killed_as_it_began_ends_as_the_others_do(tmp_path):
     store = Store(tmp_path)
     run = store.submit(ensemble().planned())
     for _ in range(2):  # the teacher, and the first member
-        worker.execute(store, store.claim(99))
-    claimed = store.claim(99)
+        worker.execute(store, store.queue.claim(99))
+    claimed = store.queue.claim(99)
     worker._shared_state(store, claimed)
     store.release(claimed["id"], claimed["claim"], "Killed.")
-    assert store.claim(99)["id"] == claimed["id"]
+    assert store.queue.claim(99)["id"] == claimed["id"]
     worker.execute(store, store.run(claimed["id"]))
     alone = weights(ensemble().members()[1], snapshots.network(store, store.run(run)["teacher"]))
     assert all(torch.equal(value, alone[step]) for step, value in flat(store, claimed["id"]).items())
@@ -167,10 +167,10 @@ def test_a_member_learns_by_itself_what_the_first_did_not_keep(harm, tmp_path):
     store = Store(tmp_path)
     run = store.submit(ensemble().planned())
     for _ in range(2):
-        worker.execute(store, store.claim(99))
+        worker.execute(store, store.queue.claim(99))
     first, second, _ = store.parts(run)
     harm(store.snapshot(first, 3))
-    worker.execute(store, store.claim(99, second))
+    worker.execute(store, store.queue.claim(99, second))
     alone = weights(ensemble().members()[1], snapshots.network(store, store.run(run)["teacher"]))
     assert all(torch.equal(value, alone[step]) for step, value in flat(store, second).items())
 
@@ -181,13 +181,13 @@ def test_a_later_member_waits_for_the_first_and_fails_with_it(tmp_path):
     first, = store.parts(later)
     assert store.run(first)["role"] == store.run(later)["role"] == "member"
     assert store.submit(ensemble().planned()) and store.parts(later) == [first]
-    worker.execute(store, store.claim(99))
-    claimed = store.claim(99)
-    assert claimed["id"] == first and store.claim(99) is None
+    worker.execute(store, store.queue.claim(99))
+    claimed = store.queue.claim(99)
+    assert claimed["id"] == first and store.queue.claim(99) is None
     store.finish(first, claimed["claim"], "stopped")
-    assert store.claim(99) is None and store.run(later)["state"] == "failed"
-    store.restart(later)
-    assert store.claim(99)["id"] == first
+    assert store.queue.claim(99) is None and store.run(later)["state"] == "failed"
+    store.queue.restart([later])
+    assert store.queue.claim(99)["id"] == first
 
 
 def test_members_that_are_sure_of_another_class_have_a_finite_loss():

@@ -50,7 +50,7 @@ def trained(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("trained"))
     student = store.submit(read(STUDENT).planned())
     baseline = store.submit(read({**STUDENT, "method": "labels_only"}).planned())
-    while row := store.claim(99):
+    while row := store.queue.claim(99):
         worker.execute(store, row)
     return store, store.run(student)["teacher"], student, baseline
 
@@ -286,7 +286,7 @@ def test_a_teacher_of_other_classes_stands_beside_the_student(tmp_path):
     store = Store(tmp_path)
     teacher = {**TEACHER, "steps": 1, "network": {**TEACHER["network"], "classes": 12}}
     student = store.submit(read({**STUDENT, "steps": 1, "teacher": teacher, "method": "labels_only"}).planned())
-    while row := store.claim(99):
+    while row := store.queue.claim(99):
         worker.execute(store, row)
     named = (store.run(student)["teacher"], None)
     for kind in (*MAPS, "attribution.saliency"):

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from kdcore import store as store_module
+from kdcore import database, queue
 from kdcore.errors import StaleClaim, UserError
 from kdcore.places import replace_file
 from kdcore.store import Store
@@ -32,13 +32,14 @@ def ensemble(teacher=None):
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "CONFIRM_SECONDS", 0.0)
     return Store(tmp_path)
 
 
 def claimed(store, **changes):
     store.submit(planned(**changes))
-    return store.claim(99)
+    return store.queue.claim(99)
 
 
 def ended(store, state="done", **changes):
@@ -71,7 +72,7 @@ def test_each_run_is_claimed_once(tmp_path):
 
     def claim_all(number):
         start.wait()
-        return [row["id"] for row in iter(lambda: stores[number % 2].claim(1), None)]
+        return [row["id"] for row in iter(lambda: stores[number % 2].queue.claim(1), None)]
 
     with ThreadPoolExecutor(8) as pool:
         taken = [run for runs in pool.map(claim_all, range(8)) for run in runs]
@@ -80,23 +81,23 @@ def test_each_run_is_claimed_once(tmp_path):
 
 def test_runs_are_claimed_in_order_of_submission(store):
     ids = [store.submit(planned(hash=str(number))) for number in range(3)]
-    assert [store.claim(1)["id"] for _ in ids] == ids and store.claim(1) is None
+    assert [store.queue.claim(1)["id"] for _ in ids] == ids and store.queue.claim(1) is None
 
 
 def test_a_run_that_takes_more_threads_than_there_are_waits(store):
     store.submit(planned(threads=4))
-    assert store.claim(3) is None and store.claim(4) is not None
-    assert store.threads_in_use() == 4
+    assert store.queue.claim(3) is None and store.queue.claim(4) is not None
+    assert store.queue.threads_in_use() == 4
 
 
 def test_a_silent_run_is_taken_over_and_a_live_one_is_not(store):
     first = claimed(store)
-    assert store.claim(99) is None
+    assert store.queue.claim(99) is None
     silence(store, first["id"])
-    assert store.threads_in_use() == 0
-    second = store.claim(99)
+    assert store.queue.threads_in_use() == 0
+    second = store.queue.claim(99)
     assert (second["id"], second["claim"]) == (first["id"], first["claim"] + 1)
-    assert store.claim(99) is None
+    assert store.queue.claim(99) is None
 
 
 WRITES = {
@@ -119,7 +120,7 @@ def everything(store):
 def test_a_stale_claims_writes_are_refused(store, write):
     first = claimed(store)
     silence(store, first["id"])
-    second = store.claim(99)
+    second = store.queue.claim(99)
     store.append(first["id"], second["claim"], 3, {"accuracy": 0.1})
     before = everything(store)
     with pytest.raises(StaleClaim):
@@ -139,28 +140,28 @@ def test_an_ended_runs_claim_is_stale(store, write):
 
 def test_a_run_whose_processes_keep_dying_is_given_up_in_a_sentence(store):
     run = store.submit(planned())
-    for _ in range(store_module.DEATHS):
-        row = store.claim(99)
+    for _ in range(queue.DEATHS):
+        row = store.queue.claim(99)
         store.release(run, row["claim"], "it died")
-    assert store.claim(99) is None
+    assert store.queue.claim(99) is None
     assert store.run(run)["state"] == "failed" and "died 5 times" in store.run(run)["message"]
 
 
 def test_a_student_waits_for_its_teacher(store):
     student = store.submit(planned(teacher=TEACHER))
-    teacher = store.claim(99)
+    teacher = store.queue.claim(99)
     assert teacher["role"] == "teacher" and store.run(student)["teacher"] == teacher["id"]
-    assert store.claim(99) is None
+    assert store.queue.claim(99) is None
     store.finish(teacher["id"], teacher["claim"], "done")
-    assert store.claim(99)["id"] == student
+    assert store.queue.claim(99)["id"] == student
 
 
 @pytest.mark.parametrize("state", ["failed", "stopped"])
 def test_a_teacher_that_did_not_finish_fails_its_students_with_a_sentence(store, state):
     student = store.submit(planned(teacher=TEACHER))
-    teacher = store.claim(99)
+    teacher = store.queue.claim(99)
     store.finish(teacher["id"], teacher["claim"], state)
-    assert store.claim(99) is None
+    assert store.queue.claim(99) is None
     row = store.run(student)
     assert row["state"] == "failed" and row["message"].startswith("Its teacher did not finish;")
 
@@ -174,7 +175,7 @@ def test_students_share_a_teacher(store):
 @pytest.mark.parametrize(("state", "again"), [("done", False), ("failed", True), ("stopped", True)])
 def test_a_teacher_is_trained_again_only_where_it_did_not_finish(store, state, again):
     store.submit(planned(hash="one", teacher=TEACHER))
-    teacher = store.claim(99)
+    teacher = store.queue.claim(99)
     store.finish(teacher["id"], teacher["claim"], state)
     second = store.submit(planned(hash="two", teacher=TEACHER))
     assert (store.run(second)["teacher"] != teacher["id"]) == again
@@ -182,7 +183,7 @@ def test_a_teacher_is_trained_again_only_where_it_did_not_finish(store, state, a
 
 def ended_next(store, state="done"):
     """The next run that is claimed, ended; its id."""
-    row = store.claim(99)
+    row = store.queue.claim(99)
     store.finish(row["id"], row["claim"], state)
     return row["id"]
 
@@ -193,12 +194,12 @@ def test_an_ensemble_waits_for_its_members_and_they_for_their_teacher(store):
     assert [store.run(member)["role"] for member in members] == ["member", "member"]
     assert store.run(run)["role"] == "ensemble" and store.parts(members[0]) == []
     assert ended_next(store) == store.run(run)["teacher"]
-    first, second = store.claim(99), store.claim(99)
-    assert [first["id"], second["id"]] == members and store.claim(99) is None
+    first, second = store.queue.claim(99), store.queue.claim(99)
+    assert [first["id"], second["id"]] == members and store.queue.claim(99) is None
     store.finish(first["id"], first["claim"], "done")
-    assert store.claim(99) is None
+    assert store.queue.claim(99) is None
     store.finish(second["id"], second["claim"], "done")
-    assert store.claim(99)["id"] == run
+    assert store.queue.claim(99)["id"] == run
 
 
 def test_members_that_are_there_are_not_queued_again(store):
@@ -211,11 +212,11 @@ def test_members_that_are_there_are_not_queued_again(store):
 def test_a_member_that_did_not_finish_fails_its_ensemble_with_a_sentence_and_is_started_again_with_it(store, state):
     run = store.submit(ensemble())
     done, broken = ended_next(store), ended_next(store, state)
-    assert store.claim(99) is None
+    assert store.queue.claim(99) is None
     row = store.run(run)
     assert row["state"] == "failed" and row["message"] == (
         "A run that it is made of did not finish; start it again to go on with both.")
-    store.restart(run)
+    store.queue.restart([run])
     assert [store.run(number)["state"] for number in (done, broken, run)] == ["done", "queued", "queued"]
     assert store.run(run)["message"] == "" and [ended_next(store), ended_next(store)] == [broken, run]
 
@@ -223,8 +224,8 @@ def test_a_member_that_did_not_finish_fails_its_ensemble_with_a_sentence_and_is_
 def test_an_ensemble_whose_teacher_did_not_finish_is_started_again_as_a_whole(store):
     run = store.submit(ensemble(TEACHER))
     ended_next(store, "failed")
-    assert store.claim(99) is None and {row["state"] for row in store.runs()} == {"failed"}
-    store.restart(run)
+    assert store.queue.claim(99) is None and {row["state"] for row in store.runs()} == {"failed"}
+    store.queue.restart([run])
     assert {row["state"] for row in store.runs()} == {"queued"}
 
 
@@ -254,7 +255,7 @@ def test_why_a_process_ended_stays_to_be_read_when_the_run_continues(store):
     row = claimed(store)
     store.append(row["id"], row["claim"], 7, {"accuracy": 0.5})
     store.release(row["id"], row["claim"], "The run's process ended unexpectedly.")
-    again = store.claim(99)
+    again = store.queue.claim(99)
     store.withdraw(row["id"], again["claim"], after=3)
     assert [event["text"] for event in store.events(row["id"])] == ["The run's process ended unexpectedly."]
 
@@ -268,38 +269,74 @@ def test_a_step_recorded_twice_counts_once(store):
 
 def test_a_waiting_run_stops_at_once(store):
     run = store.submit(planned())
-    store.stop(run)
-    assert store.run(run)["state"] == "stopped" and store.claim(99) is None
+    store.queue.stop([run])
+    assert store.run(run)["state"] == "stopped" and store.queue.claim(99) is None
 
 
 def test_a_running_run_is_asked_to_stop(store):
     row = claimed(store)
-    assert not store.heartbeat(row["id"], row["claim"])
-    store.stop(row["id"])
-    assert store.run(row["id"])["state"] == "running" and store.heartbeat(row["id"], row["claim"])
+    assert store.heartbeat(row["id"], row["claim"]) == ""
+    store.queue.stop([row["id"]])
+    assert store.run(row["id"])["state"] == "running" and store.heartbeat(row["id"], row["claim"]) == "stopped"
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "stopped"])
 def test_stopping_leaves_an_ended_run_as_it_is(store, state):
     run = ended(store, state)
     before = store.run(run)
-    store.stop(run)
+    store.queue.stop([run])
     assert store.run(run) == before
 
 
-def test_deleting_removes_metrics_events_and_files(store):
-    row = claimed(store)
+def test_what_is_deleted_is_gone_and_had_back_for_a_day(store):
+    row = claimed(store, name="mine", hash="mine")
     run, claim = row["id"], row["claim"]
     store.append(run, claim, 1, {"accuracy": 0.5})
     store.note(run, claim, 1, "text")
     replace_file(store.snapshot(run, 1), b"weights")
     replace_file(store.resume_point(run), b"state")
-    store.finish(run, claim, "stopped")
+    store.finish(run, claim, "done")
+    before = everything(store)
     store.delete(run)
-    assert everything(store) == [[], [], []]
-    assert not list(store.folder.rglob("*.pt"))
     with pytest.raises(UserError, match=f"There is no run {run}"):
         store.run(run)
+    assert store.find("mine") is None and store.runs() == []
+    (gone,) = store.deleted()
+    assert (gone["name"], gone["runs"]) == ("mine", 1)
+    store.purge()
+    store.undelete(gone["deleted"])
+    assert everything(store) == before and store.deleted() == []
+    store.delete(run)
+    store.purge(kept_seconds=-1)
+    assert everything(store) == [[], [], []] and store.deleted() == []
+    assert not list(store.folder.rglob("*.pt"))
+
+
+def test_a_student_is_had_back_with_its_teacher(store):
+    student = store.submit(planned(teacher=TEACHER))
+    teacher = store.run(student)["teacher"]
+    for run in (student, teacher):
+        store.delete(run)
+        time.sleep(0.001)
+    last, first = store.deleted()
+    store.undelete(first["deleted"])
+    assert {row["id"] for row in store.runs()} == {student, teacher} and store.deleted() == []
+
+
+def test_an_experiment_is_deleted_with_what_is_its_own(store):
+    ours, theirs = [store.submit_all([planned(hash=hash, teacher=TEACHER), planned(hash="both", teacher=TEACHER)], name)
+                    for name, hash in (("ours", "1"), ("theirs", "2"))]
+    assert ours[1] == theirs[1]
+    store.delete_experiment("ours")
+    assert store.experiments() == ["theirs"] and ours[0] not in {row["id"] for row in store.runs()}
+    assert len(store.runs("theirs")) == 3, "with the teacher"
+    assert [(gone["name"], gone["runs"]) for gone in store.deleted()] == [("ours", 1)]
+    store.undelete(store.deleted()[0]["deleted"])
+    assert store.experiments() == ["theirs", "ours"] and len(store.runs("ours")) == 3
+    row = store.queue.claim(99)
+    with pytest.raises(UserError, match="still running; stop them first"):
+        store.delete_experiment("theirs") or store.delete_experiment("ours")
+    store.finish(row["id"], row["claim"], "done")
 
 
 def test_a_running_run_is_not_deleted(store):
@@ -347,17 +384,26 @@ def test_an_empty_name_is_refused(store, name):
     assert store.run(run)["name"] == "before"
 
 
-def test_a_store_of_the_first_version_gets_what_it_lacks(tmp_path):
-    """It had no members; its runs stay, and ensembles may be added."""
-    before = Store(tmp_path).submit(planned())
-    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db:
+def test_an_older_store_is_brought_up_to_date_and_a_copy_is_kept(tmp_path):
+    """One of the second format, with a run that was asked to stop; the first had no members."""
+    file = tmp_path / "store.sqlite"
+    with closing(sqlite3.connect(file)) as db:
+        db.executescript(database._FORMATS[2])
+        db.execute("INSERT INTO runs (name, experiment, role, method, title, seed, config, hash, state, stopping, "
+                   "threads, steps, created) VALUES ('old', 'before', 'teacher', 'labels_only', 'Labels only', 1, "
+                   "'{}', 'h', 'running', 1, 1, 10, 5.0)")
         db.execute("DROP TABLE members")
         db.execute("PRAGMA user_version = 1")
+        db.commit()
     store = Store(tmp_path)
-    assert store.run(before)["name"] == "run" and store.parts(before) == []
-    assert len(store.parts(store.submit(ensemble()))) == 2
-    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (store_module.VERSION,)
+    (row,) = store.runs("before")
+    assert (row["name"], row["wish"], row["owner"], row["priority"]) == ("old", "stopped", "", 0)
+    assert store.experiments() == ["before"] and len(store.parts(store.submit(ensemble()))) == 2
+    with closing(sqlite3.connect(file)) as db, closing(sqlite3.connect(tmp_path / "store-format-1.sqlite")) as copy:
+        assert db.execute("PRAGMA user_version").fetchone() == (database.VERSION,)
+        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+        assert copy.execute("SELECT name, stopping FROM runs").fetchall() == [("old", 1)]
+    assert Store(tmp_path).runs() == store.runs(), "and once only"
 
 
 def test_a_newer_versions_store_is_left_as_it_is(tmp_path):
@@ -426,22 +472,22 @@ def test_a_summary_is_best_and_last_and_the_seconds(store):
 def test_experiments_are_named_newest_first(store):
     for number, experiment in enumerate(("first", "second", "", "first")):
         store.submit(planned(hash=str(number)), experiment)
-    assert store.experiments() == ["first", "second"]
+    assert store.experiments() == ["second", "first"]
     assert [row["hash"] for row in store.runs("first")] == ["3", "0"]
     assert [row["hash"] for row in store.runs()] == ["3", "2", "1", "0"]
     assert store.runs(ids=[]) == []
 
 
 def test_a_worker_is_seen_while_it_gives_signs_of_life(store, monkeypatch):
-    store.greet(4711, "a device", 2)
-    assert [worker["pid"] for worker in store.workers()] == [4711]
+    store.queue.greet(4711, "a device", 2)
+    assert [worker["pid"] for worker in store.queue.workers()] == [4711]
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "STALE_SECONDS", -1.0)
-        assert store.workers() == []
-        store.greet(4712, "a device", 2)
-    assert [worker["pid"] for worker in store.workers()] == [4712]
-    store.part(4712)
-    assert store.workers() == []
+        patch.setattr(queue, "STALE_SECONDS", -1.0)
+        assert store.queue.workers() == []
+        store.queue.greet(4712, "a device", 2)
+    assert [worker["pid"] for worker in store.queue.workers()] == [4712]
+    store.queue.part(4712)
+    assert store.queue.workers() == []
 
 
 def test_snapshots_are_listed_by_step(store):

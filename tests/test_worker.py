@@ -1,6 +1,6 @@
 """The worker: a run ends done, stopped or failed in words, and a killed one ends as if nothing had happened."""
 
-import json
+import multiprocessing
 import os
 import random
 import signal
@@ -8,14 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 
-from kdcore import snapshots, train, worker
-from kdcore import store as store_module
+from kdcore import queue, snapshots, train, worker
 from kdcore.config import RunConfig, read
 from kdcore.errors import StaleClaim, UserError
 from kdcore.store import Store
@@ -41,13 +41,19 @@ def store(tmp_path):
     return Store(tmp_path)
 
 
+def give_up_at_once(monkeypatch):
+    """Whoever is running is taken for dead."""
+    monkeypatch.setattr(queue, "STALE_SECONDS", -1.0)
+    monkeypatch.setattr(queue, "CONFIRM_SECONDS", 0.0)
+
+
 def queued(store, **changes):
     return store.submit(read({**RUN, **changes}).planned())
 
 
 def claimed(store, **changes):
     queued(store, **changes)
-    return store.claim(99)
+    return store.queue.claim(99)
 
 
 def steps(store, run, name="accuracy"):
@@ -62,7 +68,7 @@ def recorded(store, run):
 def assert_ended_in(store, run, state):
     row = store.run(run)
     assert (row["state"], row["finished"] is not None) == (state, True), row["message"]
-    assert not store.resume_point(run).exists()
+    assert store.resume_point(run).exists() == (state == "stopped")
     return row["message"]
 
 
@@ -80,9 +86,9 @@ def test_a_queued_run_ends_done(store, monkeypatch):
 
 def test_a_student_is_taught_by_the_store_s_teacher(store):
     student = store.submit(read({**RUN, "teacher": TEACHER, "method": "full_jacobian"}).planned())
-    teacher = store.claim(99)
+    teacher = store.queue.claim(99)
     worker.execute(store, teacher)
-    worker.execute(store, store.claim(99))
+    worker.execute(store, store.queue.claim(99))
     assert_ended_in(store, student, "done")
     assert store.curves([student], "knowledge.full_jacobian")[student][1][-1] > 0
     assert store.find(read(TEACHER).hash())["id"] == teacher["id"]
@@ -163,7 +169,7 @@ def test_a_stopped_run_keeps_what_was_recorded(store, monkeypatch):
     def stop_when_measured():
         while len(store.curves([row["id"]], "accuracy").get(row["id"], ([],))[0]) < 3:
             time.sleep(0.01)
-        store.stop(row["id"])
+        store.queue.stop([row["id"]])
 
     thread = threading.Thread(target=stop_when_measured)
     thread.start()
@@ -175,8 +181,8 @@ def test_a_stopped_run_keeps_what_was_recorded(store, monkeypatch):
 
 def test_a_process_whose_run_was_taken_over_ends_and_stores_nothing(store, monkeypatch):
     row = claimed(store)
-    monkeypatch.setattr(store_module, "STALE_SECONDS", -1.0)
-    taken = store.claim(99)
+    give_up_at_once(monkeypatch)
+    taken = store.queue.claim(99)
     with pytest.raises(StaleClaim):
         worker.execute(store, row)
     assert store.run(row["id"])["state"] == "running" and store.metric_names([row["id"]]) == []
@@ -192,48 +198,68 @@ def test_a_damaged_resume_point_starts_the_run_anew(store):
     assert steps(store, row["id"])[0] == 0
 
 
-# A run's process of its own, which keeps a resume point at every measurement.
-ALONE = """
-import json, sys
-from kdcore import train, worker
-from kdcore.store import Store
-train.RESUME_SECONDS = -1.0
-worker.execute(Store(sys.argv[1]), json.loads(sys.argv[2]))
-"""
-
-
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     """A store whose first student ran without a break."""
     store = Store(tmp_path_factory.mktemp("unbroken"))
     run = store.submit(read(LONG).planned())
-    while row := store.claim(99):
+    while row := store.queue.claim(99):
         worker.execute(store, row)
     assert_ended_in(store, run, "done")
     return store, run
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 0.5])
-def test_a_killed_run_ends_as_the_unbroken_one(unbroken, share, monkeypatch):
-    """Killed at a random moment after this share of its steps, it has the same weights and metrics to the last bit."""
-    store, whole = unbroken
-    run = store.submit(read(LONG).planned())
-    row = store.claim(99, run)
-    process = subprocess.Popen([sys.executable, "-c", ALONE, str(store.folder), json.dumps(row)], cwd=worker.ROOT)
-    begun = store.resume_point(run)
-    while not (begun.exists() and store.run(run)["step"] >= share * LONG["steps"]) and process.poll() is None:
-        time.sleep(0.002)
-    time.sleep(random.uniform(0, 0.05))
-    process.kill()
-    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
-    assert store.run(run)["state"] == "running" and begun.exists()
+KILLS = 20
 
-    withdrawn = []
-    monkeypatch.setattr(store_module, "STALE_SECONDS", -1.0)
-    monkeypatch.setattr(store, "withdraw", lambda *claim, after: withdrawn.append(after) or Store.withdraw(
-        store, *claim, after=after))
-    assert worker.execute(store, store.claim(99, run)) == "done"
-    assert withdrawn[0] > 0, "it started anew"
+
+def test_a_run_that_is_killed_at_twenty_moments_ends_as_the_unbroken_one(unbroken, monkeypatch):
+    """SIGKILL at random moments, wherever they fall: the same weights and metrics to the last bit."""
+    store, whole = unbroken
+    give_up_at_once(monkeypatch)
+    run, chance = store.submit(read(LONG).planned()), random.Random(4)
+    processes = multiprocessing.get_context("fork")
+    for kill in range(KILLS):
+        process = processes.Process(target=execute_saving_often, args=(store.folder, store.queue.claim(99, run)))
+        process.start()
+        moment = (kill + chance.random()) / (KILLS + 1) * LONG["steps"]
+        wait_for(partial(lambda process, moment: store.run(run)["step"] > moment or not process.is_alive(), process,
+                         moment))
+        time.sleep(chance.uniform(0, 0.02))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL and store.run(run)["state"] == "running", "it ended before"
+    assert worker.execute(store, store.queue.claim(99, run)) == "done"
+    assert_same_run(store, run, whole)
+
+
+def execute_saving_often(folder, claimed):
+    """In a process of its own: keep a resume point every hundredth of a second."""
+    train.RESUME_SECONDS = train.PROGRESS_SECONDS = 0.01
+    worker.execute(Store(folder), claimed)
+
+
+def test_a_paused_run_goes_on_where_it_was(unbroken, monkeypatch):
+    store, whole = unbroken
+    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.005)
+    monkeypatch.setattr(train, "PROGRESS_SECONDS", 0.0)
+    run = store.submit(read(LONG).planned())
+    for share in (0.1, 0.5):
+        row = store.queue.claim(99, run)
+        thread = threading.Thread(target=lambda share=share: wait_for(
+            lambda: store.run(run)["step"] > share * LONG["steps"]) and store.queue.pause([run]))
+        thread.start()
+        assert worker.execute(store, row) == "paused"
+        thread.join()
+        row = store.run(run)
+        assert row["state"] == "paused" and row["finished"] is None and store.queue.claim(99, run) is None
+        assert snapshots.load(store.resume_point(run))["step"] == row["step"] < LONG["steps"]
+        store.queue.restart([run])
+    assert worker.execute(store, store.queue.claim(99, run)) == "done"
+    assert_same_run(store, run, whole)
+
+
+def assert_same_run(store, run, whole):
+    """Curves, snapshots and connectors to the last bit; the clock's seconds never go back."""
     assert recorded(store, run) == recorded(store, whole)
     assert steps(store, run, "seconds") == steps(store, whole)
     seconds = store.curves([run], "seconds")[run][1]
@@ -280,7 +306,7 @@ def real(tmp_path_factory):
     store.submit(read({**RUN, "teacher": TEACHER, "method": "full_jacobian"}).planned())
     process = started(store)
     try:
-        wait_for(store.workers)
+        wait_for(store.queue.workers)
         yield store, process
     finally:
         end(process)
@@ -290,14 +316,14 @@ def test_a_worker_finishes_what_is_queued(real):
     store, process = real
     wait_for(lambda: all(row["state"] == "done" for row in store.runs()))
     assert [row["role"] for row in store.runs()] == ["student", "teacher"]
-    assert [row["pid"] for row in store.workers()] == [process.pid]
-    assert store.workers()[0]["device"] and store.workers()[0]["slots"] >= 1
+    assert [row["pid"] for row in store.queue.workers()] == [process.pid]
+    assert store.queue.workers()[0]["device"] and store.queue.workers()[0]["slots"] >= 1
 
 
 def test_a_second_worker_ends_at_once(real):
     store, process = real
     assert started(store).wait(timeout=20) == 0
-    assert process.poll() is None and [row["pid"] for row in store.workers()] == [process.pid]
+    assert process.poll() is None and [row["pid"] for row in store.queue.workers()] == [process.pid]
 
 
 def test_a_worker_is_started_only_where_there_is_none(real, monkeypatch):
@@ -333,9 +359,9 @@ def test_a_run_whose_process_is_killed_is_finished_by_the_same_worker(real):
 def test_a_worker_ends_when_asked(store):
     process = started(store)
     try:
-        wait_for(store.workers)
+        wait_for(store.queue.workers)
         process.terminate()
         assert process.wait(timeout=20) == 0
-        assert store.workers() == []
+        assert store.queue.workers() == []
     finally:
         end(process)

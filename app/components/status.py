@@ -7,7 +7,7 @@ from app import engine
 
 def worker_status() -> None:
     """Say on which device runs compute; a worker that is gone while runs wait for it is started again."""
-    workers = engine.store().workers()
+    workers = engine.store().queue.workers()
     if workers:
         st.sidebar.caption(f":material/memory: Runs compute on **{workers[0]['device']}**, "
                            f"{workers[0]['slots']} at a time.")

@@ -84,7 +84,7 @@ def test_terms_are_called_by_their_titles_and_told_apart_by_their_keys(tmp_path,
     for objective in ({"flow": {"weight": 1, "term": {"kind": "soft_targets"}}}, {"one": hint, "other_2": hint}):
         store.submit(read({**config, "method": {"stages": [{"objective": objective}]}}).planned())
     ids = [run["id"] for run in store.runs() if run["role"] == "student"]
-    claimed = store.claim(9)
+    claimed = store.queue.claim(9)
     for name in ("term.flow", "term.one", "term.other_2"):
         store.append(claimed["id"], claimed["claim"], 1, {name: 0.5})
     words = results.metrics([*ids, claimed["id"]])

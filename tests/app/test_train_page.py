@@ -102,7 +102,7 @@ def test_only_runs_of_the_same_network_are_offered_to_start_from(page):
             "data": {"name": "digits"}, "steps": 1, "name": "a run"}
     for network in ({"name": "fc_student", "width": 0.2}, {"name": "fc_student"}, {"name": "conv_student"}):
         engine.store().submit(read({**pair, "network": network}).planned(), "before")
-    while claimed := engine.store().claim(9):
+    while claimed := engine.store().queue.claim(9):
         engine.store().finish(claimed["id"], claimed["claim"], "done")
     page.run()
     page.selectbox("student.start.kind").set_value("run").run()

@@ -73,7 +73,7 @@ def server(tmp_path_factory, browser):
     running.start()
     yield running
     running.kill()
-    for worker in Store(running.store).workers():
+    for worker in Store(running.store).queue.workers():
         os.kill(worker["pid"], signal.SIGTERM)
 
 

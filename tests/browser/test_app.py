@@ -82,7 +82,7 @@ def long_run(server, name: str, steps: int = 60_000) -> list[int]:
 
 def stop(server, ids: list[int]) -> None:
     for run in ids:
-        Store(server.store).stop(run)
+        Store(server.store).queue.stop([run])
 
 
 def test_zoom_and_hidden_lines_survive_new_data(demo_link, page, server):

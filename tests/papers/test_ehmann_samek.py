@@ -202,7 +202,7 @@ def executed(monkeypatch):
     runs = []
 
     def drain(store):
-        while row := store.claim(99):
+        while row := store.queue.claim(99):
             runs.append(row["id"])
             worker.execute(store, row)
 

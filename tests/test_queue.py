@@ -1,0 +1,149 @@
+"""The queue: fair turns, priorities, places, pauses, and clocks that jump."""
+
+import time
+
+import pytest
+
+from kdcore import queue
+from kdcore.errors import UserError
+from kdcore.store import Store
+from tests.test_store import TEACHER, ensemble, planned, silence
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def submitted(store, *names, owner="", **changes):
+    return [store.submit(planned(name, name, **changes), owner=owner) for name in names]
+
+
+def taken(store, end=True):
+    """Names of the runs in the order in which one slot takes them."""
+    while row := store.queue.claim(1):
+        yield row["name"]
+        if end:
+            store.finish(row["id"], row["claim"], "done")
+
+
+def test_owners_take_turns_however_many_runs_each_has(store):
+    submitted(store, "a1", "a2", "a3", "a4", owner="ada")
+    submitted(store, "b1", "b2", owner="bob")
+    submitted(store, "c1", owner="cy")
+    assert list(taken(store)) == ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
+
+
+def test_who_has_fewest_runs_going_comes_first(store):
+    submitted(store, "a1", "a2", "a3", owner="ada")
+    assert [store.queue.claim(1)["name"] for _ in range(2)] == ["a1", "a2"]
+    submitted(store, "b1", "b2", "b3", owner="bob")
+    assert [store.queue.claim(1)["name"] for _ in range(3)] == ["b1", "b2", "a3"]
+
+
+def test_a_higher_priority_is_taken_first_and_so_is_what_it_waits_for(store):
+    submitted(store, "one", "two")
+    student = store.submit(planned("student", "s", TEACHER))
+    together = store.submit(ensemble(TEACHER))
+    store.queue.prioritise([student], 1)
+    line = taken(store)
+    assert [next(line), next(line), next(line)] == ["teacher", "student", "one"]
+    store.queue.prioritise([together], 1)
+    store.queue.prioritise(submitted(store, "low"), -1)
+    assert list(line) == ["member 0", "member 1", "ensemble", "two", "low"]
+    with pytest.raises(UserError, match="no priority 7"):
+        store.queue.prioritise([student], 7)
+
+
+def test_runs_are_moved_to_the_front_and_to_the_end_of_the_line(store):
+    one, two, three, four = submitted(store, "one", "two", "three", "four")
+    store.queue.move([four, three], first=True)
+    store.queue.move([one], first=False)
+    assert [row["name"] for row in store.queue.line()] == ["three", "four", "two", "one"]
+    submitted(store, "new")
+    assert list(taken(store)) == ["three", "four", "two", "one", "new"]
+
+
+def test_paused_runs_wait_until_they_are_started_again(store):
+    student = store.submit(planned(teacher=TEACHER))
+    teacher, = {row["id"] for row in store.runs()} - {student}
+    store.queue.pause([student, teacher])
+    assert store.queue.claim(1) is None and {row["state"] for row in store.runs()} == {"paused"}
+    assert store.ensure(planned(teacher=TEACHER)) == student, "it is found again"
+    store.queue.restart([student])
+    assert list(taken(store)) == ["teacher", "run"]
+    store.queue.pause([student])
+    assert store.run(student)["state"] == "done"
+
+
+def test_the_last_wish_counts(store):
+    row = store.queue.claim(1) or (submitted(store, "run") and store.queue.claim(1))
+    store.queue.pause([row["id"]])
+    assert store.heartbeat(row["id"], row["claim"]) == "paused"
+    store.queue.restart([row["id"]])
+    assert store.heartbeat(row["id"], row["claim"]) == ""
+    store.queue.stop([row["id"]])
+    store.release(row["id"], row["claim"], "It was killed meanwhile.")
+    assert store.run(row["id"])["state"] == "stopped" and store.run(row["id"])["finished"]
+
+
+def jump(monkeypatch, seconds):
+    real = time.time
+    monkeypatch.setattr(queue.time, "time", lambda: real() + seconds)
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_jumps_kills_nobody(store, monkeypatch, hours):
+    monkeypatch.setattr(queue, "CONFIRM_SECONDS", 0.2)
+    submitted(store, "run")
+    row = store.queue.claim(1)
+    jump(monkeypatch, 3600 * hours)
+    assert store.queue.claim(1) is None, "it looks silent, and is watched"
+    time.sleep(0.25)
+    store.heartbeat(row["id"], row["claim"])
+    assert store.queue.claim(1) is None and store.queue.threads_in_use() == 1
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_dead_process_is_found_whatever_the_clock_did(store, monkeypatch, hours):
+    monkeypatch.setattr(queue, "CONFIRM_SECONDS", 0.1)
+    submitted(store, "run")
+    first = store.queue.claim(1)
+    jump(monkeypatch, 3600 * hours)
+    assert store.queue.claim(1) is None
+    time.sleep(0.15)
+    assert store.queue.claim(1)["claim"] == first["claim"] + 1
+
+
+def test_a_run_that_is_silent_but_ours_is_left_alone(store, monkeypatch):
+    monkeypatch.setattr(queue, "CONFIRM_SECONDS", 0.0)
+    submitted(store, "run")
+    row = store.queue.claim(1)
+    silence(store, row["id"])
+    assert store.queue.claim(1, mine=[row["id"]]) is None
+    assert store.queue.claim(1)["id"] == row["id"]
+
+
+def test_what_was_deleted_is_not_taken_and_waits_again_when_it_is_had_back(store):
+    one, two = submitted(store, "one", "two")
+    store.delete(one)
+    assert list(taken(store)) == ["two"]
+    store.undelete(store.deleted()[0]["deleted"])
+    assert list(taken(store)) == ["one"]
+
+
+def test_an_experiment_is_queued_whole_or_not_at_all(store):
+    runs = [planned("good", "1"), planned("bad", "2", obstacle="There are no such images.")]
+    with pytest.raises(UserError, match="no such images"):
+        store.submit_all(runs, "mine")
+    assert store.runs() == [] and store.experiments() == []
+
+
+def test_what_was_trained_before_is_not_trained_again_unless_asked(store):
+    first = store.submit_all([planned("one", "1", TEACHER)], "first")
+    assert list(taken(store)) == ["teacher", "one"]
+    second = store.submit_all([planned("other name", "1", TEACHER), planned("two", "2", TEACHER)], "second")
+    assert second[0] == first[0] and list(taken(store)) == ["two"]
+    assert {row["name"] for row in store.runs("second")} == {"teacher", "one", "two"}
+    again = store.submit_all([planned("one", "1", TEACHER)], "third", again=True)
+    assert again != first and list(taken(store)) == ["one"]
