@@ -114,25 +114,53 @@ def plan(experiment: dict) -> dict:
     return planned
 
 
-def cost(experiment: dict, planned: dict) -> dict:
-    """What an experiment will cost: the inspector's estimate, with its teacher's time where that has to be trained."""
-    run, teacher = experiment["run"], planned["runs"][0]["teacher"]
-    row = store().find(teacher["hash"]) if teacher else None
-    words = {None: "Their teacher is trained first.", "done": "Their teacher is already trained."}.get(
-        row and row["state"], "Their teacher is being trained already.")
-    done = row is not None and row["state"] == "done"
-    if done:  # what it started from may be gone
+def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
+    """What an experiment will cost on this machine.
+
+    {"runs" all in all, "found" those of them that are there already, unless they are to be trained `again`, "seconds",
+    "bytes", "slots" at a time, "teacher" a sentence, "tried" of how many "kinds" of run}.
+    """
+    run, teachers = experiment["run"], {run["teacher"]["hash"]: None for run in planned["runs"] if run["teacher"]}
+    states = {hash: (store().find(hash) or {"state": None})["state"] for hash in teachers}
+    if set(states.values()) == {"done"}:  # what they started from may be gone
         run = {**run, "teacher": {**run["teacher"], "network": {**run["teacher"]["network"], "start": None}}}
     found = answer("estimate", content={**experiment, "run": run, "name": ""})
-    return {**found, "seconds": found["seconds"] + (0 if done else found["teacher_seconds"]), "teacher": words}
+    fresh = [(one, run) for one, run in zip(found["each"], planned["runs"]) if again or not store().find(run["hash"])]
+    for one, run in fresh:
+        run["expected"] = one["seconds"]
+        if run["teacher"] and states[run["teacher"]["hash"]] != "done":
+            teachers[run["teacher"]["hash"]] = run["teacher"]["expected"] = one["teacher_seconds"]
+    waits = [seconds for seconds in teachers.values() if seconds]
+    return {"runs": sum(one["trainings"] for one in found["each"]), "found": len(planned["runs"]) - len(fresh),
+            "seconds": sum(_shared_out(seconds, found["slots"]) for seconds in
+                           (waits, [one["seconds"] for one, _ in fresh])),
+            "bytes": sum(one["bytes"] for one, _ in fresh), "teacher": _of_teachers([*states.values()]),
+            **{name: found[name] for name in ("slots", "tried", "kinds")}}
 
 
-def submit(planned: dict) -> str:
-    """Queue a planned experiment and return its name, made unique; a worker is started where there is none."""
+def _shared_out(seconds: list[float], slots: int) -> float:
+    """How long runs take of which so many go at a time."""
+    return max(sum(seconds) / slots, *seconds) if seconds else 0.0
+
+
+def _of_teachers(states: list[str | None]) -> str:
+    whose, are = ("Their teacher", "is") if len(states) == 1 else (f"Their {len(states)} teachers", "are")
+    if not states:
+        return ""
+    if None in states:
+        return f"{whose} {are} trained first."
+    return f"{whose} {are} already trained." if set(states) == {"done"} else f"{whose} {are} being trained already."
+
+
+def submit(planned: dict, again: bool = False) -> str:
+    """Queue a planned experiment and return its name, made unique; a worker is started where there is none.
+
+    Runs that are there already are not trained twice, unless `again`.
+    """
     taken = set(store().experiments())
     numbered = (f"{planned['name']} ({number})" for number in count(2))
     name = next(name for name in chain([planned["name"]], numbered) if name not in taken)
-    store().submit_all(planned["runs"], name, content=planned["content"])
+    store().submit_all(planned["runs"], name, content=planned["content"], again=again)
     worker.ensure(store())
     return name
 

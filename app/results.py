@@ -8,6 +8,7 @@ import statistics
 
 from app import engine
 from app.figures import BASELINE_COLOUR, COLOURS, DASHES, TEACHER_COLOUR
+from kdcore import grid
 
 FITTED = ".fitted"  # the engine's mark: a least-squares map stands between layers of different width
 T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # of 2 to 10 values, and hardly less of more
@@ -19,27 +20,39 @@ def students(runs: list[dict]) -> list[dict]:
     return sorted((run for run in runs if run["role"] in ("student", "ensemble")), key=lambda run: run["id"])
 
 
+def conditions(runs: list[dict]) -> dict[int, dict]:
+    """How the settings of runs differ beside method and seed: {run: {path: value}}, empty where they do not."""
+    return dict(zip((run["id"] for run in runs), grid.differences([run["config"] for run in runs])))
+
+
+def groups(runs: list[dict]) -> dict[int, str]:
+    """What each run is one of, by its number: its method, and the settings in which these runs differ."""
+    found = conditions(runs)
+    return {run["id"]: " · ".join(filter(None, (run["title"], grid.words(found[run["id"]])))) for run in runs}
+
+
 def lines(runs: list[dict], metric: str) -> list[dict]:
-    """Curves of a metric, for `figures.curves`: one colour a method, one dash a seed."""
-    found, colours = engine.store().curves([run["id"] for run in runs], metric), _colours(runs)
+    """Curves of a metric, for `figures.curves`: one colour a group of runs, one dash a seed."""
+    found, colours, group = engine.store().curves([run["id"] for run in runs], metric), _colours(runs), groups(runs)
     seeds = sorted({run["seed"] for run in runs})
     return [{"run": run["id"], "name": run["name"],
-             "group": run["title"] if run["role"] != "teacher" else "Teacher, while it learns",
-             "colour": TEACHER_COLOUR if run["role"] == "teacher" else colours[run["title"]],
+             "group": group[run["id"]] if run["role"] != "teacher" else "Teacher, while it learns",
+             "colour": TEACHER_COLOUR if run["role"] == "teacher" else colours[group[run["id"]]],
              "dash": DASHES[seeds.index(run["seed"]) % len(DASHES)],
              "steps": found[run["id"]][0], "values": found[run["id"]][1]}
             for run in runs if run["id"] in found]
 
 
 def _colours(runs: list[dict]) -> dict[str, str]:
-    """The colour of each method, by title: the same wherever it is drawn, unless another one here has it."""
-    methods, found = list(engine.catalogue()["methods"]), {}
+    """The colour of each group: of a method alone the same wherever it is drawn, unless another one here has it."""
+    methods, found, group = list(engine.catalogue()["methods"]), {}, groups(runs)
     for run in sorted(runs, key=lambda run: run["id"]):
-        if run["title"] not in found:
+        if group[run["id"]] not in found:
             first = methods.index(run["method"]) - 1 if run["method"] in methods else -1
             ordered = [COLOURS[(first + step) % len(COLOURS)] for step in range(len(COLOURS))]
             free = [colour for colour in ordered if colour not in found.values()] or ordered
-            found[run["title"]] = BASELINE_COLOUR if is_baseline(run) else free[0]
+            alone = is_baseline(run) and BASELINE_COLOUR not in found.values()
+            found[group[run["id"]]] = BASELINE_COLOUR if alone else free[0]
     return found
 
 
@@ -51,31 +64,35 @@ def is_baseline(run: dict) -> bool:
 def table(runs: list[dict]) -> list[dict]:
     """One row a run: best and last accuracy, seconds, state, and points gained on the baseline.
 
-    The gain is over the baseline of the same seed, of as many networks as the run has, once both are done.
+    The gain is over the baseline of the same seed and settings, of as many networks as the run has, once both are
+    done.
     """
-    summary = engine.store().summary([run["id"] for run in runs])
+    summary, group = engine.store().summary([run["id"] for run in runs]), groups(runs)
     done = {run["id"] for run in runs if run["state"] == "done" and run["id"] in summary}
     alone = engine.catalogue()["baselines"]
-    baselines = {_compared(run): summary[run["id"]]["last"] for run in runs
+    compared = dict(zip((run["id"] for run in runs), _compared(runs)))
+    baselines = {compared[run["id"]]: summary[run["id"]]["last"] for run in runs
                  if run["method"] in alone and run["id"] in done}
     rows = []
     for run in runs:
-        found = summary.get(run["id"], {"best": None, "last": None, "seconds": None})
-        gained = run["id"] in done and run["method"] not in alone and _compared(run) in baselines
-        rows.append({"run": run["id"], "name": run["name"], "method": run["title"], "seed": run["seed"],
+        found, base = summary.get(run["id"], {"best": None, "last": None, "seconds": None}), compared[run["id"]]
+        gained = run["id"] in done and run["method"] not in alone and base in baselines
+        rows.append({"run": run["id"], "name": run["name"], "method": group[run["id"]], "seed": run["seed"],
                      "state": run["state"], "progress": run["step"] / max(run["steps"], 1), "last": found["last"],
                      "best": found["best"], "seconds": found["seconds"],
-                     "gain": 100 * (found["last"] - baselines[_compared(run)]) if gained else None})
+                     "gain": 100 * (found["last"] - baselines[base]) if gained else None})
     return rows
 
 
-def _compared(run: dict) -> tuple[int, int]:
-    """Seed and number of networks: runs that share them are compared."""
-    return run["seed"], json.loads(run["config"])["method"]["members"]
+def _compared(runs: list[dict]) -> list[tuple]:
+    """For each run its seed, number of networks and settings but the method's: runs that share them are compared."""
+    return [(run["seed"], json.loads(run["config"])["method"]["members"],
+             grid.words({path: value for path, value in told.items() if not path.startswith("method.")}))
+            for run, told in zip(runs, conditions(runs).values())]
 
 
 def by_method(runs: list[dict]) -> dict[str, dict]:
-    """What each method came to over the seeds whose run is done: {title: {"accuracy", "gain"}}.
+    """What each group of runs came to over the seeds whose run is done: {its words: {"accuracy", "gain"}}.
 
     Both are (mean, standard error, number of seeds); the gain is over the baseline as in `table`, and absent for the
     baselines themselves. The standard error is None for a single seed.
@@ -94,6 +111,19 @@ def _mean(values: list[float]) -> tuple[float, float | None, int] | None:
         return None
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
     return statistics.mean(values), error, len(values)
+
+
+def summary(runs: list[dict]) -> list[dict]:
+    """The runs' groups as rows of a table: method, the settings in which these runs differ, accuracy, gain, seeds."""
+    found, came, group, rows = conditions(runs), by_method(runs), groups(runs), {}
+    for run in runs:
+        if (name := group[run["id"]]) in came and name not in rows:
+            accuracy, gain = came[name]["accuracy"], came[name]["gain"]
+            settings = {grid.spelt(path): value for path, value in found[run["id"]].items()}
+            rows[name] = {"method": run["title"], **settings, "accuracy": 100 * accuracy[0],
+                          "error": accuracy[1] and 100 * accuracy[1], "gain": gain and 100 * gain[0],
+                          "gain_error": gain and gain[1] and 100 * gain[1], "seeds": accuracy[2]}
+    return list(rows.values())
 
 
 def winner(groups: dict[str, dict]) -> str | None:
@@ -201,6 +231,15 @@ def points(gain: tuple[float, float | None, int] | None) -> str | None:
         return None
     error = f" ± {100 * gain[1]:.1f}" if gain[1] is not None else ""
     return f"{100 * gain[0]:+.1f}{error}"
+
+
+def in_words(cost: dict) -> str:
+    """What an experiment costs, see `engine.cost`."""
+    there = f", {'all' if cost['found'] == cost['runs'] else cost['found']} of them there already" * bool(cost["found"])
+    tried = (f" Of {cost['kinds']} kinds of run {cost['tried']} were tried, and the mean of these stands for the "
+             "others.") * (cost["tried"] < cost["kinds"])
+    return (f"**{cost['runs']} run{'s' * (cost['runs'] > 1)}**{there}: about **{duration(cost['seconds'])}** on this "
+            f"machine ({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. {cost['teacher']}{tried}")
 
 
 def duration(seconds: float) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import statistics
 import time
+from typing import NamedTuple
 
 import torch
 
@@ -14,23 +18,51 @@ from kdcore.teaching import CHUNK, answer
 TRIAL_STEPS = 12
 TRIAL_IMAGES = 50
 TRIAL_SECONDS = 1.0
+MOST_SECONDS = 20.0
+
+
+class _Cost(NamedTuple):
+    step: float  # seconds
+    measurement: float  # seconds
+    teaching: float  # seconds in which the teacher answers one image, for all stages
+    weights: float  # bytes
 
 
 def estimate(experiment: Experiment) -> dict:
-    """What the experiment's students will cost, and their teacher where it has to be trained.
+    """What the experiment's runs will cost, in the order of `Experiment.runs`.
 
-    {"runs", "slots" at a time, "seconds" until the last student ends, "teacher_seconds", "bytes" of disk}. Each method
-    is tried for a few steps with an untrained teacher; the medians of a step and of a measurement count.
+    {"slots" at a time, "each": [{"seconds", "teacher_seconds", "bytes" of disk, "trainings"}], "tried" of how many
+    "kinds" of run}. Every kind of run (same networks, terms and batches) is tried for a few steps with an untrained
+    teacher, as many kinds as take 20 seconds; the medians of a step and of a measurement count, and for a kind that is
+    not tried the mean of the others.
     """
-    runs = experiment.runs()
-    slots = max(1, device.describe()["slots"] // experiment.run.threads)
-    trials = runs[: len(runs) // len(experiment.seeds)]  # one seed's runs: every method once
-    weights = sum(p.numel() * p.element_size() for p in train.build(runs[0]).parameters())
-    return {"runs": sum(1 + len(run.members()) for run in runs), "slots": slots,
-            "seconds": (sum(_seconds(run) * _trainings(run) for run in trials) * len(experiment.seeds)
-                        / min(slots, len(runs))),
-            "teacher_seconds": _seconds(experiment.run.teacher) if experiment.run.teacher else 0.0,
-            "bytes": sum(run.method.members for run in runs) * weights * len(_snapshots(experiment.run))}
+    runs, began = experiment.runs(), time.monotonic()
+    kinds = {_kind(run): run for run in [*(run.teacher for run in runs if run.teacher), *runs]}
+    tried: dict[str, _Cost] = {}
+    for kind in sorted(kinds, key=lambda kind: hashlib.sha256(kind.encode()).digest()):  # as if drawn
+        if time.monotonic() - began < MOST_SECONDS:
+            tried[kind] = _tried(kinds[kind])
+    mean = _Cost(*map(statistics.mean, zip(*tried.values())))
+    costs = {kind: tried.get(kind, mean) for kind in kinds}
+    teachers = {run.teacher.hash(): _seconds(run.teacher, costs[_kind(run.teacher)]) for run in runs if run.teacher}
+    each = [{"seconds": _seconds(run, costs[_kind(run)]) * _trainings(run),
+             "teacher_seconds": teachers[run.teacher.hash()] if run.teacher else 0.0,
+             "bytes": round(run.method.members * len(_snapshots(run)) * costs[_kind(run)].weights),
+             "trainings": 1 + len(run.members())} for run in runs]
+    return {"slots": max(1, device.describe()["slots"] // experiment.run.threads), "each": each, "tried": len(tried),
+            "kinds": len(kinds)}
+
+
+def _kind(run: RunConfig) -> str:
+    """All that the seconds of a step depend on."""
+    stages = [(stage.share, stage.dropout, {
+        key: weighted.term.model_dump(mode="json") for key, weighted in stage.objective.items()})
+        for stage in run.method.stages]
+    images = run.data.model_dump(include={"name", "path", "size", "augment"})
+    networks = [side.network.model_dump(mode="json", exclude={"initial", "start"}) if side else None
+                for side in (run, run.teacher)]
+    return json.dumps([images, bool(run.data.validation), networks, stages, run.threads,
+                       min(run.batch_size, len(data.training_images(run)))], sort_keys=True)
 
 
 def _trainings(run: RunConfig) -> float:
@@ -38,16 +70,21 @@ def _trainings(run: RunConfig) -> float:
     return run.method.members - (run.method.members - 1) * run.shared_end() / max(run.steps, 1)
 
 
-def _seconds(run: RunConfig) -> float:
+def _seconds(run: RunConfig, cost: _Cost) -> float:
     """Seconds that one run takes: what its teacher hands over, its steps and its measurements."""
-    teacher = train.build(run.teacher).eval() if run.teacher else None
-    images = data.training_images(run)
-    smaller = run.data.model_copy(update={"images": _enough(run, len(images)), "per_class": None, "validation": 0.0,
-                                          "labelled_per_class": None, "label_noise": 0.0})
-    a_step, a_measurement = train.trial(run.model_copy(update={"data": smaller}), teacher, TRIAL_STEPS,
-                                        TRIAL_SECONDS)
     measurements = min(run.evaluations + len(_snapshots(run)), run.steps + 1)
-    return _teaching_seconds(run, teacher, len(images)) + a_step * run.steps + a_measurement * measurements
+    taught = min(len(data.training_images(run)), run.steps * run.batch_size)
+    return cost.teaching * taught + cost.step * run.steps + cost.measurement * measurements
+
+
+def _tried(run: RunConfig) -> _Cost:
+    teacher = train.build(run.teacher).eval() if run.teacher else None
+    smaller = run.data.model_copy(update={
+        "images": _enough(run, len(data.training_images(run))), "per_class": None, "validation": 0.0,
+        "labelled_per_class": None, "label_noise": 0.0})
+    step, measurement = train.trial(run.model_copy(update={"data": smaller}), teacher, TRIAL_STEPS, TRIAL_SECONDS)
+    weights = sum(p.numel() * p.element_size() for p in train.build(run).parameters())
+    return _Cost(step, measurement, _teaching(run, teacher), weights)
 
 
 def _snapshots(run: RunConfig) -> list[int]:
@@ -59,18 +96,16 @@ def _enough(run: RunConfig, most: int) -> int | None:
     labels = torch.from_numpy(data.arrays(run.data)["train"][1])
     classes = len(data.source(run.data).classes)
     rarest = int(labels.bincount(minlength=classes).min())
-    return min(most, TRIAL_IMAGES, classes * rarest) or None
+    return min(most, max(TRIAL_IMAGES, run.batch_size), classes * rarest) or None
 
 
-def _teaching_seconds(run: RunConfig, teacher, most: int) -> float:
-    """Seconds in which the teacher answers the images of each stage, `most` of them, for every term that asks it."""
-    where, ends = device.pick(run.device), run.ends()
+def _teaching(run: RunConfig, teacher: torch.nn.Module | None) -> float:
+    """Seconds in which the teacher answers one image for every term that asks it."""
+    where = device.pick(run.device)
     images = data.images(run.data, "test", where, torch.arange(min(CHUNK, data.source(run.data).test)))
-    seconds = 0.0
-    for stage, start, end in zip(run.method.stages, (0, *ends), ends):
-        began = time.perf_counter()
-        for weighted in stage.objective.values():
-            if weighted.term.needs_teacher:
-                answer(weighted.term, teacher.to(where), images, weighted.term.bind(run.pair()).to(where))
-        seconds += (time.perf_counter() - began) * min(most, (end - start) * run.batch_size) / CHUNK
-    return seconds
+    asking = [weighted.term for stage in run.method.stages for weighted in stage.objective.values()
+              if weighted.term.needs_teacher]
+    began = time.perf_counter()
+    for term in asking:
+        answer(term, teacher.to(where), images, term.bind(run.pair()).to(where))
+    return (time.perf_counter() - began) / len(images)

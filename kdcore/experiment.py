@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import time
+from itertools import product
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from kdcore import methods
+from kdcore import grid, methods
 from kdcore.config import RunConfig, read
+from kdcore.errors import UserError
+from kdcore.models import ARCHITECTURES
 from kdcore.objective import Method
+
+MOST_RUNS = 10_000
 
 
 class Experiment(BaseModel):
-    """`run` with each of `methods` and each of `seeds`; labels alone are always among the methods.
+    """`run` with each of `methods`, each of `seeds` and each combination of what varies.
 
-    Where one is an ensemble, an ensemble of as many that learn from labels alone is too.
+    Labels alone are always among the methods; where one is an ensemble, an ensemble of as many that learn from labels
+    alone is too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,6 +31,9 @@ class Experiment(BaseModel):
     run: RunConfig
     methods: tuple[Method, ...] = Field(description="What is handed over, one run for each.")
     seeds: tuple[int, ...] = Field((0,), max_length=100)
+    vary: dict[str, tuple[Any, ...]] = Field({}, description="Fields of the run and the values that each takes, by "
+                                             "path, such as data.per_class; every combination is trained. method.KEY "
+                                             "is the weight of the term KEY.")
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -38,6 +48,14 @@ class Experiment(BaseModel):
         if len(set(seeds)) < len(seeds):
             raise ValueError("The seeds of an experiment must differ: a seed that is run twice tells nothing new.")
         return seeds
+
+    @field_validator("vary")
+    @classmethod
+    def _values(cls, vary: dict[str, tuple]) -> dict[str, tuple]:
+        for path, values in vary.items():
+            if len({json.dumps(value) for value in values}) < max(1, len(values)):
+                raise ValueError(f"{path!r} needs one value at least, and no value twice.")
+        return vary
 
     @model_validator(mode="after")
     def _distinct(self) -> Experiment:
@@ -57,11 +75,32 @@ class Experiment(BaseModel):
         return [*baselines, *(method for method in self.methods if method not in baselines)]
 
     def runs(self) -> list[RunConfig]:
-        """The runs, seed by seed, the baselines first; each configuration is validated on its own."""
+        """The runs, seed by seed, the baselines first; each configuration is validated on its own.
+
+        What does not change a method, such as another one's weight, makes no second run of it. Raises UserError for a
+        field that cannot be varied, or too many runs.
+        """
+        cells, varied = grid.cells(self.vary), [method.model_dump(mode="json") for method in self.varied()]
+        if (count := len(self.seeds) * len(cells) * len(varied)) > MOST_RUNS:
+            raise UserError(f"These are {count} runs, and an experiment has {MOST_RUNS} at most; vary less at a time.")
+        if path := grid.unknown(self.vary, varied):
+            raise UserError(f"{path!r} cannot be varied: none of the methods has such a term.")
+        template, found = self._template(), {}
+        for seed, cell, method in product(self.seeds, cells, varied):
+            content = grid.changed(template, cell)
+            name = " · ".join(filter(None, (method["title"], grid.words(cell), f"seed {seed}")))
+            run = read({**content, "name": name[:120], "seed": seed,
+                        "method": grid.with_settings(method, cell)})
+            found.setdefault(run.hash(), run)
+        return list(found.values())
+
+    def _template(self) -> dict:
+        """The run as data; initial weights that are the architecture's own follow the architecture."""
         template = self.run.model_dump(mode="json")
-        return [read({**template, "name": f"{method.title} · seed {seed}", "method": method.model_dump(mode="json"),
-                      "seed": seed})
-                for seed in self.seeds for method in self.varied()]
+        for network in (template["network"], (template["teacher"] or template)["network"]):
+            if network["initial"] == ARCHITECTURES[network["name"]].initial:
+                network["initial"] = None
+        return template
 
     def planned(self) -> dict:
         """The experiment as plain data for the store: {"name", "content" (itself), "runs", "formulas" (of each

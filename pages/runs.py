@@ -5,14 +5,14 @@ import streamlit as st
 from app import engine, figures, results
 from app.components.live import live_curves
 from app.components.manage import manage
-from app.components.pickers import experiment_picker
+from app.components.pickers import experiment_picker, settings_picker
 from app.components.verdict import verdict
 
 st.title("Runs")
 st.markdown("How each student does while it trains, against the same student with labels alone.")
 experiment = experiment_picker()
 runs = engine.store().runs(experiment)
-shown = results.students(runs) or runs[::-1]
+shown = settings_picker(results.students(runs) or runs[::-1])
 ids = [run["id"] for run in shown]
 
 names = results.metrics(ids)

@@ -5,6 +5,7 @@ import streamlit as st
 from app import engine, figures, results
 from app.components.experiment_form import budget_form, data_form, methods_form, pair_form
 from app.components.forms import KEPT
+from app.components.vary import vary_form
 from app.navigation import go_to
 
 st.title("Train")
@@ -21,18 +22,22 @@ methods = methods_form(catalogue, {"data": data, "network": network, "teacher": 
 st.subheader("Budget")
 budget = budget_form(catalogue, entry, data["name"])
 
+grid = st.container()
+
 name = st.text_input("Name", placeholder="A name for this experiment (optional)", max_chars=120, **KEPT,
                      key="name")
 if methods is None:
     st.error("The method that is being composed is not possible yet, and its box says why. Mend it, or put it away.")
     st.stop()
-experiment = {"name": name,
-              "run": {**budget["run"], "data": data, "network": network, "teacher": teacher},
-              "methods": methods, "seeds": budget["seeds"]}
+run = {**budget["run"], "data": data, "network": network, "teacher": teacher}
+with grid:
+    vary = vary_form(catalogue, methods, run)
+experiment = {"name": name, "run": run, "methods": methods, "seeds": budget["seeds"], "vary": vary}
+again = st.session_state.get("again", False)
 try:
     with st.spinner("Measuring a few steps, to tell what this costs…"):
         planned = engine.plan(experiment)
-        cost = engine.cost(experiment, planned)
+        cost = engine.cost(experiment, planned, again)
 except engine.UserError as error:
     st.error(figures.markdown(str(error)))
     st.stop()
@@ -41,10 +46,12 @@ with st.expander("What each run minimises"):
     for title, formula in planned["formulas"].items():
         st.markdown(f"**{figures.markdown(title)}**")
         st.latex(formula, width="content")
+if cost["found"] or again:
+    st.toggle("Train again what is there already", key="again", help="Runs of the same settings and seed are found "
+              "again, with their curves and maps; only what is missing is trained.")
 start, words = st.columns([1, 3], vertical_alignment="center")
-words.markdown(f"**{cost['runs']} run{'s' * (cost['runs'] > 1)}**, about **{results.duration(cost['seconds'])}** on "
-               f"this machine ({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. {cost['teacher']}")
+words.markdown(results.in_words(cost))
 if cost["bytes"] > engine.free_disk():
     st.error("There is not enough room on the disk for this; lower the seeds, or set KD_STORE to another folder.")
 elif start.button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):
-    go_to("runs", engine.submit(planned))
+    go_to("runs", engine.submit(planned, again))

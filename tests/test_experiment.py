@@ -92,6 +92,48 @@ def test_a_planned_experiment_is_plain_data_that_makes_the_same_runs():
     assert experiment([], name="").planned()["name"]
 
 
+def test_a_grid_is_every_combination_under_its_own_baseline():
+    runs = experiment(["full_jacobian"], seeds=[1, 2], vary={"data.per_class": [1, 5], "teacher.network.width": [
+        0.1, 0.2]}).runs()
+    assert len(runs) == 2 * 4 * 2
+    assert [(run.seed, run.data.per_class, run.teacher.network.width, run.method.name) for run in runs[:4]] == [
+        (1, 1, 0.1, BASELINE), (1, 1, 0.1, "full_jacobian"), (1, 1, 0.2, BASELINE), (1, 1, 0.2, "full_jacobian")]
+    assert runs[3].name == "Full Jacobian · per class 1, teacher's width 0.2 · seed 1"
+
+
+def test_a_grid_over_a_weight_leaves_the_other_methods_alone():
+    runs = experiment(["full_jacobian", "soft_targets"], vary={
+        "method.full_jacobian": [0.1, 10], "method.soft_targets.temperature": [2, 8]}).runs()
+    told = [(run.method.name, [(weighted.weight, getattr(weighted.term, "temperature", None))
+                               for weighted in run.method.stages[0].objective.values()]) for run in runs]
+    assert [name for name, _ in told] == [BASELINE, "full_jacobian", "soft_targets", "soft_targets", "full_jacobian"]
+    assert {objective[-1][0] for name, objective in told if name == "full_jacobian"} == {0.1, 10}
+    assert {temperature for name, objective in told if name == "soft_targets" for _, temperature in objective
+            if temperature} == {2, 8}
+
+
+def test_what_a_grid_changes_takes_the_place_of_what_it_excludes():
+    run = {**RUN, "data": {"name": "digits", "images": 100}, "network": {"name": "fc_student"}}
+    runs = experiment([], run=run, vary={"data.per_class": [1], "network.name": ["fc_student", "wrn_10_1"]}).runs()
+    assert [(run.data.images, run.data.per_class, run.network.initial) for run in runs] == [
+        (None, 1, "truncated_normal"), (None, 1, "he")]
+
+
+@pytest.mark.parametrize(("vary", "sentence"), [
+    ({"data.per_clas": [1]}, "'data.per_clas' is not a field of this run.*did you mean 'data.per_class'"),
+    ({"seed": [1]}, "'seed' cannot be varied as a whole: use seeds"),
+    ({"method": ["hint"]}, "'method' cannot be varied as a whole: use methods"),
+    ({"steps": []}, "'steps' needs one value at least, and no value twice"),
+    ({"steps": [5, 5]}, "no value twice"),
+    ({"steps": [5, "many"]}, "steps = \"many\" is not possible"),
+    ({"method.hint": [5]}, "'method.hint' cannot be varied: none of the methods has such a term"),
+    ({"method.full_jacobian.colour": [5]}, "full_jacobian has no setting 'colour'"),
+    ({"steps": [*range(1, 200)], "batch_size": [*range(1, 200)]}, "These are 79202 runs, and an experiment has 10000")])
+def test_a_grid_that_is_not_possible_is_a_sentence(vary, sentence):
+    with pytest.raises(UserError, match=sentence):
+        experiment(["full_jacobian"], vary=vary).runs()
+
+
 def test_the_demo_has_nine_runs():
     runs = demo().runs()
     assert len(runs) == 9 and sorted({run.seed for run in runs}) == [1, 2, 3]
@@ -102,8 +144,9 @@ def test_the_demo_has_nine_runs():
 
 
 def assert_plausible(found):
-    assert found["runs"] > 0 and found["slots"] > 0
-    assert all(math.isfinite(found[name]) and found[name] > 0 for name in ("seconds", "teacher_seconds", "bytes"))
+    assert found["slots"] > 0 and 0 < found["tried"] <= found["kinds"]
+    assert all(math.isfinite(one[name]) and one[name] > 0 for one in found["each"]
+               for name in ("seconds", "teacher_seconds", "bytes", "trainings"))
 
 
 def test_an_estimate_is_near_the_cost():
@@ -113,20 +156,35 @@ def test_an_estimate_is_near_the_cost():
     assert_plausible(found)
     teacher = train.fit(made.run.teacher)
     began = time.perf_counter()
-    written = 0
+    written = []
     for run in made.runs():
-        for record in train.train(run, teacher=teacher):
-            if isinstance(record, train.Snapshot):
-                written += sum(value.nbytes for value in record.state.values())
+        snapshots = [record for record in train.train(run, teacher=teacher) if isinstance(record, train.Snapshot)]
+        written.append(sum(value.nbytes for record in snapshots for value in record.state.values()))
     spent = time.perf_counter() - began
-    assert 1 / 4 < found["seconds"] * min(found["slots"], 2) / spent < 4
-    assert found["bytes"] == written
+    assert 1 / 4 < sum(one["seconds"] for one in found["each"]) / spent < 4
+    assert [one["bytes"] for one in found["each"]] == written
 
 
 def test_the_demo_is_estimated():
     found = estimate.estimate(demo())
     assert_plausible(found)
-    assert found["runs"] == 9
+    assert len(found["each"]) == 9 and found["tried"] == found["kinds"] == 4, "a teacher and three methods"
+
+
+def test_what_differs_in_nothing_that_costs_time_is_tried_once(monkeypatch):
+    """And what there is no time to try costs the mean of the rest."""
+    tried = []
+    monkeypatch.setattr(estimate, "_tried", lambda run: tried.append(run) or estimate._Cost(0.5, 0.0, 0.0, 8.0))
+    grid = {"optimiser.learning_rate": [0.1, 0.01], "steps": [100, 200], "network.width": [0.1, 0.2],
+            "method.full_jacobian": [1, 10]}
+    found = estimate.estimate(experiment(["full_jacobian"], vary=grid, seeds=[0, 1]))
+    assert len(tried) == found["tried"] == found["kinds"] == 5 and len(found["each"]) == 2 * 8 * 3
+    assert {one["seconds"] for one in found["each"]} == {50.0, 100.0}
+    assert {one["teacher_seconds"] for one in found["each"]} == {5.0}
+    monkeypatch.setattr(estimate, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(estimate.time, "monotonic", iter([0, -1, *range(100)]).__next__)
+    found = estimate.estimate(experiment(["full_jacobian"], vary=grid))
+    assert found["tried"] == 1 and {one["seconds"] for one in found["each"]} == {50.0, 100.0}
 
 
 def test_what_the_students_of_an_ensemble_share_is_estimated_once():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from app import engine, results
+from kdcore import grid
 
 
 def experiment_picker() -> str:
@@ -21,6 +24,22 @@ def experiment_picker() -> str:
         st.session_state["experiment"] = names[0]  # chosen rather than a default, so that the link names it
     return st.selectbox("Experiment", names, index=None, key="experiment", bind="query-params",
                         help="The runs that were started together.") or names[0]
+
+
+def settings_picker(runs: list[dict]) -> list[dict]:
+    """Of a grid's runs, those with the chosen values of what varies; all, where nothing is chosen or nothing does."""
+    found = results.conditions(runs)
+    values: dict[str, dict[str, Any]] = {}
+    for told in found.values():
+        for path, value in told.items():
+            values.setdefault(path, {})[grid.told(value)] = value
+    chosen = {}
+    with st.container(horizontal=True):
+        for path, options in values.items():
+            chosen[path] = st.pills(grid.spelt(path).capitalize(), list(options), selection_mode="multi",
+                                    key=f"show.{path}", help="None chosen: all of them.")
+    return [run for run in runs if all(not some or grid.told(found[run["id"]].get(path)) in some
+                                       for path, some in chosen.items())]
 
 
 def trained(runs: list[dict]) -> list[dict]:

@@ -18,6 +18,9 @@ def verdict(students: list[dict]) -> None:
         return
     st.subheader(_headline(groups))
     seeds = max(group["accuracy"][2] for group in groups.values())
+    if any(results.conditions(students).values()):
+        _grid(students)
+        return
     with st.container(horizontal=True):
         for title, group in groups.items():
             st.metric(figures.markdown(title), results.per_cent(group["accuracy"][0]), results.points(group["gain"]),
@@ -29,6 +32,18 @@ def verdict(students: list[dict]) -> None:
                   "one seed; more seeds show the spread.")
                + (" Several networks are no match for one: an ensemble is compared with an ensemble of labels alone."
                   if any(run["role"] == "ensemble" for run in students) else ""))
+
+
+def _grid(students: list[dict]) -> None:
+    """A row for each method and setting; what the numbers are stands in the heads' help."""
+    number = st.column_config.NumberColumn
+    st.dataframe(results.summary(students), hide_index=True, placeholder="–", column_config={
+        "method": "Method", "accuracy": number("Accuracy", format="%.1f %%", help="Mean over the seeds of the accuracy "
+                                               "on the test images at the last step."),
+        "error": number("±", format="%.1f", help="Standard error of the mean."),
+        "gain": number("Gain", format="%+.1f", help="Points over labels alone under the same settings, paired by "
+                       "seed."), "gain_error": number("± ", format="%.1f", help="Standard error of the gain."),
+        "seeds": number("Seeds")})
 
 
 def _headline(groups: dict[str, dict]) -> str:

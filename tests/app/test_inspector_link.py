@@ -96,7 +96,7 @@ def test_an_inspector_killed_while_it_computes_is_asked_again(started):
     threading.Timer(0.3, asked.kill).start()
     run = {"data": {"name": "digits"}, "network": {"name": "conv_student", "initial": "he"}, "batch_size": 1000}
     found = link.ask("estimate", content={"run": run, "methods": [], "seeds": [0]})
-    assert found["runs"] == 1 and found["seconds"] > 0
+    assert [one["seconds"] > 0 for one in found["each"]] == [True]
     asked.wait()
     assert link.ask("device")["device"] and len(processes) == count + 1
 

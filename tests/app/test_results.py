@@ -7,7 +7,8 @@ import pytest
 
 from app import engine, figures, results
 from kdcore.catalogue import catalogue
-from kdcore.config import read
+from kdcore.config import parse, read
+from kdcore.experiment import Experiment
 from kdcore.store import Store
 
 CATALOGUE = catalogue()
@@ -22,7 +23,8 @@ def runs(*methods, seed=1, **changes):
     """Done runs of these methods, by name."""
     return [{"id": number, "method": name, "title": CATALOGUE["methods"].get(name, {"title": name})["title"],
              "seed": seed, "role": "student", "state": "done", "name": name, "step": 5, "steps": 5,
-             "config": json.dumps({"method": {"members": CATALOGUE["methods"].get(name, {"members": 1})["members"]}}),
+             "config": json.dumps({"method": {"members": CATALOGUE["methods"].get(name, {"members": 1})["members"],
+                                              "title": name, "stages": []}}),
              **changes}
             for number, name in enumerate(methods, start=1)]
 
@@ -55,7 +57,7 @@ def test_an_ensemble_is_measured_against_one_of_as_many_networks(monkeypatch):
     assert [group["gain"] and group["gain"][0] for group in groups.values()] == [
         None, pytest.approx(0.1), None, pytest.approx(0.05)]
     assert groups["Ensemble: labels only"]["accuracy"][0] == 0.8
-    larger = {**done[3], "config": json.dumps({"method": {"members": 5}})}
+    larger = {**done[3], "config": json.dumps({"method": {"members": 5, "title": "five", "stages": []}})}
     assert results.table([*done[:3], larger])[3]["gain"] is None
 
 
@@ -90,3 +92,35 @@ def test_terms_are_called_by_their_titles_and_told_apart_by_their_keys(tmp_path,
     words = results.metrics([*ids, claimed["id"]])
     assert [words[f"term.{key}"] for key in ("flow", "one", "other_2")] == [
         "Term: Soft targets", "Term: FitNet hint (one)", "Term: FitNet hint (other 2)"]
+
+
+def grid_runs(store, monkeypatch):
+    """Done runs of a grid of two sizes, two methods and two seeds; accuracies that say which is which."""
+    monkeypatch.setattr(engine, "store", lambda: store)
+    made = parse(Experiment, {"run": {
+        "data": {"name": "digits"}, "network": {"name": "fc_student"}, "steps": 4, "teacher": {
+            "data": {"name": "digits"}, "network": {"name": "fc_teacher"}}},
+        "methods": ["full_jacobian"], "seeds": [1, 2], "vary": {"data.per_class": [1, 5]}})
+    store.submit_all(made.planned()["runs"], "grid")
+    while row := store.queue.claim(9):
+        config = json.loads(row["config"])
+        if row["role"] == "student":
+            accuracy = 0.1 * config["data"]["per_class"] + 0.3 * (row["title"] == "Full Jacobian") + 0.01 * row["seed"]
+            store.append(row["id"], row["claim"], 4, {"accuracy": accuracy, "seconds": 1.0})
+        store.finish(row["id"], row["claim"], "done")
+    return results.students(store.runs("grid"))
+
+
+def test_the_runs_of_a_grid_are_told_apart_by_their_settings(tmp_path, monkeypatch):
+    """And each is compared with labels alone under its own."""
+    runs = grid_runs(Store(tmp_path), monkeypatch)
+    assert set(results.groups(runs).values()) == {
+        f"{method} · per class {count}" for method in ("Labels only", "Full Jacobian") for count in (1, 5)}
+    assert {row["gain"] and round(row["gain"]) for row in results.table(runs)} == {None, 30}
+    rows = results.summary(runs)
+    assert [(row["method"], row["per class"], round(row["accuracy"], 1), row["seeds"]) for row in rows] == [
+        ("Labels only", 1, 11.5, 2), ("Full Jacobian", 1, 41.5, 2), ("Labels only", 5, 51.5, 2),
+        ("Full Jacobian", 5, 81.5, 2)]
+    assert len({line["colour"] for line in results.lines(runs, "accuracy")}) == 4
+    some = [run for run, row in zip(runs, results.conditions(runs).values()) if row["data.per_class"] == 5]
+    assert set(results.groups(some).values()) == {"Labels only", "Full Jacobian"}, "alike, they need no more words"

@@ -7,7 +7,8 @@ import pytest
 from app import engine, navigation
 from app.components import composer
 from kdcore import catalogue
-from kdcore.config import read
+from kdcore.config import parse, read
+from kdcore.experiment import Experiment
 from kdcore.knowledge import TERMS
 from kdcore.methods import METHODS
 
@@ -18,8 +19,9 @@ OWN = {"name": "custom", "title": "My own", "sentence": "", "stages": [
 
 @pytest.fixture
 def page(page_of, monkeypatch, questions):
+    one = {"seconds": 5.0, "teacher_seconds": 7.0, "bytes": 500_000, "trainings": 1}
     monkeypatch.setitem(questions, "estimate", lambda content: {
-        "runs": 6, "slots": 1, "seconds": 30.0, "teacher_seconds": 5.0, "bytes": 1_000_000})
+        "slots": 1, "each": [one] * len(parse(Experiment, content).runs()), "tried": 3, "kinds": 3})
     made = page_of("train")
     made.query_params["data"] = "digits"
     return made
@@ -40,7 +42,8 @@ def starts(page):
 def test_the_form_is_drawn_with_what_it_costs(page):
     page.run()
     assert not page.exception and not page.error
-    assert "**6 runs**, about" in words(page) and "Their teacher is trained first." in words(page)
+    assert ("**6 runs**: about **37 s** on this machine (1 at a time), and 3 MB of disk. Their teacher is trained "
+            "first.") in words(page)
     assert starts(page)
 
 
@@ -269,3 +272,27 @@ def test_a_network_without_published_weights_says_so(page):
         found = [words for words in said(page) if words.startswith("No weights are published for")]
         assert len(found) == 1 + says  # the teacher's has none either
         assert ("published weights" in page.selectbox("student.start.kind").options) != says
+
+
+def test_a_grid_is_set_up_and_what_is_there_is_not_trained_twice(page, monkeypatch):
+    monkeypatch.setattr(navigation, "go_to", lambda *where: None)
+    page.run()
+    page.multiselect(key="vary").set_value(["data.per_class", "method.full_jacobian"]).run()
+    page.text_input(key="vary.data.per_class").input("1, 5").run()
+    page.text_input(key="vary.method.full_jacobian").input("0.1; 1; 10").run()
+    assert not page.exception and "**24 runs**: about **2 min**" in words(page)
+    next(button for button in page.button if button.label == "Start").click().run()
+    runs = [json.loads(run["config"]) for run in engine.store().runs() if run["role"] == "student"]
+    assert len(runs) == 24 and {run["data"]["per_class"] for run in runs} == {1, 5}
+    page.run()
+    assert "**24 runs**, all of them there already: about" in words(page)
+    page.toggle(key="again").set_value(True).run()
+    assert "**24 runs**: about" in words(page)
+
+
+def test_values_that_are_not_possible_are_a_sentence(page):
+    page.run()
+    page.multiselect(key="vary").set_value(["steps"]).run()
+    assert any("Give at least one value of Budget: steps" in caption for caption in said(page)) and starts(page)
+    page.text_input(key="vary.steps").input("100, soon").run()
+    assert 'steps = "soon" is not possible' in words(page) and not starts(page)

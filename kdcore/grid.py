@@ -1,0 +1,154 @@
+"""Grids: a run's fields by path, such as data.per_class, varied, and the differences of runs in words. No torch.
+
+method.KEY is the weight of the term KEY in whatever stages have one, method.KEY.SETTING one of its settings.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+from kdcore.errors import UserError, meant
+
+_SPOKEN_FOR = {"name": "each run gets one", "seed": "use seeds", "method": "use methods",
+               "member": "an ensemble has them all",
+               **dict.fromkeys(("teacher", "data", "network", "optimiser"), "vary one of its fields")}
+_INSTEAD = {"images": "per_class", "per_class": "images"}  # one of both is given
+_UNTOLD = {"name", "title", "sentence", "paper", "equations", "rows", "ablation"}  # of a method: words, not training
+
+
+def cells(vary: dict[str, Iterable]) -> list[dict[str, Any]]:
+    """Every combination of the varied fields' values, {path: value} each; one without any where nothing is varied."""
+    return [dict(zip(vary, values)) for values in product(*vary.values())]
+
+
+def changed(run: dict, cell: dict[str, Any]) -> dict:
+    """The run with the cell's values in place. Raises UserError for a path that is no field of a run."""
+    run = copy.deepcopy(run)
+    for path, value in cell.items():
+        if path in _SPOKEN_FOR:
+            raise UserError(f"{path!r} cannot be varied as a whole: {_SPOKEN_FOR[path]}.")
+        *inside, last = path.split(".")
+        place = run
+        for part in inside:
+            place = place.get(part) if isinstance(place, dict) else None
+        if inside[:1] == ["method"]:
+            continue  # of each method, what it has of it: `with_settings`
+        if not isinstance(place, dict) or last not in place:
+            known = [name for name, _ in _fields(run) if not name.startswith("method.")]
+            raise UserError(f"{path!r} is not a field of this run{meant(path, known)}.")
+        place[last] = value
+        if last in _INSTEAD:
+            place[_INSTEAD[last]] = None
+    return run
+
+
+def with_settings(method: dict, cell: dict[str, Any]) -> dict:
+    """A method with those of the cell's weights and settings that it has. Raises UserError for an unknown setting."""
+    method = copy.deepcopy(method)
+    for path, value in cell.items():
+        for weighted in _weighted(method, path):
+            setting = path.split(".")[2:]
+            if not setting:
+                weighted |= {"weight": value, "share": None}
+            elif setting[0] in weighted["term"]:
+                weighted["term"][setting[0]] = value
+            else:
+                raise UserError(f"{path!r} cannot be varied: {weighted['term']['kind']} has no setting "
+                                f"{setting[0]!r}{meant(setting[0], weighted['term'])}.")
+    return method
+
+
+def unknown(vary: Iterable[str], methods: list[dict]) -> str | None:
+    """The first path of a weight that none of the methods has."""
+    return next((path for path in vary if path.startswith("method.")
+                 and not any(_weighted(method, path) for method in methods)), None)
+
+
+def _weighted(method: dict, path: str) -> list[dict]:
+    """The weighted terms of a method that a path names."""
+    place, *key = path.split(".")
+    return [stage["objective"][key[0]] for stage in method["stages"] if key[:1] and place == "method"
+            and key[0] in stage["objective"]]
+
+
+def words(cell: dict[str, Any]) -> str:
+    """A cell as one reads it: "per class 5, teacher's width 0.5"."""
+    return ", ".join(_words(path, value) for path, value in cell.items())
+
+
+def differences(configs: list[str]) -> list[dict[str, Any]]:
+    """How runs (as JSON) differ, beside seed and method: for each, {path: value} of the fields that are not alike.
+
+    Of runs with the same method's name, weights and settings that differ count too.
+    """
+    flat = [_flat(config) for config in configs]
+    told = [{path: one.get(path) for path in _unlike(flat) if not path.startswith("method.")} for one in flat]
+    for name in {one["method.title"] for one in flat}:
+        same = [number for number, one in enumerate(flat) if one["method.title"] == name]
+        for path in _unlike([flat[number] for number in same]):
+            for number in same:
+                told[number].setdefault(path, flat[number].get(path))
+    return told
+
+
+def _unlike(flat: list[dict]) -> list[str]:
+    paths = dict.fromkeys(path for one in flat for path in one)
+    return [path for path in paths if len({json.dumps(one.get(path)) for one in flat}) > 1 and path != "method.title"]
+
+
+@lru_cache(maxsize=8192)
+def _flat(config: str) -> dict[str, Any]:
+    run = json.loads(config)
+    untold = {"name", "seed", "member", "device", "evaluations", "teacher.name", "teacher.device",
+              "teacher.evaluations"}
+    flat = {path: value for path, value in _fields(run)
+            if path not in untold and not path.startswith(("method.", "teacher.method."))}
+    return {**flat, **dict(_of_method(run["method"])), "method.title": run["method"]["title"]}
+
+
+def _fields(value: dict, path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _fields(inner, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", inner
+
+
+def _of_method(method: dict) -> Iterator[tuple[str, Any]]:
+    for name, value in method.items():
+        if name not in _UNTOLD and name != "stages":
+            yield from _fields({name: value}, "method.")
+    for stage in method["stages"]:
+        for key, weighted in stage["objective"].items():
+            for name, value in {**weighted, **weighted["term"]}.items():
+                if name != "term":
+                    yield f"method.{key}" + ("" if name == "weight" else f".{name}"), value
+        yield from _fields({name: value for name, value in stage.items() if name not in ("name", "objective")},
+                           f"method.{stage['name']}.")
+
+
+def _words(path: str, value: Any) -> str:
+    if path.endswith("network.name"):
+        return told(value) + " teaches" * path.startswith("teacher")
+    return f"{spelt(path)} {told(value)}"
+
+
+def told(value: Any) -> str:
+    """A value as one reads it."""
+    if value is None:
+        return "all"
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
+
+
+def spelt(path: str) -> str:
+    """A path as one reads it: "teacher's width", "weight of full jacobian"."""
+    parts = path.split(".")
+    place, last = parts[0], parts[-1].replace("_", " ")
+    if place == "method" and len(parts) == 2:
+        return f"weight of {last}"
+    return (f"teacher's {last}" if place == "teacher" else last).replace("name", parts[-2] if parts[1:] else "name")
