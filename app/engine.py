@@ -20,6 +20,7 @@ from app.inspector_link import InspectorLink
 from kdcore import worker
 from kdcore.errors import UserError
 from kdcore.places import replace_file
+from kdcore.queue import PRIORITIES, Queue
 from kdcore.store import Store
 from kdcore.version import code_version
 
@@ -203,11 +204,16 @@ def restart(runs: list[int]) -> None:
     worker.ensure(store())
 
 
+def queue() -> Queue:
+    """Whose turn it is."""
+    return store().queue
+
+
 def free_disk() -> int:
     """Bytes left where the runs are kept."""
     return shutil.disk_usage(store().folder).free
 
 
-__all__ = ["UserError", "answer", "ask", "catalogue", "cost", "described", "download_error", "free_disk", "inspector",
-           "present", "restart", "save_method", "saved_methods", "start", "start_download", "store", "submit",
-           "wake_worker"]
+__all__ = ["PRIORITIES", "UserError", "answer", "ask", "catalogue", "cost", "described", "download_error", "free_disk",
+           "inspector", "present", "queue", "restart", "save_method", "saved_methods", "start", "start_download",
+           "store", "submit", "wake_worker"]

@@ -9,6 +9,7 @@ TITLES = {
     "start": ("Start", ":material/rocket_launch:"),
     "train": ("Train", ":material/school:"),
     "runs": ("Runs", ":material/monitoring:"),
+    "queue": ("Queue", ":material/format_list_numbered:"),
     "sensitivity": ("Sensitivity maps", ":material/visibility:"),
     "methods": ("Methods", ":material/menu_book:"),
 }

@@ -116,10 +116,11 @@ def _mean(values: list[float]) -> tuple[float, float | None, int] | None:
 def summary(runs: list[dict]) -> list[dict]:
     """The runs' groups as rows of a table: method, the settings in which these runs differ, accuracy, gain, seeds."""
     found, came, group, rows = conditions(runs), by_method(runs), groups(runs), {}
+    paths = dict.fromkeys(path for told in found.values() for path in told)
     for run in runs:
         if (name := group[run["id"]]) in came and name not in rows:
             accuracy, gain = came[name]["accuracy"], came[name]["gain"]
-            settings = {grid.spelt(path): value for path, value in found[run["id"]].items()}
+            settings = {grid.spelt(path): found[run["id"]].get(path) for path in paths}
             rows[name] = {"method": run["title"], **settings, "accuracy": 100 * accuracy[0],
                           "error": accuracy[1] and 100 * accuracy[1], "gain": gain and 100 * gain[0],
                           "gain_error": gain and gain[1] and 100 * gain[1], "seeds": accuracy[2]}
@@ -240,6 +241,23 @@ def in_words(cost: dict) -> str:
              "others.") * (cost["tried"] < cost["kinds"])
     return (f"**{cost['runs']} run{'s' * (cost['runs'] > 1)}**{there}: about **{duration(cost['seconds'])}** on this "
             f"machine ({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. {cost['teacher']}{tried}")
+
+
+def left(runs: list[dict], now: float) -> float | None:
+    """Seconds of computing that runs which go or wait still need; None where it was not estimated for one of them.
+
+    A run that has not paused goes on as fast as it did, another one as was expected.
+    """
+    total = 0.0
+    for run in runs:
+        done = run["step"] / max(run["steps"], 1)
+        if run["state"] == "running" and run["claim"] == 1 and done > 0.02:
+            total += (now - run["started"]) * (1 - done) / done
+        elif run["state"] not in ENDED:
+            if run["expected"] is None:
+                return None
+            total += run["expected"] * (1 - done)
+    return total
 
 
 def duration(seconds: float) -> str:

@@ -88,7 +88,7 @@ class Experiment(BaseModel):
         template, found = self._template(), {}
         for seed, cell, method in product(self.seeds, cells, varied):
             content = grid.changed(template, cell)
-            name = " · ".join(filter(None, (method["title"], grid.words(cell), f"seed {seed}")))
+            name = " · ".join(filter(None, (method["title"], grid.words(grid.of_method(cell, method)), f"seed {seed}")))
             run = read({**content, "name": name[:120], "seed": seed,
                         "method": grid.with_settings(method, cell)})
             found.setdefault(run.hash(), run)

@@ -63,6 +63,11 @@ def with_settings(method: dict, cell: dict[str, Any]) -> dict:
     return method
 
 
+def of_method(cell: dict[str, Any], method: dict) -> dict[str, Any]:
+    """What of a cell says something about a method: all but the weights and settings that it does not have."""
+    return {path: value for path, value in cell.items() if not path.startswith("method.") or _weighted(method, path)}
+
+
 def unknown(vary: Iterable[str], methods: list[dict]) -> str | None:
     """The first path of a weight that none of the methods has."""
     return next((path for path in vary if path.startswith("method.")

@@ -296,6 +296,20 @@ class Store:
         """File of the run's weights at a step."""
         return self._place(run) / "snapshots" / f"{step}.pt"
 
+    def sizes(self, runs: list[int]) -> dict[int, int]:
+        """Bytes on disk of each run's files."""
+        return {run: sum(path.stat().st_size for path in self._place(run).rglob("*") if path.is_file())
+                for run in runs}
+
+    def thin(self, runs: list[int], keep: int) -> None:
+        """Keep `keep` snapshots of each run that is done, the first and the last among them, and remove the others."""
+        for row in self.runs(ids=runs):
+            steps = self.snapshot_steps(row["id"])
+            kept = {steps[round(i * (len(steps) - 1) / (keep - 1))] for i in range(keep)} if steps else set()
+            for step in steps if row["state"] == "done" else ():
+                if step not in kept:
+                    self.snapshot(row["id"], step).unlink(missing_ok=True)
+
     def resume_point(self, run: int) -> Path:
         """File of all that is needed to continue the run."""
         return self._place(run) / "resume.pt"

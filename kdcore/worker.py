@@ -28,6 +28,7 @@ from kdcore.store import Store
 POLL_SECONDS = 0.1
 HEARTBEAT_SECONDS = 1.0
 IDLE_SECONDS = 1800.0
+PURGE_SECONDS = 3600.0
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -183,9 +184,12 @@ class _Worker:
     def work(self) -> None:
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ending", True))
         device = self._describe_device()
-        busy = time.monotonic()
+        busy, purged = time.monotonic(), -math.inf
         while not self.ending and time.monotonic() - busy < self.idle_seconds:
             try:
+                if time.monotonic() - purged > PURGE_SECONDS:
+                    self.store.purge()
+                    purged = time.monotonic()
                 self._turn(device)
             except sqlite3.OperationalError as error:
                 print(f"The store cannot be used just now: {error}.", file=sys.stderr)

@@ -29,4 +29,4 @@ for run in runs:
         st.error(f"**{figures.markdown(run['name'])}** failed: {figures.markdown(run['message'])}")
 if all(run["state"] in results.ENDED for run in runs):
     verdict(shown)
-manage(runs)
+manage(runs, experiment)

@@ -108,6 +108,8 @@ def test_a_grid_over_a_weight_leaves_the_other_methods_alone():
                                for weighted in run.method.stages[0].objective.values()]) for run in runs]
     assert [name for name, _ in told] == [BASELINE, "full_jacobian", "soft_targets", "soft_targets", "full_jacobian"]
     assert {objective[-1][0] for name, objective in told if name == "full_jacobian"} == {0.1, 10}
+    assert [run.name for run in runs[:2]] == ["Labels only · seed 0",
+                                              "Full Jacobian · weight of full jacobian 0.1 · seed 0"]
     assert {temperature for name, objective in told if name == "soft_targets" for _, temperature in objective
             if temperature} == {2, 8}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 
 from app import engine, figures, results
@@ -57,13 +59,20 @@ def _all_ended(ids: list[int]) -> bool:
 
 def progress_line(runs: list[dict]) -> None:
     """One bar over all runs, and what is running, what waits and what ended how, in words."""
-    counts = {state: sum(run["state"] == state for run in runs) for state in ("running", "queued", *results.ENDED)}
+    counts = {state: sum(run["state"] == state for run in runs)
+              for state in ("running", "queued", "paused", *results.ENDED)}
     if counts["running"] + counts["queued"] == 0:
+        if counts["paused"]:
+            st.caption(f":material/pause_circle: {counts['paused']} paused; **Queue** has them go on.")
         return
     share = sum(1 if run["state"] in results.ENDED else run["step"] / max(run["steps"], 1) for run in runs) / len(runs)
     running = ", ".join(figures.markdown(run["name"]) for run in runs if run["state"] == "running")
     words = [f"{counts[state]} {word}" for state, word in (("queued", "waiting"), ("done", "done"),
-             ("failed", "failed"), ("stopped", "stopped")) if counts[state]]
+             ("failed", "failed"), ("stopped", "stopped"), ("paused", "paused")) if counts[state]]
+    seconds = results.left([run for run in runs if run["state"] != "paused"], time.time())
+    slots = max([worker["slots"] for worker in engine.queue().workers()], default=1)
+    words += [f"about {results.duration(seconds / min(slots, counts['running'] + counts['queued']))} left"] if (
+        seconds) else []
     st.progress(share, text=" · ".join([f"Running: {running}" if running else "Waiting for a free place", *words]))
 
 

@@ -1,4 +1,4 @@
-"""Stop, rename and delete runs."""
+"""Pause, stop, start again, rename and delete runs."""
 
 from __future__ import annotations
 
@@ -8,48 +8,52 @@ import streamlit as st
 
 from app import engine
 
-
-def manage(runs: list[dict]) -> None:
-    """Controls for one run of an experiment, and what happened to it."""
-    with st.expander("Rename, stop, start again, delete; settings, events", icon=":material/tune:", key="manage"):
-        named = {run["id"]: run["name"] for run in sorted(runs, key=lambda run: run["id"])}
-        run = st.selectbox("Run", list(named), format_func=named.get, key="managed")
-        _stop_all(runs)
-        name, rename, stop, again, delete = st.columns([3, 1, 1, 1, 1], vertical_alignment="bottom")
-        row = next(row for row in runs if row["id"] == run)
-        new = name.text_input("Name", row["name"], max_chars=120, key=f"name.{run}")
-        if rename.button("Rename", width="stretch", disabled=new == row["name"]):
-            _do(engine.store().rename, run, new)
-        if stop.button("Stop", width="stretch", disabled=row["state"] not in ("running", "queued"),
-                       help="The run keeps what it has recorded."):
-            _do(engine.store().stop, run)
-        if again.button("Again", width="stretch", disabled=row["state"] not in ("failed", "stopped"),
-                        help="Start it once more; it continues from its last resume point where there is one."):
-            _do(engine.restart, run)
-        if delete.button("Delete", width="stretch", disabled=row["state"] == "running"):
-            _confirm(row)
-        with st.popover("Its settings", icon=":material/data_object:"):
-            st.json(row["config"], expanded=2)
-        for event in engine.store().events(run):
-            st.text(f"{time.strftime('%H:%M:%S', time.localtime(event['at']))}  step {event['step']}: {event['text']}")
-        if row["message"]:
-            st.text(row["message"])
+GOING = ("running", "queued", "paused")
 
 
-@st.dialog("Delete this run?")
-def _confirm(row: dict) -> None:
-    st.text(row["name"])
-    st.write("Its curves and maps are deleted with it. This cannot be undone.")
-    if st.button("Delete it", type="primary"):
-        _do(engine.store().delete, row["id"])
+def manage(runs: list[dict], experiment: str) -> None:
+    """Controls for an experiment and for one run of it, and what happened to that."""
+    with st.expander("Pause, stop, start again, rename, delete; settings, events", icon=":material/tune:",
+                     key="manage"):
+        named = {None: f"All {len(runs)} runs of {experiment}",
+                 **{run["id"]: run["name"] for run in sorted(runs, key=lambda run: run["id"])}}
+        run = st.selectbox("Which", list(named), format_func=named.get, key="managed")
+        rows = runs if run is None else [row for row in runs if row["id"] == run]
+        with st.container(horizontal=True):
+            line_buttons(rows, "managed")
+            if st.button("Delete", icon=":material/delete:", disabled=any(row["state"] == "running" for row in rows),
+                         help="Can be undone for a day, on Queue. What other experiments list, or others learnt from, "
+                         "stays."):
+                _do(*((engine.store().delete_experiment, experiment) if run is None else (engine.store().delete, run)))
+        if run is not None:
+            _one(rows[0])
 
 
-def _stop_all(runs: list[dict]) -> None:
-    going = [run for run in runs if run["state"] in ("running", "queued")]
-    if going and st.button(f"Stop all {len(going)} that run or wait"):
-        for run in going:
-            engine.store().stop(run["id"])
-        st.rerun()
+def _one(row: dict) -> None:
+    name, rename = st.columns([3, 1], vertical_alignment="bottom")
+    new = name.text_input("Name", row["name"], max_chars=120, key=f"name.{row['id']}")
+    if rename.button("Rename", width="stretch", disabled=new == row["name"]):
+        _do(engine.store().rename, row["id"], new)
+    with st.popover("Its settings", icon=":material/data_object:"):
+        st.json(row["config"], expanded=2)
+    for event in engine.store().events(row["id"]):
+        st.text(f"{time.strftime('%H:%M:%S', time.localtime(event['at']))}  step {event['step']}: {event['text']}")
+    if row["message"]:
+        st.text(row["message"])
+
+
+def line_buttons(rows: list[dict], key: str) -> None:
+    """Pause, continue and stop the rows that this concerns."""
+    for label, icon, states, act, help_ in (
+            ("Pause", ":material/pause:", ("running", "queued"), engine.queue().pause,
+             "Until they are told to go on, from where they were."),
+            ("Continue", ":material/play_arrow:", ("paused", "failed", "stopped"), engine.restart,
+             "What paused, was stopped or failed goes on from where it was, or from its last resume point."),
+            ("Stop", ":material/stop:", GOING, engine.queue().stop, "A run keeps what it has recorded.")):
+        concerned = [row["id"] for row in rows if row["state"] in states]
+        some = f" {len(concerned)}" if 0 < len(concerned) < len(rows) else ""
+        if st.button(f"{label}{some}", icon=icon, disabled=not concerned, help=help_, key=f"{key}.{label}"):
+            _do(act, concerned)
 
 
 def _do(action, *arguments) -> None:

@@ -38,8 +38,8 @@ def settings_picker(runs: list[dict]) -> list[dict]:
         for path, options in values.items():
             chosen[path] = st.pills(grid.spelt(path).capitalize(), list(options), selection_mode="multi",
                                     key=f"show.{path}", help="None chosen: all of them.")
-    return [run for run in runs if all(not some or grid.told(found[run["id"]].get(path)) in some
-                                       for path, some in chosen.items())]
+    return [run for run in runs if all(not some or path not in found[run["id"]]  # a weight of another method
+                                       or grid.told(found[run["id"]][path]) in some for path, some in chosen.items())]
 
 
 def trained(runs: list[dict]) -> list[dict]:

@@ -1,0 +1,76 @@
+"""The queue as a table that lives, and the controls that change its order."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from app import engine, results
+from app.components.manage import line_buttons
+
+POLL_SECONDS = 1.0
+
+
+def line_table() -> None:
+    """What goes and what waits, in order, updated every second; the page is drawn anew when a run joins or leaves."""
+    known = [run["id"] for run in engine.queue().line()]
+
+    @st.fragment(run_every=POLL_SECONDS)
+    def draw() -> None:
+        runs, now = engine.queue().line(), time.time()
+        slots = max([worker["slots"] for worker in engine.queue().workers()], default=1)
+        seconds = results.left([run for run in runs if run["state"] != "paused"], now)
+        counts = {state: sum(run["state"] == state for run in runs) for state in ("running", "queued", "paused")}
+        words = [f"{counts[state]} {word}" for state, word in (("running", "running"), ("queued", "waiting"),
+                                                              ("paused", "paused")) if counts[state]]
+        words += [f"about {results.duration(seconds / min(slots, len(runs)))} left"] if seconds else []
+        st.markdown(f"**{' · '.join(words)}**")
+        rows = [{"name": run["name"], "experiment": run["experiment"], "state": run["state"],
+                 "progress": run["step"] / max(run["steps"], 1), "priority": engine.PRIORITIES[run["priority"]],
+                 "left": _words(results.left([run], now)), "owner": run["owner"]} for run in runs]
+        owners = {run["owner"] for run in runs} - {""}
+        st.dataframe(rows, hide_index=True, placeholder="", column_order=(
+            "name", "experiment", "state", "progress", "left", "priority", *(("owner",) if owners else ())),
+            column_config={
+                "name": "Run", "experiment": "Experiment", "state": st.column_config.TextColumn("State", width=80),
+                "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1,
+                                                            width=115),
+                "left": st.column_config.TextColumn("Left", width=75, help="Of computing, once it has a place."),
+                "priority": st.column_config.TextColumn("Priority", width=80), "owner": "Whose"})
+        if [run["id"] for run in runs] != known:
+            st.rerun()
+
+    draw()
+
+
+def _words(seconds: float | None) -> str:
+    return "" if seconds is None else results.duration(seconds)
+
+
+def line_controls(runs: list[dict]) -> None:
+    """Pause, continue, stop, put first or last, and prioritise all runs, those of an experiment, or one."""
+    experiments = list(dict.fromkeys(run["experiment"] for run in runs if run["experiment"]))
+    groups = {"all": ("Everything here", runs)}
+    groups |= {f"of {name}": (f"Experiment {name}", [run for run in runs if run["experiment"] == name])
+               for name in experiments}
+    groups |= {f"run {run['id']}": (f"{run['name']} ({run['id']})", [run]) for run in runs}
+    chosen = st.selectbox("Which", list(groups), format_func=lambda key: groups[key][0], key="queue.which")
+    _, rows = groups[chosen]
+    ids = [run["id"] for run in rows]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        line_buttons(rows, "queue")
+        for label, icon, first in (("To the front", ":material/vertical_align_top:", True),
+                                   ("To the end", ":material/vertical_align_bottom:", False)):
+            if st.button(label, icon=icon, disabled=len(rows) == len(runs), key=f"queue.{first}",
+                         help="Among the runs of the same priority."):
+                engine.queue().move(ids, first)
+                st.rerun()
+        now = {run["priority"] for run in rows}
+        names = engine.PRIORITIES
+        priority = st.segmented_control("Priority", list(names), format_func=names.get, label_visibility="collapsed",
+                                        default=now.pop() if len(now) == 1 else None, key=f"priority.{chosen}",
+                                        help="A higher one is taken first; nobody's runs keep others' waiting.")
+        if priority is not None and any(run["priority"] != priority for run in rows):
+            engine.queue().prioritise(ids, priority)
+            st.rerun()
