@@ -51,6 +51,6 @@ def deleted() -> None:
         runs = f", {gone['runs']} runs" if gone["runs"] > 1 else ""
         words.markdown(f"{figures.markdown(gone['name'])}{runs}, deleted at "
                        f"{time.strftime('%H:%M', time.localtime(gone['deleted']))}")
-        if back.button("Have it back", icon=":material/undo:", key=f"back.{gone['deleted']}", width="stretch"):
+        if back.button("Undo", icon=":material/undo:", key=f"back.{gone['deleted']}", width="stretch"):
             engine.store().undelete(gone["deleted"])
             st.rerun()

@@ -31,7 +31,7 @@ def line_table() -> None:
                  "left": _words(results.left([run], now)), "owner": run["owner"]} for run in runs]
         owners = {run["owner"] for run in runs} - {""}
         st.dataframe(rows, hide_index=True, placeholder="", column_order=(
-            "name", "experiment", "state", "progress", "left", "priority", *(("owner",) if owners else ())),
+            "name", "state", "progress", "left", "priority", "experiment", *(("owner",) if owners else ())),
             column_config={
                 "name": "Run", "experiment": "Experiment", "state": st.column_config.TextColumn("State", width=80),
                 "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1,
@@ -68,7 +68,7 @@ def line_controls(runs: list[dict]) -> None:
                 st.rerun()
         now = {run["priority"] for run in rows}
         names = engine.PRIORITIES
-        priority = st.segmented_control("Priority", list(names), format_func=names.get, label_visibility="collapsed",
+        priority = st.segmented_control("Priority", list(names), format_func=names.get,
                                         default=now.pop() if len(now) == 1 else None, key=f"priority.{chosen}",
                                         help="A higher one is taken first; nobody's runs keep others' waiting.")
         if priority is not None and any(run["priority"] != priority for run in rows):

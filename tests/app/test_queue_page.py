@@ -54,7 +54,7 @@ def test_runs_are_paused_and_go_on(page):
 
 def test_what_is_deleted_is_had_back(page):
     engine.store().delete_experiment("two")
-    press(page, "Have it back")
+    press(page, "Undo")
     assert "two 2" in dict(line()) and engine.store().deleted() == []
 
 
