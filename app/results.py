@@ -78,8 +78,9 @@ def table(runs: list[dict]) -> list[dict]:
         found, base = summary.get(run["id"], {"best": None, "last": None, "seconds": None}), compared[run["id"]]
         gained = run["id"] in done and run["method"] not in alone and base in baselines
         rows.append({"run": run["id"], "name": run["name"], "method": group[run["id"]], "seed": run["seed"],
-                     "state": run["state"], "progress": run["step"] / max(run["steps"], 1), "last": found["last"],
-                     "best": found["best"], "seconds": found["seconds"],
+                     "state": run["state"], "last": found["last"], "best": found["best"],
+                     "progress": 1.0 if run["state"] == "done" else run["step"] / max(run["steps"], 1),
+                     "seconds": found["seconds"],
                      "gain": 100 * (found["last"] - baselines[base]) if gained else None})
     return rows
 

@@ -46,6 +46,9 @@ class RunConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="Decides the initial weights, the order of the images and, "
                       "unless the data say otherwise, which images are drawn.")
     evaluations: int = Field(60, ge=1, le=10_000, description="Measurements on the test images, evenly spaced.")
+    patience: int | None = Field(None, ge=1, le=10_000, description="In the last stage, end after so many measurements "
+                                 "in a row without a better accuracy on the validation images or, where none are held "
+                                 "out, a smaller loss in training. Empty: all steps are made.")
     threads: int = Field(1, ge=1, le=256, description="CPU threads. Part of the run: sums depend on it in the last "
                          "digit.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
@@ -72,6 +75,9 @@ class RunConfig(BaseModel):
         if self.method.start == "published" and self.network.start:
             raise ValueError(f"{self.method.title} starts from published weights, and the network from others; let the "
                              "network start fresh, or leave the method out.")
+        if self.patience and self.method.members > 1:
+            raise ValueError("The students of an ensemble are averaged step by step, so that none can end early; leave "
+                             "patience empty.")
         if self.batch_size == 1 and (reason := self._too_few()):
             raise ValueError(reason)
         for stage, start, end in zip(self.method.stages, (0, *self.ends()), self.ends()):
@@ -167,6 +173,10 @@ class RunConfig(BaseModel):
         The content of a user's own images and weights does.
         """
         content = self.model_dump(mode="json", exclude=_LABELS | {"teacher": _LABELS})
+        for run in filter(None, (content, content["teacher"])):
+            for name, default in _LATER.items():
+                if run[name] == default:
+                    del run[name]
         if any(outside := self._outside()):
             content["outside"] = outside
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -177,6 +187,7 @@ class RunConfig(BaseModel):
         return [source(self.data).fingerprint, start, *(self.teacher._outside() if self.teacher else [])]
 
 
+_LATER = {"patience": None}  # fields that were added later, with what runs did before: these keep their hash
 _LABELS = {"name": True, "device": True, "method": {
     **dict.fromkeys(("name", "title", "sentence", "paper", "equations", "rows", "optimiser", "ablation"), True),
     "stages": {"__all__": {"name"}}}}

@@ -201,6 +201,7 @@ class _Training:
         # a network with other outputs, such as ImageNet's, has nothing to say about these labels
         self.answers_labels = len(config.side().classes) == len(data.source(config.data).classes)
         self.step, self.seconds, self.factors, self.bounds, self.sums = 0, 0.0, {}, {}, _Sums()
+        self.best, self.waited = -math.inf, 0  # the best measurement of the last stage, and how many came after it
         self.orders: dict[tuple[int, int], Tensor] = {}
         self.resumed = None  # the state to go on from
         if resume:
@@ -229,7 +230,13 @@ class _Training:
                 if self.step in snapshots:
                     yield self._snapshot()
                 if self.step in measured:
-                    yield self._measure()
+                    yield (found := self._measure())
+                    if self._waited_enough(found, total):
+                        if self.step not in snapshots:
+                            yield self._snapshot()
+                        yield Notice(self.step, f"Ended here: {self.config.patience} measurements in a row brought "
+                                     "nothing better.")
+                        return
                 if time.monotonic() - saved > RESUME_SECONDS and self.step < stage.end:
                     yield ResumePoint(self.step, self._state())
                     saved = time.monotonic()
@@ -237,6 +244,14 @@ class _Training:
                     if (yield Progress(self.step)):
                         yield ResumePoint(self.step, self._state())
                     spoke = time.monotonic()
+
+    def _waited_enough(self, found: Measurement, total: int) -> bool:
+        """Whether the run's patience with its last stage is at an end."""
+        if self.config.patience is None or self.span.end < total:
+            return False
+        now = found.values.get("accuracy.validation", -found.values["loss"])
+        self.best, self.waited = (now, 0) if now > self.best else (self.best, self.waited + 1)
+        return self.waited >= self.config.patience
 
     def _stages(self) -> Iterator[_Span]:
         ends = self.config.ends()
@@ -393,13 +408,15 @@ class _Training:
     def _state(self) -> dict:
         return copy.deepcopy({"step": self.step, "seconds": self.seconds, "factors": self.factors,
                               "sums": self.sums.state(), "network": _weights(self.network),
-                              "connectors": self._connectors(), "optimiser": self.optimiser.state_dict()})
+                              "connectors": self._connectors(), "optimiser": self.optimiser.state_dict(),
+                              "best": self.best, "waited": self.waited})
 
     def _restore(self, state: dict) -> None:
         state = copy.deepcopy(state)
         self.step, self.seconds, self.factors = state["step"], state["seconds"], state["factors"]
         self.sums = _Sums(**{part: {name: value.to(self.device) for name, value in numbers.items()}
                              for part, numbers in state["sums"].items()})
+        self.best, self.waited = state.get("best", -math.inf), state.get("waited", 0)
         self.network.load_state_dict(state["network"])
         self.resumed = state
 

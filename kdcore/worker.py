@@ -10,6 +10,7 @@ import fcntl
 import math
 import multiprocessing
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -29,6 +30,7 @@ POLL_SECONDS = 0.1
 HEARTBEAT_SECONDS = 1.0
 IDLE_SECONDS = 1800.0
 PURGE_SECONDS = 3600.0
+LOST_DEVICE = 3  # exit code of a run's process
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -62,7 +64,11 @@ def execute(store: Store, claimed: dict) -> str:
     except StaleClaim:
         raise
     except Exception as error:
-        store.finish(run, claim, "failed", _reason(error))
+        with suppress(sqlite3.OperationalError):  # the disk is so full that not even this can be said: it goes on later
+            if _is_device_lost(error):
+                store.release(run, claim, f"{_reason(error)} It goes on from its last resume point.")
+            else:
+                store.finish(run, claim, "failed", _reason(error))
         raise UserError(_reason(error)) from error
     if state == "done":
         store.resume_point(run).unlink(missing_ok=True)
@@ -163,11 +169,19 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UserError):
         return str(error)
     name = type(error).__name__
-    if isinstance(error, MemoryError) or "OutOfMemory" in name or "out of memory" in str(error).lower():
+    if _is_device_lost(error):
+        return f"The device stopped answering ({str(error).splitlines()[0][:200]})."
+    if isinstance(error, MemoryError) or "OutOfMemory" in name or re.search(
+            "out of memory|allocate memory", str(error), re.IGNORECASE):
         return "The memory was not enough; lower the batch size, the width of the networks, or match projections."
     if "disk" in str(error).lower() or "No space left" in str(error):
         return "The disk is full; what was recorded before is kept. Make room, then start the run again."
     return f"An unexpected error ended the run ({name}: {str(error)[:300]}); the worker's log has the details."
+
+
+def _is_device_lost(error: Exception) -> bool:
+    """Whether a GPU has gone or must be started anew, and not just run out of memory."""
+    return bool(re.match(r"(CUDA|HIP|MPS) error", str(error))) and "out of memory" not in str(error).lower()
 
 
 class _Worker:
@@ -183,14 +197,14 @@ class _Worker:
 
     def work(self) -> None:
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ending", True))
-        device = self._describe_device()
+        self.device = self._describe_device()
         busy, purged = time.monotonic(), -math.inf
         while not self.ending and time.monotonic() - busy < self.idle_seconds:
             try:
                 if time.monotonic() - purged > PURGE_SECONDS:
                     self.store.purge()
                     purged = time.monotonic()
-                self._turn(device)
+                self._turn()
             except sqlite3.OperationalError as error:
                 print(f"The store cannot be used just now: {error}.", file=sys.stderr)
                 time.sleep(HEARTBEAT_SECONDS)
@@ -198,17 +212,18 @@ class _Worker:
                 busy = time.monotonic()
         self.store.queue.part(os.getpid())
 
-    def _turn(self, device: dict) -> None:
-        self.store.queue.greet(os.getpid(), device["title"], device["slots"])
+    def _turn(self) -> None:
+        self.store.queue.greet(os.getpid(), self.device["title"], self.device["slots"])
         for run in [run for run, (process, _) in self.running.items() if not process.is_alive()]:
             self._reap(run)
         turned = time.monotonic()
         while time.monotonic() - turned < HEARTBEAT_SECONDS and all(p.is_alive() for p, _ in self.running.values()):
-            free = device["cores"] - self.store.queue.threads_in_use()
-            free = math.inf if free == device["cores"] else free  # a run with more threads than cores runs alone
-            claimed = self.store.queue.claim(free, mine=self.running) if len(self.running) < device["slots"] else None
+            free = self.device["cores"] - self.store.queue.threads_in_use()
+            free = math.inf if free == self.device["cores"] else free  # a run with more threads than cores runs alone
+            room = len(self.running) < self.device["slots"]
+            claimed = self.store.queue.claim(free, mine=self.running) if room else None
             if claimed:
-                self._start(claimed, device)
+                self._start(claimed)
             elif not self.ending:
                 time.sleep(POLL_SECONDS)
 
@@ -218,10 +233,10 @@ class _Worker:
         theirs.close()  # so that a process that dies before it answers is an error here, not a wait without end
         return ours.recv()
 
-    def _start(self, claimed: dict, device: dict) -> None:
+    def _start(self, claimed: dict) -> None:
         taken = {of_run["gpu"] for _, of_run in self.running.values()}
         gpu = next(number for number in count() if number not in taken)
-        where = f"cuda:{gpu}" if device["device"] == "cuda" else None
+        where = f"cuda:{gpu}" if self.device["device"] == "cuda" else None
         process = self.processes.Process(target=_execute, args=(str(self.store.folder), claimed, where))
         process.start()
         self.running[claimed["id"]] = (process, {**claimed, "gpu": gpu})
@@ -229,11 +244,12 @@ class _Worker:
     def _reap(self, run: int) -> None:
         process, claimed = self.running[run]
         code = process.exitcode
-        if code != 0:
-            died = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            with suppress(StaleClaim):  # it may have said itself how it ended
-                self.store.release(run, claimed["claim"], f"The run's process ended unexpectedly ({died}); it "
-                                   "continues from its last resume point.")
+        died = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        with suppress(StaleClaim):  # mostly it has said itself how it ended
+            self.store.release(run, claimed["claim"], f"The run's process ended unexpectedly ({died}); it continues "
+                               "from its last resume point.")
+        if code == LOST_DEVICE:
+            self.device = self._describe_device()
         del self.running[run]
 
 
@@ -249,8 +265,10 @@ def _execute(folder: str, claimed: dict, where: str | None) -> None:
         os.environ.setdefault("KD_DEVICE", where)  # what "auto" means to this process
     try:
         execute(Store(folder), claimed)
-    except UserError:
+    except UserError as error:
         traceback.print_exc()  # the store has the sentence, the worker's log the details
+        if error.__cause__ is not None and _is_device_lost(error.__cause__):
+            sys.exit(LOST_DEVICE)
 
 
 @contextmanager
