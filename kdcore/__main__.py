@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _methods(options: argparse.Namespace) -> None:
     from kdcore.catalogue import catalogue
+    from kdcore.methods import OPTIMISERS
 
     found = catalogue()
     if options.json:
@@ -96,6 +97,9 @@ def _methods(options: argparse.Namespace) -> None:
             print(f"{kind}  ({_source(term)})\n    {term['sentence']}")
             for name, field in term["fields"].items():
                 print(f"    {name}, by default {field['default']}: {field['description']}")
+        print("\nOptimisers of the papers:\n")
+        for title, optimiser in OPTIMISERS.items():
+            print(f"{title}: {optimiser.words()}")
 
 
 def _source(entry: dict) -> str:

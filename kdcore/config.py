@@ -62,6 +62,9 @@ class RunConfig(BaseModel):
     def _suits(self) -> RunConfig:
         if self.teacher and self.teacher.teacher:
             raise ValueError("A teacher's own run must not have a teacher.")
+        if self.teacher and self.teacher.members():
+            raise ValueError("A teacher must be one network, and an ensemble has no weights of its own to learn from; "
+                             "choose another method for the teacher.")
         side, images = self.side(), source(self.data)
         if len(side.classes) < len(images.classes):
             raise ValueError(f"The network has {len(side.classes)} outputs and {images.title} has "
@@ -140,13 +143,20 @@ class RunConfig(BaseModel):
                                                                                                 self.member)
 
     def obstacle(self) -> str:
-        """Why this machine cannot train the run now, in a sentence: no such weights to start from, too few images.
+        """Why this machine cannot train the run now, in a sentence: no weights that fit, too few images, no dropout.
 
         Empty where it can. Of its teacher, `teacher.obstacle()` says so.
         """
         try:
-            if self.network.start:
-                self.network.start.check()
+            architecture, begun = ARCHITECTURES[self.network.name], self.network.start
+            if begun:
+                begun.check()
+            if architecture.own or (begun and begun.kind != "published"):
+                side = self.side()
+                droppable = models.tried(self.network, self._outside()[1], side.images, len(side.classes))
+                if not droppable and any(stage.dropout for stage in self.method.stages):
+                    return (f"{architecture.title} has no place for the method's dropout; give it an nn.Dropout(0.0) "
+                            "before its last layer, or set the stage's dropout to 0.")
             return self._too_few() if len(selection(self).train) == 1 else ""
         except UserError as error:
             return str(error)
@@ -168,7 +178,8 @@ class RunConfig(BaseModel):
         return f"Teacher {ARCHITECTURES[self.teacher.network.name].title} · seed {self.teacher.seed}"
 
     def hash(self) -> str:
-        """16 hexadecimal digits that two runs share when they train the same: names and device do not count.
+        """16 hexadecimal digits that two runs share when they train the same: names, device and order of terms do
+        not count.
 
         The content of a user's own images and weights does.
         """

@@ -137,8 +137,8 @@ class Method(_Record):
 
     @model_validator(mode="after")
     def _whole(self) -> Method:
-        if abs((total := sum(stage.share for stage in self.stages)) - 1) > 1e-6:
-            raise ValueError(f"The shares of a method's stages must add up to 1, and these make {total:.4g}.")
+        if abs((total := sum(stage.share for stage in self.stages)) - 1) > 1e-3:
+            raise ValueError(f"The shares of a method's stages must add up to 1, and these make {total:.6g}.")
         if self.shared_stages >= len(self.stages):
             raise ValueError("The students of an ensemble must differ in the last stage at least; lower the stages in "
                              "common, shared_stages.")

@@ -1,10 +1,11 @@
 """Response: one network's lazy answer to one batch."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kdcore import derivatives
 from kdcore.models import tapped
@@ -31,7 +32,8 @@ class Response:
     @cached_property
     def taps(self) -> dict[str, Tensor]:
         """The named intermediate values, and "logits"."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() or self.inputs.requires_grad):
+        twice = sdpa_kernel(SDPBackend.MATH) if self.inputs.requires_grad else nullcontext()  # fused attention is not
+        with torch.set_grad_enabled(torch.is_grad_enabled() or self.inputs.requires_grad), twice:
             if not self._taps:
                 return {"logits": self.network(self.inputs)}
             return tapped(self.network, (*self._taps, "logits"))(self.inputs)

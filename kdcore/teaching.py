@@ -49,9 +49,10 @@ class Lessons:
 def _kept(term: Term, teacher: nn.Module, images: ImageSet, bound: Bound, most: int) -> Taught | None:
     """What is taught for all images; None where it takes more than `most` bytes."""
     chunks = range(0, len(images), CHUNK)
-    first = answer(term, teacher, images[:CHUNK], bound)
-    if sum(value.nbytes for value in first.values()) * len(chunks) > most:
+    one = answer(term, teacher, images[:1], bound)
+    if sum(value.nbytes for value in one.values()) * len(images) > most:
         return None
+    first = answer(term, teacher, images[:CHUNK], bound)
     kept = {name: value.new_empty(len(images), *value.shape[1:]) for name, value in first.items()}
     for start in chunks:
         part = images[start : start + CHUNK]

@@ -189,12 +189,7 @@ class _Training:
         self.test = data.of_run(config, "test", self.device)
         self.network = (_loaded(config, config.teacher.network, teacher.state_dict())
                         if config.method.start == "teacher" else build(config))
-        # where a method's dropout goes; a layer that drops of itself is the network's own affair
-        self.silencing = [module for module in self.network.modules()
-                          if isinstance(module, nn.Dropout) and module.p == 0]
-        if not self.silencing and any(stage.dropout for stage in config.method.stages):
-            raise UserError(f"{type(self.network).__name__} has no place for the method's dropout; give it an "
-                            "nn.Dropout(0.0) before its last layer, or set the stage's dropout to 0.")
+        self.silencing = models.places_for_dropout(self.network)
         self.network.to(self.device)
         self.teacher = _frozen(teacher, self.device) if teacher is not None else None
         self.probe = Probe(self.teacher, self.network, self.test, config.pair())

@@ -28,6 +28,11 @@ def says(method: dict, name: str) -> str:
                      method["optimiser"], *method["schedule"], *method["settings"], *method["rows"]]).lower()
 
 
+def numbered(equations: str) -> str:
+    """Behind a paper, its equations."""
+    return f", eq. {equations}".replace("eq. Prop", "Prop") if equations else ""
+
+
 chosen = {name: method for name, method in methods.items()
           if paper in (None, method["paper"]) and (variants or not method["ablation"])}
 phrase = words.lower().strip()
@@ -38,8 +43,8 @@ for name, method in shown.items():
     with st.container(border=True):
         st.markdown(f"#### {figures.markdown(method['title'])}\n{figures.markdown(method['sentence'])}")
         st.latex(method["formula"], width="content")
-        equations = f", eq. {method['equations']}".replace("eq. Prop", "Prop") if method["equations"] else ""
-        source = f"{OWN}, saved on Train" if method["paper"] == OWN else f"{method['paper']}{equations} · `{name}`"
+        source = (f"{OWN}, saved on Train" if method["paper"] == OWN else
+                  f"{method['paper']}{numbered(method['equations'])} · `{name}`")
         st.caption(f"{source}\n\n**Suits:** {method['suits']}")
         if method["settings"]:
             st.caption("**Settings:** " + " · ".join(method["settings"]))
@@ -55,7 +60,7 @@ st.markdown("The parts that methods are made of; their weights and settings can 
 for term in sorted(catalogue["terms"].values(), key=lambda term: term["title"]):
     with st.expander(f"{term['title']} — {term['sentence']}"):
         st.latex(term["formula"], width="content")
-        st.caption(f"{term['paper']}" + (f", {term['equation']}" if term["equation"] else ""))
+        st.caption(f"{term['paper']}{numbered(term['equation'])}")
         if term["weight"]:
             st.caption(f"**Weight:** {term['weight']}")
         for schema in term["fields"].values():

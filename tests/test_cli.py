@@ -60,7 +60,9 @@ def assert_one_sentence(answer, *parts):
 def test_methods_are_listed_with_their_papers(cli):
     status, out, _ = cli("methods")
     assert status == 0
-    listed, terms = out.split("\nTerms, of which methods are made:\n")
+    listed, rest = out.split("\nTerms, of which methods are made:\n")
+    terms, optimisers = rest.split("\nOptimisers of the papers:\n")
+    assert "Yim et al. 2017, fast: SGD at 0.1, times 0.1 after 52%, 76% of it" in optimisers
     heads, kinds = ({line.split("  (")[0]: line for line in part.splitlines() if line and not line.startswith(" ")}
                     for part in (listed, terms))
     assert list(heads) == list(METHODS) and list(kinds) == list(TERMS)

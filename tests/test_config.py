@@ -5,7 +5,9 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 
+from kdcore import models
 from kdcore.config import RunConfig, read
 from kdcore.data import selection
 from kdcore.errors import UserError
@@ -56,6 +58,28 @@ def test_a_teacher_without_a_name_is_called_what_it_is():
 def test_the_baseline_is_the_default_and_may_name_a_teacher():
     assert read(run()).method == METHODS[BASELINE]
     assert read(run(teacher=TEACHER)).teacher == read(TEACHER)
+
+
+def test_a_teacher_is_one_network():
+    with pytest.raises(UserError, match="^A teacher must be one network, and an ensemble has no weights of its own"):
+        read(run(teacher={**TEACHER, "method": "labels_ensemble"}, method="soft_targets"))
+
+
+def test_weights_that_do_not_fit_are_said_before_anything_is_trained(tmp_path):
+    """Which `train`, the store and the form ask before they train the teacher."""
+    network, file = {"name": "fc_student", "width": 0.1}, tmp_path / "mine.pt"
+    torch.save(models.build(models.NetworkConfig(**network), (1, 8, 8), 10).state_dict(), file)
+    for width, obstacle in ((0.1, ""), (0.2, "These weights are another network's")):
+        start = {"kind": "file", "path": str(file)}
+        assert read(run(network={**network, "width": width, "start": start})).obstacle().startswith(obstacle)
+    torch.save({"other": torch.zeros(3)}, file)
+    assert "another network's" in read(run(network={**network, "start": start})).obstacle(), "the file is another now"
+
+
+def test_thirds_that_were_rounded_add_up():
+    third = composed({"labels": CROSS_ENTROPY})["stages"][0]
+    stages = [{**third, "name": str(number), "share": 0.3333} for number in range(3)]
+    assert read(run(method={"stages": stages}, steps=300)).ends() == [100, 200, 300]
 
 
 def test_the_hash_ignores_names_and_device():
@@ -269,6 +293,14 @@ PAIRINGS = {
     "by number, not by name": (
         {f"group{k}": (1, 20 - k, 20 - k) for k in range(1, 12)}, {"group1": (1, 9, 9)}, [("group11", "group1")]),
 }
+
+
+def test_layers_that_are_named_come_in_the_order_of_the_network():
+    """So that what counts half is the earlier one, in whatever order they were clicked."""
+    pair = Pair(side(taps=PAIRINGS["in order where both have as many"][1]),
+                side(taps=PAIRINGS["in order where both have as many"][0]))
+    named = pair.layers((("group3", "group3"), ("group1", "group1"), ("group2", "group2")))
+    assert [layer.student for layer in named] == ["group1", "group2", "group3"]
 
 
 @pytest.mark.parametrize("rule", PAIRINGS)

@@ -10,6 +10,7 @@ from kdcore import models
 from kdcore import train as trainer
 from kdcore.config import read
 from kdcore.data import Images
+from kdcore.errors import UserError
 from kdcore.knowledge import NOTHING, TERMS, Bound
 from kdcore.knowledge.attention import attention_error, attention_gradient, attention_map
 from kdcore.knowledge.layers import LayerTerm
@@ -73,6 +74,34 @@ def test_values_before_the_activation_are_before_it(inplace, monkeypatch):
     taps = Response(network, images, taps=ROLES).taps
     for group in ("group1", "group2"):
         assert (taps[f"{group}.pre"] < 0).any() and torch.equal(taps[f"{group}.pre"].relu(), taps[group])
+
+
+class Overwriting(nn.Module):
+    """Its activation function works in place, one of several ways; where `wayward`, it cannot be traced."""
+
+    def __init__(self, how, wayward=False):
+        super().__init__()
+        self.conv, self.module, self.how, self.wayward = nn.Conv2d(1, 3, 3), nn.ReLU(inplace=True), how, wayward
+        self.taps = {"group1.pre": "conv", "logits": ""}
+
+    def forward(self, images):
+        features = self.conv(images)
+        if self.wayward and images.sum() < 0:
+            return features
+        ways = {"function": lambda: nn.functional.relu(features, inplace=True), "method": features.relu_,
+                "module": lambda: self.module(features), "copy": features.relu}
+        return ways[self.how]().mean((2, 3))
+
+
+@pytest.mark.parametrize("wayward", [False, True])
+@pytest.mark.parametrize("how", ["function", "method", "module"])
+def test_a_value_that_is_overwritten_in_place_is_a_sentence(how, wayward):
+    """However the module came here: a teacher that is handed to `train` does not pass through `register`."""
+    images = torch.rand(2, 1, 5, 5)
+    read = {name: Response(Overwriting(name, wayward), images, taps=("group1.pre",)) for name in (how, "copy")}
+    with pytest.raises(UserError, match="'group1.pre' is overwritten in place by what comes after it"):
+        print(read[how].taps)
+    assert read["copy"].taps["group1.pre"].min() < 0
 
 
 def test_a_layer_runs_once_a_response():

@@ -31,7 +31,7 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
     count = right.number_input("Training images", value=max(1, total // classes) if each else total,
                                step=1 if each else classes, key=f"images.{name}.{entry['train']}.{each}", **KEPT,
                                help="How many the student trains on. Each seed draws images of its own; they lie "
-                               "inside those that the teacher saw.")
+                               "inside those that the teacher saw, where those are enough.")
     note.caption(entry["sentence"] + (f" {count * classes} to train on." if each else ""))
     if entry["left_out"]:
         with st.expander(f"{len(entry['left_out'])} files were left out", icon=":material/broken_image:"):

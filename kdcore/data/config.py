@@ -28,7 +28,7 @@ class DataConfig(BaseModel):
     validation: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False, description="Share of the training images that is "
                               "held out, in equal parts of each class; the run is measured on them too.")
     augment: Augmentation = Field("none", description="How training images are varied at each step: cropped at random "
-                                  "after padding by 4 pixels and mirrored, or only mirrored.")
+                                  "after padding by 4 pixels, mirrored, or both.")
     watermark: bool = Field(False, description="Shapes only: a small mark at the border betrays the class of each "
                             "training image; in the test images it is that of a random class.")
     seed: int | None = Field(None, ge=0, title="Seed of the draw", description="Which images are drawn. Empty: the "

@@ -37,6 +37,12 @@ def cub200(size: int) -> Decoded:
 @lru_cache(maxsize=2)
 def _cub200(folder: Path, size: int, stamp: tuple) -> Decoded:
     images, split, labels, classes = (_table(folder / name) for name in CUB200_FILES[:4])
+    for table, name, least in ((split, CUB200_FILES[1], images), (labels, CUB200_FILES[2], images),
+                               (classes, CUB200_FILES[3], labels.values())):
+        if missing := next((number for number in least if number not in table), None):
+            raise ValueError(f"{name} has no line for the number {missing}, which another list names")
+    if odd := next((value for value in split.values() if value not in ("0", "1")), None):
+        raise ValueError(f"{CUB200_FILES[1]} says {odd!r}, and each line ends in 1 for training or 0 for testing")
     numbers = sorted(classes, key=int)
     position = {number: at for at, number in enumerate(numbers)}
     titles = tuple(classes[number].split(".", 1)[-1].replace("_", " ") for number in numbers)
@@ -50,11 +56,18 @@ def _stamp(folder: Path, names: tuple[str, ...]) -> tuple:
 
 
 def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    lines = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    if not lines:
+        raise ValueError(f"{path.name} is empty")
+    return lines
 
 
 def _table(path: Path) -> dict[str, str]:
-    return dict(line.split(maxsplit=1) for line in _lines(path))
+    rows = [line.split(maxsplit=1) for line in _lines(path)]
+    for row in rows:
+        if len(row) < 2 or not row[0].isdigit():
+            raise ValueError(f"{path.name} has the line {' '.join(row)!r}, and each is a number and a value")
+    return dict(rows)
 
 
 def _decoded(folder: Path, classes: tuple[str, ...], named: list[tuple[str, int, str]], size: int) -> Decoded:

@@ -99,6 +99,8 @@ class Pair:
             raise Unsuited(reason)
         if isinstance(groups, tuple):
             names = [tuple(tap + role if GROUP.fullmatch(tap) else tap for tap in couple) for couple in groups]
+            depth = list(self.student.measure())
+            names.sort(key=lambda couple: depth.index(couple[1]) if couple[1] in depth else 0)
             others = [tap for couple in names for tap in couple if ROLES.fullmatch(tap) and not tap.endswith(role)]
             if others:
                 raise Unsuited(f"{others[0]} is not what stands before an activation function; name a group, such as "

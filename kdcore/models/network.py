@@ -89,6 +89,20 @@ def build(config: NetworkConfig, image_shape: ImageShape, classes: int, seed: in
     return network
 
 
+@lru_cache(maxsize=64)
+def tried(config: NetworkConfig, fingerprint: str, image_shape: ImageShape, classes: int) -> bool:
+    """Build the network, and return whether a method's dropout has a place in it. Raises UserError as `build` does.
+
+    `fingerprint` tells the weights that it starts from from others under the same name.
+    """
+    return bool(places_for_dropout(build(config, image_shape, classes)))
+
+
+def places_for_dropout(network: nn.Module) -> list[nn.Dropout]:
+    """Where a method's dropout goes; a layer that drops of itself is the network's own affair."""
+    return [module for module in network.modules() if isinstance(module, nn.Dropout) and module.p == 0]
+
+
 def loaded(config: NetworkConfig, image_shape: ImageShape, classes: int, state: State) -> nn.Module:
     """Return the network that has `state`, its own state_dict, whatever it started from.
 
@@ -150,6 +164,10 @@ def _shapes(architecture: Architecture, config: NetworkConfig, image_shape: Imag
     if others := [tap for tap, value in values.items() if not isinstance(value, Tensor)]:
         raise UserError(f"The tap {others[0]!r} of {architecture.title} must be one tensor; name a value that is.")
     found = {tap: tuple(value.shape[1:]) for tap, value in values.items()}
+    if odd := [tap for tap, shape in found.items() if tap != "embedding" and len(shape) not in (1, 3)]:
+        size = "×".join(map(str, found[odd[0]])) or "a number"
+        raise UserError(f"The tap {odd[0]!r} of {architecture.title} is {size} for each image, and a tap is a vector "
+                        "or a stack of maps (channels×height×width); name a value of that kind.")
     if found["logits"] != (classes,):
         raise UserError(f"{architecture.title} should have {classes} outputs an image; it has "
                         f"{'×'.join(map(str, found['logits'])) or 'one'}.")

@@ -51,9 +51,11 @@ def _reader(network: nn.Module, taps: dict[str, str]) -> Callable[[nn.Module, Te
         return _hooked(network, taps)
     output = next(node for node in graph.nodes if node.op == "output")
     values = {**tracer.values, "": output.args[0]}
-    for path in taps.values():
+    for tap, path in taps.items():
         if path not in values:
             raise _absent(path, values)
+        if any(_overwrites(network, node) for node in getattr(values[path], "users", ())):
+            raise _overwritten(tap)
     output.args = ({tap: values[path] for tap, path in taps.items()},)
     # The generated function is called with the network itself, so that nothing is held twice.
     return type(fx.GraphModule(network, graph)).forward
@@ -91,10 +93,13 @@ def _hooked(network: nn.Module, taps: dict[str, str]) -> Callable[[nn.Module, Te
             raise _absent(path, modules, "The network cannot be traced, so only modules have names. ")
 
     def read(network: nn.Module, images: Tensor) -> Values:
-        found, modules = {}, dict(network.named_modules())
+        found, versions, modules = {}, {}, dict(network.named_modules())
 
         def keep(home: str) -> Callable:
-            return lambda module, inputs, value: found.update({_free(home, found): value})
+            def hook(module: nn.Module, inputs: tuple, value: Tensor) -> None:
+                path = _free(home, found)
+                found[path], versions[path] = value, getattr(value, "_version", None)
+            return hook
 
         handles = [modules[home].register_forward_hook(keep(home)) for home in set(homes.values())]
         try:
@@ -105,9 +110,24 @@ def _hooked(network: nn.Module, taps: dict[str, str]) -> Callable[[nn.Module, Te
         for tap, path in taps.items():
             if path not in found:
                 raise UserError(f"The tap {tap!r} is the module {path!r}, which this image did not pass.")
+            if getattr(found[path], "_version", None) != versions[path]:
+                raise _overwritten(tap)
         return {tap: found[path] for tap, path in taps.items()}
 
     return read
+
+
+def _overwrites(network: nn.Module, node: fx.Node) -> bool:
+    """Whether what a node does changes the value that it is given."""
+    if node.op == "call_module":
+        return bool(getattr(network.get_submodule(node.target), "inplace", False))
+    name = getattr(node.target, "__name__", str(node.target))
+    return bool(node.kwargs.get("inplace")) or re.fullmatch(r"[a-z]\w*[a-z]_|i(add|sub|mul|truediv)", name) is not None
+
+
+def _overwritten(tap: str) -> UserError:
+    return UserError(f"The value at the tap {tap!r} is overwritten in place by what comes after it, so that it cannot "
+                     "be read; let that work on a copy (inplace=False, relu instead of relu_).")
 
 
 def _free(path: str, taken: dict) -> str:

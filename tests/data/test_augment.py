@@ -40,6 +40,15 @@ def test_each_image_is_cropped_and_mirrored_on_its_own(shape):
     assert len({at for at in seen if at < 81}) > 10 < len({at for at in seen if at >= 81})
 
 
+def test_crops_alone_mirror_nothing():
+    images = batch(SHAPES[0])
+    seen = set()
+    for step in range(40):
+        for image, crop in zip(images, augment(images, draws(step), "crop"), strict=True):
+            seen.add(next(at for at, known in enumerate(all_crops(image)) if torch.equal(known, crop)))
+    assert len(seen) > 20 and max(seen) < 81
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_flips_alone_move_nothing(shape):
     images = batch(shape)

@@ -145,13 +145,18 @@ def test_a_missing_set_says_where_to_get_it_and_where_to_put_it(name, page, empt
         assert all(file in message for file in source.files)
 
 
-@pytest.mark.parametrize("name, file, content", [
-    ("mit67", "mit67/TrainImages.txt", "../../secret.jpg\n"), ("cub200", "CUB_200_2011/images.txt", "1\n"),
-    ("cub200", "CUB_200_2011/image_class_labels.txt", "1 1\n2 77\n"), ("mit67", "mit67/TestImages.txt", "")])
-def test_a_spoiled_list_is_a_sentence(name, file, content, empty_folder):
+@pytest.mark.parametrize("name, file, content, sentence", [
+    ("mit67", "TrainImages.txt", "../../secret.jpg\n", "secret.jpg lies outside of"),
+    ("mit67", "TestImages.txt", "", "TestImages.txt is empty"),
+    ("cub200", "images.txt", "1\n", "images.txt has the line '1', and each is a number and a value"),
+    ("cub200", "image_class_labels.txt", "1 1\n", "image_class_labels.txt has no line for the number 2"),
+    ("cub200", "image_class_labels.txt", "1 1\n2 77\n", "image_class_labels.txt has no line for the number"),
+    ("cub200", "train_test_split.txt", "1 x\n2 1\n3 1\n4 0\n5 0\n6 0\n", "train_test_split.txt says 'x'"),
+    ("cub200", "classes.txt", "one bird\n", "classes.txt has the line 'one bird'")])
+def test_a_spoiled_list_is_a_sentence_that_names_it(name, file, content, sentence, empty_folder):
     (made_mit67 if name == "mit67" else made_cub200)(empty_folder)
-    (empty_folder / file).write_text(content)
-    with pytest.raises(UserError, match=r"\.$"):
+    (empty_folder / SOURCES[name].folder / file).write_text(content)
+    with pytest.raises(UserError, match=rf"{sentence}.*\.$"):
         data.source(DataConfig(name=name, size=8))
 
 

@@ -154,6 +154,23 @@ def test_another_number_of_outputs_is_a_sentence(name):
         read({"data": {"name": "digits"}, "network": {"name": "mine"}})
 
 
+def test_a_tap_that_is_neither_vector_nor_maps_is_a_sentence(name):
+    models.register("mine", lambda shape, classes, width: nn.Sequential(
+        nn.Flatten(2), nn.Flatten(), nn.Linear(64, classes)), {"group1": "0"}, title="Tokens")
+    with pytest.raises(UserError, match="'group1' of Tokens is 1×64 for each image, and a tap is a vector or a stack"):
+        read({"data": {"name": "digits"}, "network": {"name": "mine"}})
+
+
+def test_attention_is_differentiated_twice(name):
+    """torch's fused attention has no second derivative."""
+    models.register("mine", lambda shape, classes, width: nn.Sequential(
+        nn.Flatten(2), nn.Unflatten(2, (8, 8)), nn.Flatten(1, 2),
+        nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True), nn.Flatten(), nn.Linear(64, classes)))
+    side = {"data": {"name": "digits", "per_class": 2}, "network": {"name": "mine"}, "steps": 2}
+    records = list(train({**side, "teacher": side, "method": "full_jacobian"}))
+    assert [record for record in records if isinstance(record, Measurement)][-1].values["term.full_jacobian"] > 0
+
+
 def test_a_tap_of_several_tensors_is_a_sentence(name):
     class Several(Mine):
         def __init__(self, *settings):
