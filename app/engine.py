@@ -9,7 +9,6 @@ import subprocess
 import sys
 import zlib
 from contextlib import suppress
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -158,9 +157,7 @@ def submit(planned: dict, again: bool = False) -> str:
 
     Runs that are there already are not trained twice, unless `again`.
     """
-    taken = set(store().experiments())
-    numbered = (f"{planned['name']} ({number})" for number in count(2))
-    name = next(name for name in chain([planned["name"]], numbered) if name not in taken)
+    name = store().free_name(planned["name"])
     store().submit_all(planned["runs"], name, content=planned["content"], again=again)
     worker.ensure(store())
     return name

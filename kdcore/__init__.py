@@ -13,6 +13,8 @@ _HOME = {
     "Store": "store",
     "fit": "train",
     "demo": "experiment",
+    "runs": "frames",
+    "metrics": "frames",
 }
 __all__ = sorted(_HOME)
 

@@ -57,6 +57,22 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("name", nargs="?", help="the set to download")
     data.set_defaults(command=_data)
 
+    export = commands.add_parser("export", help="write an experiment as one zip file, or a run's network as files that "
+                                 "load without this project")
+    export.add_argument("what", metavar="EXPERIMENT|RUN", help="an experiment's name, or a run's number")
+    export.add_argument("--out", type=Path, help="file or folder (default: the name, in this folder)")
+    export.set_defaults(command=_export)
+
+    admit = commands.add_parser("import", help="read an exported experiment into the store")
+    admit.add_argument("file", type=Path, metavar="FILE.zip")
+    admit.set_defaults(command=_import)
+
+    runs = commands.add_parser("runs", help="list runs with their settings and results, or all that they recorded")
+    runs.add_argument("experiment", nargs="?", help="only those of an experiment")
+    runs.add_argument("--metrics", action="store_true", help="every measurement instead of a line a run")
+    runs.add_argument("--out", type=Path, help="a file ending in .csv or .parquet, instead of the screen")
+    runs.set_defaults(command=_runs)
+
     worker = commands.add_parser("worker", help="execute queued runs; the app starts one by itself")
     worker.set_defaults(command=_worker)
 
@@ -64,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     inspector.add_argument("address")
     inspector.set_defaults(command=_inspector)
 
-    for command in (train, reproduce, worker, inspector):
+    for command in (train, reproduce, export, admit, runs, worker, inspector):
         command.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
     return parser
 
@@ -146,6 +162,45 @@ def _data(options: argparse.Namespace) -> None:
     else:
         download(options.name)
         print(f"{SOURCES[options.name].title} is in {data_folder()}.")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from kdcore.bundle import export_experiment, export_student
+
+    store = Store(options.store)
+    if options.what.isdigit() and options.what not in store.experiments():
+        folder = options.out or Path(f"run-{options.what}")
+        export_student(store, int(options.what), folder)
+        print(f"The network of run {options.what} is in {folder}.")
+    else:
+        file = options.out or Path(f"{store.experiment(options.what)['name'].replace('/', '-')}.zip")
+        export_experiment(store, options.what, file)
+        print(f"The experiment is in {file}.")
+
+
+def _import(options: argparse.Namespace) -> None:
+    from kdcore.bundle import import_experiment
+
+    print(f"It is the experiment {import_experiment(Store(options.store), options.file)!r} here.")
+
+
+def _runs(options: argparse.Namespace) -> None:
+    from kdcore import frames
+
+    table = (frames.metrics if options.metrics else frames.runs)(options.experiment, Store(options.store))
+    match options.out and options.out.suffix:
+        case None:
+            shown = table if options.metrics else table[[*table.columns.intersection(_SHOWN)]]
+            print(shown.to_string(na_rep="") if len(shown) else "There are no runs yet.")
+        case ".csv":
+            table.to_csv(options.out, index=not options.metrics)
+        case ".parquet":
+            table.to_parquet(options.out)
+        case _:
+            raise UserError(f"{options.out} must end in .csv or .parquet.")
+
+
+_SHOWN = ("name", "method", "seed", "state", "accuracy", "best_accuracy", "seconds")
 
 
 def _worker(options: argparse.Namespace) -> None:

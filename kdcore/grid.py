@@ -39,7 +39,7 @@ def changed(run: dict, cell: dict[str, Any]) -> dict:
         if inside[:1] == ["method"]:
             continue  # of each method, what it has of it: `with_settings`
         if not isinstance(place, dict) or last not in place:
-            known = [name for name, _ in _fields(run) if not name.startswith("method.")]
+            known = [name for name, _ in fields(run) if not name.startswith("method.")]
             raise UserError(f"{path!r} is not a field of this run{meant(path, known)}.")
         place[last] = value
         if last in _INSTEAD:
@@ -111,15 +111,16 @@ def _flat(config: str) -> dict[str, Any]:
     run = json.loads(config)
     untold = {"name", "seed", "member", "device", "evaluations", "teacher.name", "teacher.device",
               "teacher.evaluations"}
-    flat = {path: value for path, value in _fields(run)
+    flat = {path: value for path, value in fields(run)
             if path not in untold and not path.startswith(("method.", "teacher.method."))}
     return {**flat, **dict(_of_method(run["method"])), "method.title": run["method"]["title"]}
 
 
-def _fields(value: dict, path: str = "") -> Iterator[tuple[str, Any]]:
+def fields(value: dict, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field of nested data with its path."""
     for name, inner in value.items():
         if isinstance(inner, dict):
-            yield from _fields(inner, f"{path}{name}.")
+            yield from fields(inner, f"{path}{name}.")
         else:
             yield f"{path}{name}", inner
 
@@ -127,13 +128,13 @@ def _fields(value: dict, path: str = "") -> Iterator[tuple[str, Any]]:
 def _of_method(method: dict) -> Iterator[tuple[str, Any]]:
     for name, value in method.items():
         if name not in _UNTOLD and name != "stages":
-            yield from _fields({name: value}, "method.")
+            yield from fields({name: value}, "method.")
     for stage in method["stages"]:
         for key, weighted in stage["objective"].items():
             for name, value in {**weighted, **weighted["term"]}.items():
                 if name != "term":
                     yield f"method.{key}" + ("" if name == "weight" else f".{name}"), value
-        yield from _fields({name: value for name, value in stage.items() if name not in ("name", "objective")},
+        yield from fields({name: value for name, value in stage.items() if name not in ("name", "objective")},
                            f"method.{stage['name']}.")
 
 

@@ -6,9 +6,15 @@ a user should read, or ("error", traceback). It ends when the connection closes.
 
 from __future__ import annotations
 
+import io
 import os
+import tempfile
 import traceback
+import zipfile
+from collections.abc import Callable
 from multiprocessing.connection import Client, Connection
+from pathlib import Path
+from typing import Any
 
 from kdcore.errors import UserError
 from kdcore.store import Store
@@ -37,12 +43,36 @@ def _answer_all(connection: Connection, store: Store) -> None:
             connection.send(("error", traceback.format_exc()))
 
 
+def _written(write: Callable, what: Any) -> bytes:
+    """What is written to a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "file"
+        write(what, file)
+        return file.read_bytes()
+
+
+def _zipped(write: Callable, what: Any) -> bytes:
+    """What is written to a folder, as a zip file."""
+    content = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
+        for file in write(what, Path(folder)):
+            packed.write(file, file.name)
+    return content.getvalue()
+
+
+def _read_back(read: Callable, content: bytes) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "file"
+        file.write_bytes(content)
+        return read(file)
+
+
 def _questions(store: Store) -> dict:
     from functools import partial
 
     import torch
 
-    from kdcore import catalogue, estimate, experiment, inspect
+    from kdcore import bundle, catalogue, estimate, experiment, inspect
     from kdcore.config import parse
     from kdcore.data import SOURCES, DataConfig, source
     from kdcore.data.sources import download
@@ -61,6 +91,9 @@ def _questions(store: Store) -> dict:
         "plan": lambda content: parse(experiment.Experiment, content).planned(),
         "demo": lambda **arguments: experiment.demo(**arguments).planned(),
         "estimate": lambda content: estimate.estimate(parse(experiment.Experiment, content)),
+        "export_experiment": partial(_written, partial(bundle.export_experiment, store)),
+        "export_student": partial(_zipped, partial(bundle.export_student, store)),
+        "import_experiment": lambda content: _read_back(partial(bundle.import_experiment, store), content),
         "image": partial(inspect.image, store),
         "maps": partial(inspect.maps, store),
         "timeline": partial(inspect.timeline, store),

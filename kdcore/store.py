@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 
 from kdcore.database import FIELDS, Database, marks
@@ -32,6 +33,7 @@ class Store:
         self.folder = Path(folder) if folder else store_folder()
         self._database = Database(self.folder / "store.sqlite")
         self._read, self._write = self._database.read, self._database.write
+        self.transaction = self._database.write
         self.queue = Queue(self._database)
 
     def submit(self, planned: dict, experiment: str = "", owner: str = "") -> int:
@@ -42,21 +44,25 @@ class Store:
         """
         if reason := self.obstacle(planned):
             raise UserError(reason)
-        config, method = planned["config"], planned["config"]["method"]
         with self._write() as db:
             teacher = self.ensure(planned["teacher"], experiment, owner) if planned["teacher"] else None
             parts = [self.ensure(part, experiment, owner) for part in planned["parts"]]
-            role = "member" if config["member"] is not None else "ensemble" if parts else (
-                "student" if teacher else "teacher")
-            run = db.execute(
-                "INSERT INTO runs (name, experiment, role, method, title, seed, config, hash, teacher, threads, steps, "
-                "created, owner, expected, place) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                "COALESCE(MAX(place), 0) + 1 FROM runs",
-                (config["name"], experiment, role, method["name"], method["title"], config["seed"], json.dumps(config),
-                 planned["hash"], teacher, config["threads"], config["steps"], time.time(), owner,
-                 planned.get("expected"))).lastrowid
-            db.executemany("INSERT INTO members VALUES (?, ?)", [(run, part) for part in parts])
-            self._list(experiment, run, owner)
+            return self._insert(db, planned, experiment, owner, teacher, parts)
+
+    def _insert(self, db: sqlite3.Connection, planned: dict, experiment: str, owner: str, teacher: int | None,
+                parts: list[int]) -> int:
+        config, method = planned["config"], planned["config"]["method"]
+        role = "member" if config["member"] is not None else "ensemble" if parts else (
+            "student" if teacher else "teacher")
+        run = db.execute(
+            "INSERT INTO runs (name, experiment, role, method, title, seed, config, hash, teacher, threads, steps, "
+            "created, owner, expected, place) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            "COALESCE(MAX(place), 0) + 1 FROM runs",
+            (config["name"], experiment, role, method["name"], method["title"], config["seed"], json.dumps(config),
+             planned["hash"], teacher, config["threads"], config["steps"], time.time(), owner,
+             planned.get("expected"))).lastrowid
+        db.executemany("INSERT INTO members VALUES (?, ?)", [(run, part) for part in parts])
+        self._list(experiment, run, owner)
         return run
 
     def ensure(self, planned: dict, experiment: str = "", owner: str = "") -> int:
@@ -80,6 +86,28 @@ class Store:
             db.execute("INSERT OR REPLACE INTO experiments (name, owner, created, content) VALUES (?, ?, ?, ?)",
                        (experiment, owner, time.time(), json.dumps(content or {})))
             return [(self.submit if again else self.ensure)(run, experiment, owner) for run in planned]
+
+    def admit(self, planned: dict, ended: dict, experiment: str, teacher: int | None,
+              parts: list[int]) -> tuple[int, bool]:
+        """List a run that ended elsewhere; returns its number here, and whether it is new: it may be done here too.
+
+        `ended` has its "state", "message", "step", "created", "started" and "finished".
+        """
+        if (found := self.find(planned["hash"])) and found["state"] == "done":
+            self._list(experiment, found["id"], "")
+            return found["id"], False
+        with self._write() as db:
+            run = self._insert(db, planned, experiment, "", teacher, parts)
+            db.execute("UPDATE runs SET state = :state, message = :message, step = :step, created = :created, "
+                       "started = :started, finished = :finished WHERE id = :run", {**ended, "run": run})
+        return run, True
+
+    def record(self, run: int, metrics: list[tuple[int, str, float]], events: list[tuple[int, float, str]]) -> None:
+        """Keep what a run recorded elsewhere: (step, name, value) and (step, at, text)."""
+        with self._write() as db:
+            db.executemany("INSERT OR REPLACE INTO metrics (run, step, name, value) VALUES (?, ?, ?, ?)",
+                           [(run, *row) for row in metrics])
+            db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, 0)", [(run, *row) for row in events])
 
     def _list(self, experiment: str, run: int, owner: str) -> None:
         if experiment:
@@ -126,6 +154,20 @@ class Store:
                           "ORDER BY e.created DESC, e.rowid DESC")
         return [row["name"] for row in rows]
 
+    def experiment(self, name: str) -> dict:
+        """{"name", "owner", "created", "content" how it was made, as data}. Raises UserError where there is none."""
+        rows = self._read("SELECT name, owner, created, content FROM experiments WHERE name = ? AND deleted IS NULL",
+                          (name,))
+        if not rows:
+            raise UserError(f"There is no experiment {name!r} in {self.folder}.")
+        return {**rows[0], "content": json.loads(rows[0]["content"] or "{}")}
+
+    def free_name(self, wanted: str) -> str:
+        """The name for a new experiment: the wanted one, with a number behind it where it is taken."""
+        taken = {row["name"] for row in self._read("SELECT name FROM experiments")}
+        return next(name for name in chain([wanted], (f"{wanted} ({number})" for number in count(2)))
+                    if name not in taken)
+
     def curves(self, ids: list[int], name: str) -> dict[int, tuple[list[int], list[float]]]:
         """One metric of several runs: {run: (steps, values)}; runs that never recorded it are absent."""
         rows = self._read(f"SELECT run, step, value FROM metrics WHERE run IN ({marks(ids)}) AND name = ? "
@@ -136,6 +178,12 @@ class Store:
             steps.append(row["step"])
             values.append(row["value"])
         return curves
+
+    def metrics(self, ids: list[int]) -> list[tuple]:
+        """All that runs recorded: (run, step, name, value), in this order."""
+        rows = self._read(f"SELECT run, step, name, value FROM metrics WHERE run IN ({marks(ids)}) "
+                          "ORDER BY run, step, name", ids)
+        return [tuple(row.values()) for row in rows]
 
     def metric_names(self, ids: list[int]) -> list[str]:
         """Names of all metrics that any of the runs recorded."""

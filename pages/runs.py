@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import engine, figures, results
+from app.components.exchange import import_form
 from app.components.live import live_curves
 from app.components.manage import manage
 from app.components.pickers import experiment_picker, settings_picker
@@ -30,3 +31,4 @@ for run in runs:
 if all(run["state"] in results.ENDED for run in runs):
     verdict(shown)
 manage(runs, experiment)
+import_form()

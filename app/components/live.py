@@ -32,7 +32,7 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
             chart(figures.curves(lines, title=title or metric, percent=percent, logarithmic=logarithmic,
                                  level=(f"teacher {results.per_cent(teacher)}", teacher) if teacher else None),
                   key=key, description=f"{title or metric} over training steps, one line a run")
-            notes = ["A colour for each method, a kind of line for each seed."] if len(
+            notes = ["A colour for each method and setting, a kind of line for each seed."] if len(
                 {run["seed"] for run in runs}) > 1 else []
             ensembles = [run["id"] for run in runs if run["role"] == "ensemble" and run["state"] == "done"]
             if ensembles and not engine.store().curves(ensembles, metric):

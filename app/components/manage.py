@@ -7,13 +7,14 @@ import time
 import streamlit as st
 
 from app import engine
+from app.components.exchange import downloads
 
 GOING = ("running", "queued", "paused")
 
 
 def manage(runs: list[dict], experiment: str) -> None:
     """Controls for an experiment and for one run of it, and what happened to that."""
-    with st.expander("Pause, stop, start again, rename, delete; settings, events", icon=":material/tune:",
+    with st.expander("Pause, stop, go on, rename, delete; downloads, settings, events", icon=":material/tune:",
                      key="manage"):
         named = {None: f"All {len(runs)} runs of {experiment}",
                  **{run["id"]: run["name"] for run in sorted(runs, key=lambda run: run["id"])}}
@@ -25,6 +26,7 @@ def manage(runs: list[dict], experiment: str) -> None:
                          help="Can be undone for a day, on Queue. What other experiments list, or others learnt from, "
                          "stays."):
                 _do(*((engine.store().delete_experiment, experiment) if run is None else (engine.store().delete, run)))
+        downloads(experiment, None if run is None else rows[0])
         if run is not None:
             _one(rows[0])
 

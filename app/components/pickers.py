@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app import engine, results
+from app.components.exchange import import_form
 from kdcore import grid
 
 
@@ -16,6 +17,7 @@ def experiment_picker() -> str:
     if not names:
         st.info("There is nothing to see yet. Run the one-minute demo on **Start**, or set up a run on **Train**.",
                 icon=":material/rocket_launch:")
+        import_form()
         st.stop()
     asked = st.session_state.get("experiment") or st.query_params.get("experiment")
     if asked and asked not in names:

@@ -1,0 +1,49 @@
+"""What leaves the app as a file, and experiments that come from elsewhere."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from app import engine, figures
+from kdcore import frames
+
+MOST_MEGABYTES = 500  # of an uploaded experiment
+
+
+def downloads(experiment: str, run: dict | None) -> None:
+    """Curves and settings as tables, the whole experiment, and one run's network; each is made when it is asked for."""
+    store, key = engine.store(), f"download.{experiment}.{run and run['id']}"
+    offered = [
+        ("Settings and results", "settings.csv", lambda: frames.runs(experiment, store).to_csv().encode()),
+        ("Curves (CSV)", "curves.csv", lambda: frames.metrics(experiment, store).to_csv(index=False).encode()),
+        ("Curves (Parquet)", "curves.parquet", lambda: frames.metrics(experiment, store).to_parquet()),
+        ("Everything (zip)", "experiment.zip", partial(engine.ask, "export_experiment", what=experiment))]
+    if run is not None and store.snapshot_steps(run["id"]):
+        offered.append(("Its network", f"run-{run['id']}.zip", partial(engine.ask, "export_student", what=run["id"])))
+    with st.container(horizontal=True):
+        for label, file, make in offered:
+            st.download_button(label, make, file, icon=":material/download:", on_click="ignore", key=f"{key}.{file}",
+                               help=_HELP.get(label))
+
+
+_HELP = {"Everything (zip)": "Settings, curves and all snapshots, without a pickle: to be kept, or imported elsewhere.",
+         "Its network": "As safetensors, as a state_dict, and as a program that five lines load with torch alone."}
+
+
+def import_form() -> None:
+    """Read an experiment that was exported elsewhere; it is then the one that the page shows."""
+    with st.expander("Import an experiment", icon=":material/upload:"):
+        st.file_uploader("The zip file that another Apprentice exported", type="zip", key="import", on_change=_import,
+                         max_upload_size=MOST_MEGABYTES)
+        if error := st.session_state.pop("import.error", None):
+            st.error(figures.markdown(error))
+
+
+def _import() -> None:
+    if file := st.session_state["import"]:
+        try:
+            st.session_state["experiment"] = engine.ask("import_experiment", content=file.getvalue())
+        except engine.UserError as error:
+            st.session_state["import.error"] = str(error)
