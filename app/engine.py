@@ -14,12 +14,15 @@ from typing import Any
 
 import plotly
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.inspector_link import InspectorLink
 from kdcore import worker
 from kdcore.errors import UserError
 from kdcore.places import replace_file
 from kdcore.queue import PRIORITIES, Queue
+from kdcore.settings import Settings
+from kdcore.settings import read as read_settings
 from kdcore.store import Store
 from kdcore.version import code_version
 
@@ -48,6 +51,38 @@ def store() -> Store:
 def inspector() -> InspectorLink:
     """The process with torch."""
     return InspectorLink(store().folder)
+
+
+def settings() -> Settings:
+    """What the server's owner decided."""
+    return read_settings()
+
+
+def owner() -> str:
+    """Who uses this page, as the settings tell people apart; empty where they do not."""
+    match settings().people:
+        case "login":
+            return st.user.get("email") or st.user.get("sub") or ""
+        case "session":
+            return get_script_run_ctx().session_id
+    return ""
+
+
+def mine(runs: list[dict]) -> list[dict]:
+    """Those of the runs that whoever uses this page may change."""
+    if settings().read_only:
+        return []
+    return runs if settings().people == "one" else [run for run in runs if run["owner"] == owner()]
+
+
+def visible(runs: list[dict]) -> list[dict]:
+    """Those of the runs that whoever uses this page may see."""
+    return runs if settings().sees == "everything" else [run for run in runs if run["owner"] == owner()]
+
+
+def experiments() -> list[str]:
+    """Names of the experiments that whoever uses this page may see, newest first."""
+    return store().experiments(None if settings().sees == "everything" else owner())
 
 
 def ask(question: str, **arguments: Any) -> Any:
@@ -109,9 +144,13 @@ def _saved(title: str) -> Path:
 def plan(experiment: dict) -> dict:
     """The experiment as plain data for the store. Raises UserError where one of its runs cannot be trained."""
     planned = ask("plan", content=experiment)
-    if reason := next(filter(None, map(store().obstacle, planned["runs"])), ""):
+    if reason := next(filter(None, map(store().obstacle, planned["runs"])), "") or _refusal(planned):
         raise UserError(reason)
     return planned
+
+
+def _refusal(planned: dict) -> str:
+    return settings().refusal(planned["runs"], store(), owner())
 
 
 def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
@@ -155,10 +194,13 @@ def _of_teachers(states: list[str | None]) -> str:
 def submit(planned: dict, again: bool = False) -> str:
     """Queue a planned experiment and return its name, made unique; a worker is started where there is none.
 
-    Runs that are there already are not trained twice, unless `again`.
+    Runs that are there already are not trained twice, unless `again`. Raises UserError where the server's settings are
+    against it.
     """
+    if reason := _refusal(planned):
+        raise UserError(reason)
     name = store().free_name(planned["name"])
-    store().submit_all(planned["runs"], name, content=planned["content"], again=again)
+    store().submit_all(planned["runs"], name, owner(), content=planned["content"], again=again)
     worker.ensure(store())
     return name
 
@@ -211,6 +253,6 @@ def free_disk() -> int:
     return shutil.disk_usage(store().folder).free
 
 
-__all__ = ["PRIORITIES", "UserError", "answer", "ask", "catalogue", "cost", "described", "download_error", "free_disk",
-           "inspector", "present", "queue", "restart", "save_method", "saved_methods", "start", "start_download",
-           "store", "submit", "wake_worker"]
+__all__ = ["PRIORITIES", "UserError", "answer", "ask", "catalogue", "cost", "described", "download_error",
+           "experiments", "free_disk", "inspector", "mine", "owner", "present", "queue", "restart", "save_method",
+           "saved_methods", "settings", "start", "start_download", "store", "submit", "visible", "wake_worker"]

@@ -10,6 +10,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # `streamlit run app/main.py` sees only this folder
 
 from app import engine  # noqa: E402
+from app.components.login import require_login  # noqa: E402
 from app.components.status import worker_status  # noqa: E402
 from app.figures import markdown  # noqa: E402
 from app.navigation import PAGES  # noqa: E402
@@ -18,6 +19,7 @@ st.set_page_config(page_title="Apprentice", page_icon=":material/school:", layou
 try:
     engine.start()
     page = st.navigation(list(PAGES.values()))
+    require_login()
     worker_status()
     page.run()
 except engine.UserError as error:

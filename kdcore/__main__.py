@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--out", type=Path, help="a file ending in .csv or .parquet, instead of the screen")
     runs.set_defaults(command=_runs)
 
+    chosen = commands.add_parser("settings", help="print this server's settings as a file, each with its sentence")
+    chosen.set_defaults(command=_settings)
+
     worker = commands.add_parser("worker", help="execute queued runs; the app starts one by itself")
     worker.set_defaults(command=_worker)
 
@@ -80,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     inspector.add_argument("address")
     inspector.set_defaults(command=_inspector)
 
-    for command in (train, reproduce, export, admit, runs, worker, inspector):
+    for command in (train, reproduce, export, admit, runs, chosen, worker, inspector):
         command.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
     return parser
 
@@ -201,6 +204,13 @@ def _runs(options: argparse.Namespace) -> None:
 
 
 _SHOWN = ("name", "method", "seed", "state", "accuracy", "best_accuracy", "seconds")
+
+
+def _settings(options: argparse.Namespace) -> None:
+    from kdcore import settings
+
+    print(f"# {settings.place()}{'' if settings.place().exists() else ' (not there: all defaults)'}\n")
+    print(settings.text(settings.read()))
 
 
 def _worker(options: argparse.Namespace) -> None:

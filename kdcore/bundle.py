@@ -59,8 +59,8 @@ def export_experiment(store: Store, name: str, file: Path) -> None:
                                 save(_flat(snapshots.load(store.snapshot(run["id"], step)))))
 
 
-def import_experiment(store: Store, file: Path) -> str:
-    """Read an exported experiment into the store, and return the name that it has here.
+def import_experiment(store: Store, file: Path, owner: str = "") -> str:
+    """Read an exported experiment into the store, as this person's, and return the name that it has here.
 
     A run that is there already (the same settings, trained to its end) is listed and not doubled. Raises UserError
     where the file is not an experiment, too large, or one of its runs is not possible here; nothing is kept then.
@@ -77,7 +77,7 @@ def import_experiment(store: Store, file: Path) -> str:
             for number in _order(described["runs"]):
                 run = runs[number]
                 here[number], fresh = store.admit(planned[number], run, name, here.get(run["teacher"]),
-                                                  [here[part] for part in run["parts"]])
+                                                  [here[part] for part in run["parts"]], owner)
                 if fresh:
                     store.record(here[number], table.get(number, []), run["events"])
                     for weights in (Path(waiting) / str(number)).glob("*.pt"):

@@ -93,7 +93,8 @@ def _questions(store: Store) -> dict:
         "estimate": lambda content: estimate.estimate(parse(experiment.Experiment, content)),
         "export_experiment": partial(_written, partial(bundle.export_experiment, store)),
         "export_student": partial(_zipped, partial(bundle.export_student, store)),
-        "import_experiment": lambda content: _read_back(partial(bundle.import_experiment, store), content),
+        "import_experiment": lambda content, owner="": _read_back(
+            partial(bundle.import_experiment, store, owner=owner), content),
         "image": partial(inspect.image, store),
         "maps": partial(inspect.maps, store),
         "timeline": partial(inspect.timeline, store),

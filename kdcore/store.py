@@ -87,17 +87,17 @@ class Store:
                        (experiment, owner, time.time(), json.dumps(content or {})))
             return [(self.submit if again else self.ensure)(run, experiment, owner) for run in planned]
 
-    def admit(self, planned: dict, ended: dict, experiment: str, teacher: int | None,
-              parts: list[int]) -> tuple[int, bool]:
+    def admit(self, planned: dict, ended: dict, experiment: str, teacher: int | None, parts: list[int],
+              owner: str = "") -> tuple[int, bool]:
         """List a run that ended elsewhere; returns its number here, and whether it is new: it may be done here too.
 
         `ended` has its "state", "message", "step", "created", "started" and "finished".
         """
         if (found := self.find(planned["hash"])) and found["state"] == "done":
-            self._list(experiment, found["id"], "")
+            self._list(experiment, found["id"], owner)
             return found["id"], False
         with self._write() as db:
-            run = self._insert(db, planned, experiment, "", teacher, parts)
+            run = self._insert(db, planned, experiment, owner, teacher, parts)
             db.execute("UPDATE runs SET state = :state, message = :message, step = :step, created = :created, "
                        "started = :started, finished = :finished WHERE id = :run", {**ended, "run": run})
         return run, True
@@ -147,11 +147,12 @@ class Store:
             where, values = "WHERE id IN (SELECT run FROM contents WHERE experiment = ?)", [experiment]
         return self._read(f"SELECT {FIELDS} FROM present {where} ORDER BY id DESC", values)
 
-    def experiments(self) -> list[str]:
-        """Names of the experiments, newest first."""
+    def experiments(self, owner: str | None = None) -> list[str]:
+        """Names of the experiments, newest first: all, or one person's."""
         rows = self._read("SELECT e.name FROM experiments e WHERE e.deleted IS NULL AND EXISTS (SELECT 1 FROM "
                           "contents c JOIN present r ON r.id = c.run WHERE c.experiment = e.name) "
-                          "ORDER BY e.created DESC, e.rowid DESC")
+                          "AND (:owner IS NULL OR e.owner = :owner) ORDER BY e.created DESC, e.rowid DESC",
+                          {"owner": owner})
         return [row["name"] for row in rows]
 
     def experiment(self, name: str) -> dict:
@@ -348,6 +349,10 @@ class Store:
         """Bytes on disk of each run's files."""
         return {run: sum(path.stat().st_size for path in self._place(run).rglob("*") if path.is_file())
                 for run in runs}
+
+    def size(self) -> int:
+        """Bytes on disk of all runs' files."""
+        return sum(path.stat().st_size for path in (self.folder / "runs").rglob("*") if path.is_file())
 
     def thin(self, runs: list[int], keep: int) -> None:
         """Keep `keep` snapshots of each run that is done, the first and the last among them, and remove the others."""

@@ -23,6 +23,7 @@ from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
+from kdcore import settings
 from kdcore.errors import StaleClaim, UserError
 from kdcore.store import Store
 
@@ -77,7 +78,7 @@ def execute(store: Store, claimed: dict) -> str:
 
 def _train(store: Store, claimed: dict) -> str:
     """Train and record; returns the state that the run ends in: "done", or what it was asked for."""
-    from kdcore import ensemble, snapshots, train
+    from kdcore import ensemble, snapshots, tracking, train
 
     run, claim = claimed["id"], claimed["claim"]
     if claimed["role"] == "ensemble":
@@ -91,14 +92,21 @@ def _train(store: Store, claimed: dict) -> str:
     resume = _resume_state(store, run)
     store.withdraw(run, claim, after=resume["step"] if resume else -1)
     resume = resume or _shared_state(store, claimed)
-    with _heartbeat(store, run, claim) as wish:
+    begun = resume["step"] if resume else -1
+    with tracking.tracked(store, claimed, after=begun) as trackers, _heartbeat(store, run, claim) as wish:
         records = train.train(claimed["config"], teacher=teacher, resume=resume)
         for record in records:
             _keep(store, run, claim, record)
+            if isinstance(record, train.Measurement):
+                for fault in trackers.tell("log", record.step, record.values):
+                    store.note(run, claim, record.step, fault)
             if wish.state and isinstance(record, train.Progress):
                 _keep(store, run, claim, records.send("a resume point, please"))
-                return wish.state
-    return "done"
+                trackers.state = wish.state
+                break
+        else:
+            trackers.state = "done"
+        return trackers.state
 
 
 def _keep(store: Store, run: int, claim: int, record) -> None:
@@ -228,10 +236,12 @@ class _Worker:
                 time.sleep(POLL_SECONDS)
 
     def _describe_device(self) -> dict:
+        """What runs compute on, with as many slots as the settings say."""
         ours, theirs = self.processes.Pipe()
         self.processes.Process(target=_describe_device, args=(theirs,), daemon=True).start()
         theirs.close()  # so that a process that dies before it answers is an error here, not a wait without end
-        return ours.recv()
+        described = ours.recv()
+        return {**described, "slots": settings.read().slots or described["slots"]}
 
     def _start(self, claimed: dict) -> None:
         taken = {of_run["gpu"] for _, of_run in self.running.values()}

@@ -8,14 +8,15 @@ from app.components.line import line_controls, line_table
 
 st.title("Queue")
 st.markdown("What runs, what waits for a place, and in which order. It goes on when you close the browser.")
-runs = engine.queue().line()
+runs = engine.visible(engine.queue().line())
 if runs:
     line_table()
-    line_controls(runs)
+    if engine.mine(runs):
+        line_controls(engine.mine(runs))
 else:
     st.info("Nothing runs and nothing waits. Set up an experiment on **Train**.", icon=":material/done_all:")
 
-if engine.store().deleted():
+if engine.store().deleted() and engine.settings().people == "one" and not engine.settings().read_only:
     st.subheader("Deleted")
     deleted()
 st.subheader("Disk")

@@ -18,7 +18,8 @@ st.markdown(
 illustration(key="illustration")
 fetch_library(key="library")  # while the visitor still reads
 
-if st.button("Run the one-minute demo", type="primary", icon=":material/play_arrow:"):
+if st.button("Run the one-minute demo", type="primary", icon=":material/play_arrow:",
+             disabled=engine.settings().read_only):
     with st.spinner("Preparing…"):
         st.query_params["demo"] = engine.submit(engine.ask("demo", seed=random.randrange(1, 1000)))
 st.caption("Trains one teacher on 1297 handwritten digits, then three kinds of student on **ten** of them, one of each "

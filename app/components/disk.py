@@ -14,7 +14,7 @@ SNAPSHOTS = 5  # how many of a run are left when they are thinned
 def disk() -> None:
     """Experiments by size, with what can be freed."""
     store = engine.store()
-    runs = store.runs()
+    runs = engine.visible(store.runs())
     sizes = store.sizes([run["id"] for run in runs])
     experiments: dict[str, list[dict]] = {}
     for run in runs:
@@ -28,7 +28,8 @@ def disk() -> None:
         "experiment": "Experiment", "runs": st.column_config.NumberColumn("Runs", width=75),
         "megabytes": st.column_config.NumberColumn("Size", format="%.1f MB", width=100)})
     name, thin, delete = st.columns([3, 1.4, 1], vertical_alignment="bottom")
-    chosen = name.selectbox("Experiment", [name for name in experiments if name], key="disk.experiment")
+    chosen = name.selectbox("Experiment", [name for name, own in experiments.items() if name and
+                                           engine.mine(own) == own], key="disk.experiment")
     if thin.button(f"Keep {SNAPSHOTS} snapshots of each run", icon=":material/compress:", width="stretch",
                    disabled=not chosen, help="The first, the last and those between; the maps of other steps are gone. "
                    "This cannot be undone."):

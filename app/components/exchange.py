@@ -9,8 +9,6 @@ import streamlit as st
 from app import engine, figures
 from kdcore import frames
 
-MOST_MEGABYTES = 500  # of an uploaded experiment
-
 
 def downloads(experiment: str, run: dict | None) -> None:
     """Curves and settings as tables, the whole experiment, and one run's network; each is made when it is asked for."""
@@ -34,9 +32,11 @@ _HELP = {"Everything (zip)": "Settings, curves and all snapshots, without a pick
 
 def import_form() -> None:
     """Read an experiment that was exported elsewhere; it is then the one that the page shows."""
+    if engine.settings().read_only:
+        return
     with st.expander("Import an experiment", icon=":material/upload:"):
         st.file_uploader("The zip file that another Apprentice exported", type="zip", key="import", on_change=_import,
-                         max_upload_size=MOST_MEGABYTES)
+                         max_upload_size=engine.settings().most_upload_megabytes)
         if error := st.session_state.pop("import.error", None):
             st.error(figures.markdown(error))
 
@@ -44,6 +44,7 @@ def import_form() -> None:
 def _import() -> None:
     if file := st.session_state["import"]:
         try:
-            st.session_state["experiment"] = engine.ask("import_experiment", content=file.getvalue())
+            st.session_state["experiment"] = engine.ask("import_experiment", content=file.getvalue(),
+                                                        owner=engine.owner())
         except engine.UserError as error:
             st.session_state["import.error"] = str(error)

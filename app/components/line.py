@@ -14,11 +14,11 @@ POLL_SECONDS = 1.0
 
 def line_table() -> None:
     """What goes and what waits, in order, updated every second; the page is drawn anew when a run joins or leaves."""
-    known = [run["id"] for run in engine.queue().line()]
+    known = [run["id"] for run in engine.visible(engine.queue().line())]
 
     @st.fragment(run_every=POLL_SECONDS)
     def draw() -> None:
-        runs, now = engine.queue().line(), time.time()
+        runs, now = engine.visible(engine.queue().line()), time.time()
         slots = max([worker["slots"] for worker in engine.queue().workers()], default=1)
         seconds = results.left([run for run in runs if run["state"] != "paused"], now)
         counts = {state: sum(run["state"] == state for run in runs) for state in ("running", "queued", "paused")}

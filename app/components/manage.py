@@ -20,21 +20,23 @@ def manage(runs: list[dict], experiment: str) -> None:
                  **{run["id"]: run["name"] for run in sorted(runs, key=lambda run: run["id"])}}
         run = st.selectbox("Which", list(named), format_func=named.get, key="managed")
         rows = runs if run is None else [row for row in runs if row["id"] == run]
+        may = engine.mine(rows) == rows
         with st.container(horizontal=True):
-            line_buttons(rows, "managed")
-            if st.button("Delete", icon=":material/delete:", disabled=any(row["state"] == "running" for row in rows),
+            line_buttons(engine.mine(rows), "managed")
+            if st.button("Delete", icon=":material/delete:",
+                         disabled=not may or any(row["state"] == "running" for row in rows),
                          help="Can be undone for a day, on Queue. What other experiments list, or others learnt from, "
                          "stays."):
                 _do(*((engine.store().delete_experiment, experiment) if run is None else (engine.store().delete, run)))
         downloads(experiment, None if run is None else rows[0])
         if run is not None:
-            _one(rows[0])
+            _one(rows[0], may)
 
 
-def _one(row: dict) -> None:
+def _one(row: dict, may: bool) -> None:
     name, rename = st.columns([3, 1], vertical_alignment="bottom")
     new = name.text_input("Name", row["name"], max_chars=120, key=f"name.{row['id']}")
-    if rename.button("Rename", width="stretch", disabled=new == row["name"]):
+    if rename.button("Rename", width="stretch", disabled=not may or new == row["name"]):
         _do(engine.store().rename, row["id"], new)
     with st.popover("Its settings", icon=":material/data_object:"):
         st.json(row["config"], expanded=2)

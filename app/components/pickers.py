@@ -13,7 +13,7 @@ from kdcore import grid
 
 def experiment_picker() -> str:
     """The experiment that the page shows, the newest by default; stops the page where there is none."""
-    names = engine.store().experiments()
+    names = engine.experiments()
     if not names:
         st.info("There is nothing to see yet. Run the one-minute demo on **Start**, or set up a run on **Train**.",
                 icon=":material/rocket_launch:")

@@ -1,0 +1,109 @@
+"""A server's settings: one TOML file, in which each line that is left out has its default. No torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kdcore.errors import UserError, meant
+from kdcore.places import store_folder
+
+if TYPE_CHECKING:
+    from kdcore.store import Store
+
+
+class Settings(BaseModel):
+    """What a server's owner decides."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slots: int | None = Field(None, ge=1, le=1024, description="Runs at a time. Left out: one for each GPU, or one for "
+                              "each CPU core.")
+    people: Literal["one", "session", "login"] = Field("one", description="Who is told apart, so that turns are fair, "
+                                                       "limits each person's, and nobody changes another's runs: "
+                                                       "nobody, browser sessions, or who logs in (then "
+                                                       ".streamlit/secrets.toml names the provider).")
+    sees: Literal["everything", "own"] = Field("everything", description="Whether people see everybody's experiments "
+                                               "or only their own.")
+    read_only: bool = Field(False, description="A demonstration: everything can be looked at, and nothing started, "
+                            "changed or deleted.")
+    most_queued: int | None = Field(None, ge=1, description="How many runs of one person may wait or run.")
+    most_steps: int | None = Field(None, ge=1, description="The most training steps of a run.")
+    most_side: int | None = Field(None, ge=8, description="The most pixels of an image's side.")
+    most_gigabytes: float | None = Field(None, gt=0, description="How large all runs on the disk may grow before no "
+                                         "further one is queued.")
+    most_upload_megabytes: int = Field(500, ge=1, le=100_000, description="The largest file that may be uploaded.")
+    tensorboard: bool = Field(False, description="Whether runs are also written as TensorBoard event files, into "
+                              "tensorboard beside the store's runs (needs requirements-tracking.txt).")
+    mlflow: str = Field("", description="The tracking server, or folder, at which runs are also logged with MLflow, "
+                        "such as http://localhost:5000; empty: none (needs requirements-tracking.txt).")
+
+    def refusal(self, planned: list[dict], store: Store, owner: str) -> str:
+        """Why planned runs are not queued for a person on this server, in a sentence; empty where they are."""
+        if self == Settings():
+            return ""
+        every = [part for run in planned for part in _with_parts(run)]
+        waiting = sum(row["owner"] == owner for row in store.queue.line())
+        steps = max((run["config"]["steps"] for run in every), default=0)
+        side = max((size for run in every for size in (run["config"]["data"]["size"],
+                                                       run["config"]["network"]["resize"]) if size), default=0)
+        new = len({run["hash"] for run in every if not store.find(run["hash"])})
+        if self.read_only:
+            return "This server shows what was trained and starts nothing; run Apprentice on your own machine for that."
+        if self.most_steps and steps > self.most_steps:
+            return f"A run may have {self.most_steps} steps on this server, and one of these has {steps}; lower them."
+        if self.most_side and side > self.most_side:
+            return (f"Images may have {self.most_side} pixels a side on this server, and these have {side}; choose "
+                    "smaller ones.")
+        if self.most_queued and waiting + new > self.most_queued:
+            return (f"One person may have {self.most_queued} runs waiting or running on this server; you have "
+                    f"{waiting}, and these are {new} more. Wait for some, or ask for fewer.")
+        if self.most_gigabytes and new and (taken := store.size()) > self.most_gigabytes * 1e9:
+            return (f"All runs may take {self.most_gigabytes:g} GB on this server, and they take {taken / 1e9:.1f}; "
+                    "delete some, or thin their snapshots, on Queue.")
+        return ""
+
+
+def _with_parts(run: dict) -> list[dict]:
+    return [run, *(part for other in (run["teacher"], *run["parts"]) if other for part in _with_parts(other))]
+
+
+def place() -> Path:
+    """The file: `$KD_SETTINGS`, else `settings.toml` in the store's folder."""
+    return Path(os.environ.get("KD_SETTINGS") or store_folder() / "settings.toml").expanduser()
+
+
+def read() -> Settings:
+    """The settings as the file has them now. Raises UserError with a sentence where it is not possible."""
+    file = place()
+    return _read(file, file.stat().st_mtime_ns) if file.exists() else Settings()
+
+
+@lru_cache(maxsize=4)
+def _read(file: Path, stamp: int) -> Settings:
+    try:
+        return Settings.model_validate(tomllib.loads(file.read_text()))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{file} cannot be read: {error}.") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = str(fault["loc"][0])
+        if fault["type"] == "extra_forbidden":
+            raise UserError(f"{file}: there is no setting {name!r}{meant(name, Settings.model_fields)}.") from error
+        raise UserError(f"{file}: {name} = {json.dumps(fault['input'], default=str)} is not possible: "
+                        f"{fault['msg'].lower()}.") from error
+
+
+def text(settings: Settings) -> str:
+    """Settings as a TOML file, each with its sentence; those that are left out as comments."""
+    lines = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        lines += [f"# {field.description}", f"# {name} =" if value is None else f"{name} = {json.dumps(value)}", ""]
+    return "\n".join(lines)

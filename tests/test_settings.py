@@ -1,0 +1,157 @@
+"""A server's settings: a file with sentences, limits that say why, and what runs are also written to."""
+
+import json
+
+import pytest
+
+from kdcore import settings, worker
+from kdcore.errors import UserError
+from kdcore.store import Store
+from tests.test_store import TEACHER, planned
+from tests.test_worker import LONG, claimed, give_up_at_once, read, store, unbroken  # noqa: F401
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    path = tmp_path / "settings.toml"
+    monkeypatch.setenv("KD_SETTINGS", str(path))
+    return path
+
+
+def test_without_a_file_all_is_as_on_ones_own_machine(file):
+    assert settings.read() == settings.Settings() and settings.read().people == "one"
+
+
+def test_each_setting_has_its_sentence_and_the_file_reads_back(file):
+    chosen = settings.Settings(slots=3, mlflow='a "folder"', most_gigabytes=2.5, read_only=True, sees="own")
+    file.write_text(settings.text(chosen))
+    assert settings.read() == chosen
+    for name, field in settings.Settings.model_fields.items():
+        assert field.description.endswith((".", ").")) and f"# {field.description}" in file.read_text(), name
+
+
+@pytest.mark.parametrize("text, sentence", [
+    ("slot = 3", "there is no setting 'slot' .did you mean 'slots'"), ("slots = 0", "slots = 0 is not possible"),
+    ("slots =", "cannot be read"), ('sees = "nothing"', 'sees = "nothing" is not possible')])
+def test_a_wrong_file_is_a_sentence(file, text, sentence):
+    file.write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        settings.read()
+
+
+def refusal(store, count=1, owner="ada", **chosen):  # noqa: F811
+    runs = [planned(str(number), str(number), TEACHER) for number in range(count)]
+    for run in (*runs, TEACHER):
+        run["config"] = {"data": {"size": 64}, "network": {"resize": None}, **run["config"]}
+    return settings.Settings(**chosen).refusal(runs, store, owner)
+
+
+@pytest.mark.parametrize("chosen, sentence", [
+    ({}, ""), ({"read_only": True}, "shows what was trained and starts nothing"),
+    ({"most_steps": 9}, "A run may have 9 steps on this server, and one of these has 10"), ({"most_steps": 10}, ""),
+    ({"most_side": 32}, "32 pixels a side on this server, and these have 64"), ({"most_side": 64}, ""),
+    ({"most_queued": 3}, ""), ({"most_gigabytes": 1}, "")])
+def test_limits_say_why(store, chosen, sentence):  # noqa: F811
+    assert sentence in refusal(store, **chosen) and bool(sentence) == bool(refusal(store, **chosen))
+
+
+def test_what_waits_counts_for_its_owner_alone(store):  # noqa: F811
+    store.submit_all([planned("a", "a", TEACHER)], "mine", owner="ada")
+    assert "you have 2, and these are 2 more" in refusal(store, 2, most_queued=3)
+    assert refusal(store, 2, owner="bob", most_queued=3) == "", "the teacher is there already"
+
+
+def test_a_full_store_takes_no_more(store):  # noqa: F811
+    place = store.snapshot(1, 0)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(bytes(3_000_000))
+    assert "may take 0.002 GB on this server, and they take 0.0" in refusal(store, most_gigabytes=0.002)
+
+
+def test_slots_are_the_settings(file, tmp_path):
+    file.write_text("slots = 7")
+    assert worker._Worker(Store(tmp_path), 1)._describe_device()["slots"] == 7
+
+
+def interrupted(store, monkeypatch):  # noqa: F811
+    """A run that was killed half way, a while after its last resume point, and continued; its number."""
+    from kdcore import train
+
+    real = train.train
+    monkeypatch.setattr(train, "RESUME_SECONDS", 0.0)
+
+    def failing(*arguments, **named):
+        for record in real(*arguments, **named):
+            if record.step > 250:
+                monkeypatch.setattr(train, "RESUME_SECONDS", 60.0)
+            yield record
+            if record.step > 300:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train", failing)
+    run = store.submit(read(LONG).planned())
+    row = store.queue.claim(99, run)
+    with pytest.raises(KeyboardInterrupt):
+        worker.execute(store, row)
+    monkeypatch.setattr(train, "train", real)
+    give_up_at_once(monkeypatch)
+    assert worker.execute(store, store.queue.claim(99, run)) == "done"
+    return run
+
+
+def test_tensorboard_has_every_point_once(unbroken, file, monkeypatch):  # noqa: F811
+    tensorboard = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    store, _ = unbroken  # noqa: F811
+    file.write_text("tensorboard = true")
+    run = interrupted(store, monkeypatch)
+    events = tensorboard.EventAccumulator(str(store.folder / "tensorboard" / str(run)))
+    events.Reload()
+    steps, values = store.curves([run], "accuracy")[run]
+    found = events.Scalars("accuracy")
+    assert [point.step for point in found] == steps
+    assert [point.value for point in found] == pytest.approx(values)
+    assert "knowledge/full_jacobian" in events.Tags()["scalars"]
+
+
+def test_mlflow_has_every_point_once(unbroken, file, tmp_path, monkeypatch):  # noqa: F811
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    store, _ = unbroken  # noqa: F811
+    file.write_text(f"mlflow = {json.dumps((tmp_path / 'mlruns').as_uri())}")
+    run = interrupted(store, monkeypatch)
+    client = mlflow.MlflowClient(tracking_uri=(tmp_path / "mlruns").as_uri())
+    known = json.loads((store.folder / "mlflow" / f"{run}.json").read_text())
+    found = client.get_run(known["run"])
+    assert found.info.status == "FINISHED" and found.data.params["steps"] == "500"
+    steps, values = store.curves([run], "accuracy")[run]
+    history = client.get_metric_history(known["run"], "accuracy")
+    assert [(point.step, point.value) for point in history] == list(zip(steps, values))
+
+
+def test_a_tracking_server_that_is_gone_costs_the_run_nothing(store, file, monkeypatch):  # noqa: F811
+    from kdcore import tracking
+
+    class Gone:
+        title = "MLflow"
+
+        def __init__(self, *_):
+            pass
+
+        def log(self, *_):
+            raise ConnectionError("nobody is there")
+
+    monkeypatch.setattr(tracking, "_MLflow", Gone)
+    file.write_text('mlflow = "http://localhost:1"')
+    row = claimed(store)
+    assert worker.execute(store, row) == "done"
+    assert [event["text"] for event in store.events(row["id"])] == [
+        "MLflow is not told any more: ConnectionError: nobody is there."]
+
+
+def test_tracking_without_its_packages_is_a_sentence(store, file, monkeypatch):  # noqa: F811
+    monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
+    file.write_text('mlflow = "somewhere"')
+    row = claimed(store)
+    with pytest.raises(UserError, match="mlflow is not installed: pip install -r requirements-tracking.txt"):
+        worker.execute(store, row)
+    assert store.run(row["id"])["state"] == "failed"
