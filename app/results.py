@@ -7,7 +7,7 @@ import math
 import statistics
 
 from app import engine
-from app.figures import BASELINE_COLOUR, COLOURS, DASHES, TEACHER_COLOUR
+from app.figures import BASELINE_COLOUR, COLOURS, DASHES, POINTS, TEACHER_COLOUR
 from kdcore import grid
 
 FITTED = ".fitted"  # the engine's mark: a least-squares map stands between layers of different width
@@ -33,7 +33,8 @@ def groups(runs: list[dict]) -> dict[int, str]:
 
 def lines(runs: list[dict], metric: str) -> list[dict]:
     """Curves of a metric, for `figures.curves`: one colour a group of runs, one dash a seed."""
-    found, colours, group = engine.store().curves([run["id"] for run in runs], metric), _colours(runs), groups(runs)
+    found = engine.store().curves([run["id"] for run in runs], metric, POINTS)
+    colours, group = _colours(runs), groups(runs)
     seeds = sorted({run["seed"] for run in runs})
     return [{"run": run["id"], "name": run["name"],
              "group": group[run["id"]] if run["role"] != "teacher" else "Teacher, while it learns",

@@ -20,6 +20,10 @@ from kdcore.errors import StaleClaim, UserError
 from kdcore.places import replace_file, store_folder
 from kdcore.queue import Queue
 
+_SPACED = """
+WITH RECURSIVE ticks(at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM ticks WHERE at < :most)
+SELECT DISTINCT m.run, m.step, m.value FROM ticks JOIN metrics m ON m.run = :run AND m.name = :name AND m.step =
+    (SELECT MAX(step) FROM metrics WHERE run = :run AND name = :name AND step <= :last * at / :most) ORDER BY m.step"""
 KEPT_SECONDS = 24 * 3600.0  # how long what was deleted can be had back
 
 
@@ -169,10 +173,19 @@ class Store:
         return next(name for name in chain([wanted], (f"{wanted} ({number})" for number in count(2)))
                     if name not in taken)
 
-    def curves(self, ids: list[int], name: str) -> dict[int, tuple[list[int], list[float]]]:
-        """One metric of several runs: {run: (steps, values)}; runs that never recorded it are absent."""
-        rows = self._read(f"SELECT run, step, value FROM metrics WHERE run IN ({marks(ids)}) AND name = ? "
-                          "ORDER BY run, step", [*ids, name])
+    def curves(self, ids: list[int], name: str, most: int | None = None) -> dict[int, tuple[list[int], list[float]]]:
+        """One metric of several runs: {run: (steps, values)}; runs that never recorded it are absent.
+
+        Of a curve with more than `most` points about so many are given, evenly spaced, the first and the last included.
+        """
+        spans = self._read("SELECT run, COUNT(*) AS points, MAX(step) AS last FROM metrics WHERE run IN "
+                           f"({marks(ids)}) AND name = ? GROUP BY run", [*ids, name])
+        long = [span for span in spans if most and span["points"] > most]
+        short = [span["run"] for span in spans if span not in long]
+        rows = self._read(f"SELECT run, step, value FROM metrics WHERE run IN ({marks(short)}) AND name = ? "
+                          "ORDER BY run, step", [*short, name])
+        for span in long:
+            rows += self._read(_SPACED, {**span, "name": name, "most": most})
         curves: dict[int, tuple[list[int], list[float]]] = {}
         for row in rows:
             steps, values = curves.setdefault(row["run"], ([], []))
@@ -188,7 +201,11 @@ class Store:
 
     def metric_names(self, ids: list[int]) -> list[str]:
         """Names of all metrics that any of the runs recorded."""
-        rows = self._read(f"SELECT DISTINCT name FROM metrics WHERE run IN ({marks(ids)}) ORDER BY name", ids)
+        rows = self._read(  # from name to name in the index: a plain DISTINCT would read every point
+            "WITH RECURSIVE found(run, name) AS (SELECT id, (SELECT MIN(name) FROM metrics WHERE run = id) FROM runs "
+            f"WHERE id IN ({marks(ids)}) UNION ALL SELECT run, (SELECT MIN(m.name) FROM metrics m WHERE m.run = "
+            "found.run AND m.name > found.name) FROM found WHERE name IS NOT NULL) "
+            "SELECT DISTINCT name FROM found WHERE name IS NOT NULL ORDER BY name", ids)
         return [row["name"] for row in rows]
 
     def summary(self, ids: list[int], name: str = "accuracy") -> dict[int, dict]:

@@ -461,6 +461,16 @@ def test_curves_are_of_the_runs_that_recorded_the_metric(store):
     assert store.metric_names(ids) == ["accuracy", "loss"] and store.metric_names([two["id"]]) == ["loss"]
 
 
+def test_of_a_long_curve_so_many_points_are_given_and_the_last(store):
+    row = claimed(store)
+    for step in range(0, 1001, 10):
+        store.append(row["id"], row["claim"], step, {"accuracy": step / 1000})
+    for most, expected in ((None, 101), (500, 101), (101, 101), (50, 51), (10, 11), (1, 2)):
+        steps, values = store.curves([row["id"]], "accuracy", most)[row["id"]]
+        assert len(steps) == expected and (steps[0], steps[-1]) == (0, 1000), most
+        assert values == [step / 1000 for step in steps] and len(steps) <= (most or 101) + 1
+
+
 def test_a_summary_is_best_and_last_and_the_seconds(store):
     row = claimed(store)
     for step, accuracy, seconds in ((0, 0.1, 0.0), (5, 0.9, 1.5), (10, 0.8, 3.0)):

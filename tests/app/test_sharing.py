@@ -62,7 +62,8 @@ def test_a_demonstration_changes_nothing(server):
 
 def test_what_is_started_is_its_owners(server, monkeypatch):
     server("train", 'people = "login"')
-    name = engine.submit({"runs": [planned("new", "new", data={"size": None}, network={"resize": None})], "name": "mine", "content": {}})
+    run = planned("new", "new", data={"size": None}, network={"resize": None})
+    name = engine.submit({"runs": [run], "name": "mine", "content": {}})
     assert engine.store().experiment(name)["owner"] == engine.store().runs(name)[0]["owner"] == "ada"
 
 
