@@ -205,6 +205,14 @@ def submit(planned: dict, again: bool = False) -> str:
     return name
 
 
+def search(wanted: dict, run: dict, seeds: list[int], name: str) -> str:
+    """Start a search for a weight and return its name; `wanted` is what the form asks for."""
+    named = store().free_name(name or f"Search: {wanted['method']['title']}")
+    ask("start_search", content={**wanted, "run": run, "seeds": seeds}, owner=owner(), name=named)
+    worker.ensure(store())
+    return named
+
+
 def present() -> dict[str, float]:
     """The share of each image set that is on this machine."""
     return ask("present")
@@ -255,4 +263,5 @@ def free_disk() -> int:
 
 __all__ = ["PRIORITIES", "UserError", "answer", "ask", "catalogue", "cost", "described", "download_error",
            "experiments", "free_disk", "inspector", "mine", "owner", "present", "queue", "restart", "save_method",
-           "saved_methods", "settings", "start", "start_download", "store", "submit", "visible", "wake_worker"]
+           "saved_methods", "search", "settings", "start", "start_download", "store", "submit", "visible",
+           "wake_worker"]

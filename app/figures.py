@@ -51,6 +51,19 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
     return figure
 
 
+def scores(found: dict[float, float], best: float) -> go.Figure:
+    """Accuracy on held-out images over the values of a search, the best one marked."""
+    figure = go.Figure()
+    figure.add_scatter(x=list(found), y=list(found.values()), mode="lines+markers", showlegend=False,
+                       line={"color": COLOURS[0], "width": 2.2}, hovertemplate="%{x:.3g}: %{y:.1%}<extra></extra>")
+    figure.add_scatter(x=[best], y=[found[best]], mode="markers", hoverinfo="skip", showlegend=False,
+                       marker={"size": 14, "color": COLOURS[3]})
+    figure.update_layout(height=300, uirevision="constant", margin={"l": 64, "r": 16, "t": 12, "b": 48})
+    figure.update_xaxes(title="value", type="log")
+    figure.update_yaxes(title="accuracy on held-out images", tickformat=".1~%")
+    return figure
+
+
 def over_snapshots(timeline: dict[int, dict], step: int, title: str) -> go.Figure:
     """The number of a student's map at every snapshot, the shown one marked; steps as ordered."""
     steps = [str(at) for at in timeline]

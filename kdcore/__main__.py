@@ -47,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("config", metavar="CONFIG.json", help="a run's configuration; - reads standard input")
     train.set_defaults(command=_train)
 
+    search = commands.add_parser("search", help="search for a weight on held-out images; can be interrupted and called "
+                                 "again")
+    search.add_argument("config", metavar="SEARCH.json", help="run, method, path, low, high, trials, how, seeds")
+    search.set_defaults(command=_search)
+
     reproduce = commands.add_parser("reproduce", help="fill a paper's table; can be interrupted and called again")
     reproduce.add_argument("table", help="ehmann-samek-1, ehmann-samek-2, ehmann-samek-3")
     reproduce.add_argument("--budget", default="quick", help="quick, standard or paper")
@@ -83,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     inspector.add_argument("address")
     inspector.set_defaults(command=_inspector)
 
-    for command in (train, reproduce, export, admit, runs, chosen, worker, inspector):
+    for command in (train, search, reproduce, export, admit, runs, chosen, worker, inspector):
         command.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
     return parser
 
@@ -138,12 +143,24 @@ def _print_stage(stage: dict, named: bool) -> None:
 def _train(options: argparse.Namespace) -> None:
     from kdcore.foreground import train_in_foreground
 
+    print(json.dumps(train_in_foreground(_content(options.config), Store(options.store))))
+
+
+def _content(file: str) -> str:
     try:
-        content = sys.stdin.read() if options.config == "-" else Path(options.config).read_text()
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror.lower() if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise UserError(f"{options.config} cannot be read: {reason}.") from error
-    print(json.dumps(train_in_foreground(content, Store(options.store))))
+        raise UserError(f"{file} cannot be read: {reason}.") from error
+
+
+def _search(options: argparse.Namespace) -> None:
+    from kdcore.foreground import search_in_foreground
+
+    found = search_in_foreground(_content(options.config), Store(options.store))
+    for value, score in sorted(found["tried"].items()):
+        print(f"{value:>10g}  {score:.4f}{'  best' if value == found['best'] else ''}")
+    print(json.dumps({"best": found["best"], "experiment": found["experiment"]}))
 
 
 def _reproduce(options: argparse.Namespace) -> None:

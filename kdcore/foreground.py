@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 
 from tqdm import tqdm
 
-from kdcore.config import read
+from kdcore import search, worker
+from kdcore.config import parse, read
 from kdcore.errors import UserError
 from kdcore.store import Store
 from kdcore.worker import execute
@@ -33,6 +34,29 @@ def train_in_foreground(content: str | dict, store: Store) -> dict:
     return {"run": run, "name": row["name"], "state": "done", "found": found, "steps": row["steps"],
             "test_accuracy": accuracy["last"], "best_test_accuracy": accuracy["best"], "seconds": accuracy["seconds"],
             "metrics": last}
+
+
+def search_in_foreground(content: str | dict, store: Store) -> dict:
+    """Search, with the store's worker, until all values are tried; the same call goes on with what it began.
+
+    {"experiment", "tried": {value: mean accuracy on held-out images}, "best" value}. Raises UserError where the search
+    is not possible, or no run of it came to an end.
+    """
+    wanted = parse(search.Search, content)
+    name = wanted.name or f"Search: {wanted.method.title}"
+    if name not in store.experiments():
+        name = search.start(store, wanted, name=name)
+    elif store.experiment(name)["content"].get("search") != wanted.model_dump(mode="json"):
+        raise UserError(f"There is another experiment {name!r} in this store; give the search a name of its own.")
+    with tqdm(total=wanted.trials, desc=name, unit="value") as bar:
+        while not store.experiment(name)["content"].get("finished"):
+            worker.ensure(store)
+            time.sleep(0.5)
+            bar.update(sum(score is not None for score in search.outcomes(store, name).values()) - bar.n)
+    tried = {value: score for value, score in search.outcomes(store, name).items() if score == score}
+    if not tried:
+        raise UserError(f"No run of {name!r} came to an end; the store's runs say why.")
+    return {"experiment": name, "tried": tried, "best": max(tried, key=tried.get)}
 
 
 def _finish(store: Store, run: int) -> None:

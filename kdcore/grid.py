@@ -113,7 +113,7 @@ def _flat(config: str) -> dict[str, Any]:
               "teacher.evaluations"}
     flat = {path: value for path, value in fields(run)
             if path not in untold and not path.startswith(("method.", "teacher.method."))}
-    return {**flat, **dict(_of_method(run["method"])), "method.title": run["method"]["title"]}
+    return {**flat, **dict(settings_of(run["method"])), "method.title": run["method"]["title"]}
 
 
 def fields(value: dict, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -125,7 +125,8 @@ def fields(value: dict, path: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{path}{name}", inner
 
 
-def _of_method(method: dict) -> Iterator[tuple[str, Any]]:
+def settings_of(method: dict) -> Iterator[tuple[str, Any]]:
+    """Every weight and setting of a method, with its path."""
     for name, value in method.items():
         if name not in _UNTOLD and name != "stages":
             yield from fields({name: value}, "method.")

@@ -72,7 +72,7 @@ def _questions(store: Store) -> dict:
 
     import torch
 
-    from kdcore import bundle, catalogue, estimate, experiment, inspect
+    from kdcore import bundle, catalogue, estimate, experiment, inspect, search
     from kdcore.config import parse
     from kdcore.data import SOURCES, DataConfig, source
     from kdcore.data.sources import download
@@ -89,6 +89,9 @@ def _questions(store: Store) -> dict:
         "formula": catalogue.formula,
         "image_set": lambda content: catalogue.image_set(source(parse(DataConfig, content))),
         "plan": lambda content: parse(experiment.Experiment, content).planned(),
+        "search_values": lambda content: parse(search.Search, {**content, "how": "grid"}).next({}, content["trials"]),
+        "start_search": lambda content, **named: search.start(store, parse(search.Search, content), **named),
+        "search_outcomes": lambda name: search.outcomes(store, name),
         "demo": lambda **arguments: experiment.demo(**arguments).planned(),
         "estimate": lambda content: estimate.estimate(parse(experiment.Experiment, content)),
         "export_experiment": partial(_written, partial(bundle.export_experiment, store)),

@@ -167,6 +167,20 @@ class Store:
             raise UserError(f"There is no experiment {name!r} in {self.folder}.")
         return {**rows[0], "content": json.loads(rows[0]["content"] or "{}")}
 
+    def describe(self, name: str, content: dict) -> None:
+        """Keep another account of how an experiment is made."""
+        with self._write() as db:
+            db.execute("UPDATE experiments SET content = ? WHERE name = ?", (json.dumps(content), name))
+
+    def searches(self) -> dict[str, int]:
+        """Searches that are not finished and have no run that waits: {name: how many of its runs have ended}."""
+        rows = self._read("SELECT e.name, SUM(r.state IN ('done', 'failed', 'stopped')) AS ended FROM experiments e "
+                          "JOIN contents c ON c.experiment = e.name JOIN present r ON r.id = c.run "
+                          "WHERE e.deleted IS NULL AND json_extract(e.content, '$.search') IS NOT NULL AND "
+                          "json_extract(e.content, '$.finished') IS NULL GROUP BY e.name "
+                          "HAVING NOT SUM(r.state IN ('queued', 'paused'))")
+        return {row["name"]: row["ended"] for row in rows}
+
     def free_name(self, wanted: str) -> str:
         """The name for a new experiment: the wanted one, with a number behind it where it is taken."""
         taken = {row["name"] for row in self._read("SELECT name FROM experiments")}

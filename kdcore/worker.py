@@ -201,6 +201,7 @@ class _Worker:
             # torch's optimisers import its compiler, two seconds, when the first is made: once here, not in each run
             self.processes.set_forkserver_preload(["kdcore.train", "kdcore.snapshots", "torch._dynamo"])
         self.running: dict[int, tuple[multiprocessing.Process, dict]] = {}
+        self.searched: dict[str, int] = {}  # how many runs of a search had ended when it was last advanced
         self.ending = False
 
     def work(self) -> None:
@@ -222,6 +223,7 @@ class _Worker:
 
     def _turn(self) -> None:
         self.store.queue.greet(os.getpid(), self.device["title"], self.device["slots"])
+        self._search()
         for run in [run for run, (process, _) in self.running.items() if not process.is_alive()]:
             self._reap(run)
         turned = time.monotonic()
@@ -234,6 +236,14 @@ class _Worker:
                 self._start(claimed)
             elif not self.ending:
                 time.sleep(POLL_SECONDS)
+
+    def _search(self) -> None:
+        """Let a process with torch queue the next runs of searches in which a run has ended since the last time."""
+        for name, ended in self.store.searches().items():
+            if self.searched.get(name) != ended:
+                self.searched[name] = ended
+                self.processes.Process(target=_advance, args=(str(self.store.folder), name, self.device["slots"]),
+                                       daemon=True).start()
 
     def _describe_device(self) -> dict:
         """What runs compute on, with as many slots as the settings say."""
@@ -267,6 +277,16 @@ def _describe_device(pipe) -> None:
     from kdcore.device import cores, describe
 
     pipe.send({**describe(), "cores": cores()})
+
+
+def _advance(folder: str, name: str, slots: int) -> None:
+    from kdcore import search
+
+    os.environ["KD_STORE"] = folder
+    try:
+        search.advance(Store(folder), name, slots)
+    except UserError as error:
+        print(f"The search {name!r} cannot go on: {error}", file=sys.stderr)
 
 
 def _execute(folder: str, claimed: dict, where: str | None) -> None:

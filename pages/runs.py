@@ -7,6 +7,7 @@ from app.components.exchange import import_form
 from app.components.live import live_curves
 from app.components.manage import manage
 from app.components.pickers import experiment_picker, settings_picker
+from app.components.search_form import search_result
 from app.components.verdict import verdict
 
 st.title("Runs")
@@ -30,5 +31,6 @@ for run in runs:
         st.error(f"**{figures.markdown(run['name'])}** failed: {figures.markdown(run['message'])}")
 if all(run["state"] in results.ENDED for run in runs):
     verdict(shown)
+search_result(experiment)
 manage(runs, experiment)
 import_form()

@@ -5,6 +5,7 @@ import streamlit as st
 from app import engine, figures, results
 from app.components.experiment_form import budget_form, data_form, methods_form, pair_form
 from app.components.forms import KEPT
+from app.components.search_form import search_form
 from app.components.vary import vary_form
 from app.navigation import go_to
 
@@ -32,9 +33,13 @@ if methods is None:
 run = {**budget["run"], "data": data, "network": network, "teacher": teacher}
 with grid:
     vary = vary_form(catalogue, methods, run)
+    wanted = search_form(catalogue, methods)
 experiment = {"name": name, "run": run, "methods": methods, "seeds": budget["seeds"], "vary": vary}
 again = st.session_state.get("again", False)
 try:
+    if wanted:
+        values = engine.ask("search_values", content={**wanted, "run": run})
+        experiment |= {"methods": [wanted["method"]], "vary": {wanted["path"]: values}}
     with st.spinner("Measuring a few steps, to tell what this costs…"):
         planned = engine.plan(experiment)
         cost = engine.cost(experiment, planned, again)
@@ -54,4 +59,4 @@ words.markdown(results.in_words(cost))
 if cost["bytes"] > engine.free_disk():
     st.error("There is not enough room on the disk for this; lower the seeds, or set KD_STORE to another folder.")
 elif start.button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):
-    go_to("runs", engine.submit(planned, again))
+    go_to("runs", engine.search(wanted, run, budget["seeds"], name) if wanted else engine.submit(planned, again))

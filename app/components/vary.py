@@ -19,7 +19,7 @@ OFFERED = {"": ("steps", "batch_size"), "data": ("images", "per_class", "labelle
 
 def vary_form(catalogue: dict, methods: list[dict], run: dict) -> dict[str, list]:
     """Which settings vary, and over which values: {path: values}. `run` is the run as the rest of the form has it."""
-    schemas = _varied(catalogue, methods)
+    schemas = varied_settings(catalogue, methods)
     with st.expander("Vary settings: a grid", icon=":material/grid_on:"):
         chosen = st.multiselect("What varies", list(schemas), format_func=lambda path: schemas[path]["label"],
                                 key="vary", **TYPED, **KEPT, placeholder="nothing: each method is trained as above",
@@ -31,7 +31,7 @@ def vary_form(catalogue: dict, methods: list[dict], run: dict) -> dict[str, list
     return {path: values for path, values in vary.items() if values}
 
 
-def _varied(catalogue: dict, methods: list[dict]) -> dict[str, dict]:
+def varied_settings(catalogue: dict, methods: list[dict]) -> dict[str, dict]:
     """{path: schema, with a label} of all that can vary."""
     found = {}
     for place, names in OFFERED.items():

@@ -6,7 +6,7 @@ import pytest
 
 from app import engine, navigation
 from app.components import composer
-from kdcore import catalogue
+from kdcore import catalogue, search
 from kdcore.config import parse, read
 from kdcore.experiment import Experiment
 from kdcore.knowledge import TERMS
@@ -296,3 +296,19 @@ def test_values_that_are_not_possible_are_a_sentence(page):
     assert any("Give at least one value of Budget: steps" in caption for caption in said(page)) and starts(page)
     page.text_input(key="vary.steps").input("100, soon").run()
     assert 'steps = "soon" is not possible' in words(page) and not starts(page)
+
+
+def test_a_search_is_set_up_and_started(page, monkeypatch, questions):
+    monkeypatch.setattr(navigation, "go_to", lambda *where: None)
+    monkeypatch.setitem(questions, "start_search", lambda content, **named: search.start(
+        engine.store(), parse(search.Search, content), **named))
+    page.run()
+    page.selectbox(key="search.path").set_value("0.method.full_jacobian").run()
+    assert "none are; set the validation share" in words(page) and not starts(page)
+    page.number_input(key="data.digits.validation").set_value(0.5).run()
+    page.number_input(key="images.digits.1297.False").set_value(100).run()
+    page.number_input(key="search.trials").set_value(4).run()
+    assert not page.exception and "**15 runs**: about" in words(page), "three seeds of labels only and four values"
+    next(button for button in page.button if button.label == "Start").click().run()
+    assert not page.exception and engine.store().experiments() == ["Search: Full Jacobian"]
+    assert engine.store().experiment("Search: Full Jacobian")["content"]["search"]["trials"] == 4
