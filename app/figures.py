@@ -51,15 +51,17 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
     return figure
 
 
-def scores(found: dict[float, float], best: float) -> go.Figure:
-    """Accuracy on held-out images over the values of a search, the best one marked."""
+def scores(found: dict[float, float], best: float, low: float, high: float) -> go.Figure:
+    """Accuracy on held-out images over the values of a search from `low` to `high`, the best one marked."""
     figure = go.Figure()
     figure.add_scatter(x=list(found), y=list(found.values()), mode="lines+markers", showlegend=False,
                        line={"color": COLOURS[0], "width": 2.2}, hovertemplate="%{x:.3g}: %{y:.1%}<extra></extra>")
     figure.add_scatter(x=[best], y=[found[best]], mode="markers", hoverinfo="skip", showlegend=False,
                        marker={"size": 14, "color": COLOURS[3]})
     figure.update_layout(height=300, uirevision="constant", margin={"l": 64, "r": 16, "t": 12, "b": 48})
-    figure.update_xaxes(title="value", type="log")
+    edge = 0.04 * np.log10(high / low)
+    figure.update_xaxes(title="value", type="log", range=[np.log10(low) - edge, np.log10(high) + edge],
+                        dtick=1 if high / low >= 10 else None)
     figure.update_yaxes(title="accuracy on held-out images", tickformat=".1~%")
     return figure
 

@@ -51,7 +51,7 @@ CREATE TABLE contents (
 CREATE INDEX contents_by_run ON contents(run);
 INSERT INTO contents SELECT experiment, id FROM runs WHERE experiment != '';
 CREATE TABLE experiments (
-    name TEXT PRIMARY KEY, owner TEXT NOT NULL DEFAULT '', created REAL NOT NULL, content TEXT NOT NULL DEFAULT '',
+    name TEXT PRIMARY KEY, owner TEXT NOT NULL DEFAULT '', created REAL NOT NULL, content TEXT NOT NULL DEFAULT '{}',
     deleted REAL);
 INSERT INTO experiments (name, created) SELECT experiment, MIN(created) FROM runs WHERE experiment != ''
     GROUP BY experiment;

@@ -37,6 +37,10 @@ def scored(store, score):
 
 
 def test_a_grid_is_tried_value_by_value(store):
+    store.submit_all([parse(Search, WANTED).run.planned()], "another kind of experiment")
+    with store.transaction() as db:
+        db.execute("UPDATE experiments SET content = ''")
+    scored(store, lambda value: value)
     name = search.start(store, parse(Search, WANTED))
     assert name == "my search" and list(search.outcomes(store, name)) == [0.01, 0.1]
     scored(store, lambda value: value / 200)

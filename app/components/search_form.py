@@ -54,4 +54,4 @@ def search_result(experiment: str) -> None:
     st.markdown(f"**{best:g}** is the best of {len(scores)} so far, with {scores[best]:.1%} on the held-out images."
                 if len(found) < wanted["trials"] or len(scores) < len(found) else
                 f"**{best:g}** is the best of {len(scores)}, with {scores[best]:.1%} on the held-out images.")
-    chart(figures.scores(scores, best), "search", "Accuracy on held-out images for each value that was tried")
+    chart(figures.scores(scores, best, wanted["low"], wanted["high"]), "search", "Accuracy on held-out images for each value that was tried")
