@@ -42,9 +42,10 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
         figure.add_hline(y=level[1], line={"dash": "dot", "color": TEACHER_COLOUR, "width": 1.5},
                          annotation={"text": escape(level[0]), "font": {"color": TEACHER_COLOUR}},
                          annotation_position="top left")
-    figure.update_layout(height=400, uirevision="constant", hovermode="x unified",
+    legend = 23 * len(seen)  # pixels, where each entry takes a line
+    figure.update_layout(height=400 + max(0, legend - 92), uirevision="constant", hovermode="x unified",
                          margin={"l": 64, "r": 16, "t": 44, "b": 48},
-                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "maxheight": legend + 12})
     figure.update_xaxes(title="training steps", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"})
     figure.update_yaxes(title=title, tickformat=".1~%" if percent else None,
                         type="log" if logarithmic else "linear")

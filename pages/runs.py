@@ -29,8 +29,9 @@ live_curves(ids, metric, "curves", title=names[metric], logarithmic=logarithmic 
 for run in runs:
     if run["state"] == "failed":
         st.error(f"**{figures.markdown(run['name'])}** failed: {figures.markdown(run['message'])}")
-if all(run["state"] in results.ENDED for run in runs):
+if engine.store().experiment(experiment)["content"].get("search"):
+    search_result(experiment, shown)
+elif all(run["state"] in results.ENDED for run in runs):
     verdict(shown)
-search_result(experiment)
 manage(runs, experiment)
 import_form()

@@ -6,7 +6,7 @@ import math
 
 import streamlit as st
 
-from app import engine, figures
+from app import engine, figures, results
 from app.components.chart import chart
 from app.components.forms import KEPT
 from app.components.vary import varied_settings
@@ -39,11 +39,9 @@ def search_form(catalogue: dict, methods: list[dict]) -> dict | None:
                                      help="A grid shows the whole range; Optuna looks closer where it was good.")}
 
 
-def search_result(experiment: str) -> None:
-    """How good each value of a search is on the held-out images, the best one marked; nothing for other experiments."""
-    wanted = engine.store().experiment(experiment)["content"].get("search")
-    if not wanted:
-        return
+def search_result(experiment: str, runs: list[dict]) -> None:
+    """How good each value is on the held-out images, and what the best of them comes to on the test images."""
+    wanted = engine.store().experiment(experiment)["content"]["search"]
     found = engine.ask("search_outcomes", name=experiment)
     scores = {value: score for value, score in sorted(found.items()) if score is not None and not math.isnan(score)}
     st.subheader("What the search found")
@@ -51,7 +49,13 @@ def search_result(experiment: str) -> None:
         st.caption("No value is tried to its end yet.")
         return
     best = max(scores, key=scores.get)
-    st.markdown(f"**{best:g}** is the best of {len(scores)} so far, with {scores[best]:.1%} on the held-out images."
-                if len(found) < wanted["trials"] or len(scores) < len(found) else
-                f"**{best:g}** is the best of {len(scores)}, with {scores[best]:.1%} on the held-out images.")
-    chart(figures.scores(scores, best, wanted["low"], wanted["high"]), "search", "Accuracy on held-out images for each value that was tried")
+    over = len(found) == wanted["trials"] and None not in found.values()
+    st.markdown(f"**{best:g}** is the best of {len(scores)}{'' if over else ' so far'}, with {scores[best]:.1%} on the "
+                "held-out images.")
+    chart(figures.scores(scores, best, wanted["low"], wanted["high"]), "search",
+          "Accuracy on held-out images for each value that was tried")
+    told = next((row for row in results.summary(runs) if best in row.values()), None)
+    if over and told and told["gain"] is not None:
+        error = f" ± {told['gain_error']:.1f}" if told["gain_error"] else ""
+        st.caption(f"On the test images, which chose nothing: {told['accuracy']:.1f} %, {told['gain']:+.1f}{error} "
+                   f"points over labels alone, {told['seeds']} seeds.")
