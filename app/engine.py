@@ -166,11 +166,14 @@ def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
     found = answer("estimate", content={**experiment, "run": run, "name": ""})
     fresh = [(one, run) for one, run in zip(found["each"], planned["runs"]) if again or not store().find(run["hash"])]
     for one, run in fresh:
-        run["expected"] = one["seconds"]
+        run["expected"] = one["seconds"] if not run["parts"] else 0.0
+        for part in run["parts"]:
+            part["expected"] = one["seconds"] / len(run["parts"])
         if run["teacher"] and states[run["teacher"]["hash"]] != "done":
             teachers[run["teacher"]["hash"]] = run["teacher"]["expected"] = one["teacher_seconds"]
     waits = [seconds for seconds in teachers.values() if seconds]
-    return {"runs": sum(one["trainings"] for one in found["each"]), "found": len(planned["runs"]) - len(fresh),
+    return {"runs": sum(one["trainings"] for one in found["each"]), "found": 0 if again else sum(
+                one["trainings"] for one, run in zip(found["each"], planned["runs"]) if store().find(run["hash"])),
             "seconds": sum(_shared_out(seconds, found["slots"]) for seconds in
                            (waits, [one["seconds"] for one, _ in fresh])),
             "bytes": sum(one["bytes"] for one, _ in fresh), "teacher": _of_teachers([*states.values()]),
@@ -199,8 +202,9 @@ def submit(planned: dict, again: bool = False) -> str:
     """
     if reason := _refusal(planned):
         raise UserError(reason)
-    name = store().free_name(planned["name"])
-    store().submit_all(planned["runs"], name, owner(), content=planned["content"], again=again)
+    with store().transaction():  # two sessions may choose one name
+        name = store().free_name(planned["name"])
+        store().submit_all(planned["runs"], name, owner(), content=planned["content"], again=again)
     worker.ensure(store())
     return name
 

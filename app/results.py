@@ -9,10 +9,10 @@ import statistics
 from app import engine
 from app.figures import BASELINE_COLOUR, COLOURS, DASHES, POINTS, TEACHER_COLOUR
 from kdcore import grid
+from kdcore.store import ENDED
 
 FITTED = ".fitted"  # the engine's mark: a least-squares map stands between layers of different width
 T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # of 2 to 10 values, and hardly less of more
-ENDED = ("done", "failed", "stopped")
 
 
 def students(runs: list[dict]) -> list[dict]:
@@ -119,10 +119,12 @@ def summary(runs: list[dict]) -> list[dict]:
     """The runs' groups as rows of a table: method, the settings in which these runs differ, accuracy, gain, seeds."""
     found, came, group, rows = conditions(runs), by_method(runs), groups(runs), {}
     paths = dict.fromkeys(path for told in found.values() for path in told)
+    spelt = [grid.spelt(path) for path in paths]
     for run in runs:
         if (name := group[run["id"]]) in came and name not in rows:
             accuracy, gain = came[name]["accuracy"], came[name]["gain"]
-            settings = {grid.spelt(path): found[run["id"]].get(path) for path in paths}
+            settings = {grid.spelt(path) if spelt.count(grid.spelt(path)) == 1 else path: found[run["id"]].get(path)
+                        for path in paths}
             rows[name] = {"method": run["title"], **settings, "accuracy": 100 * accuracy[0],
                           "error": accuracy[1] and 100 * accuracy[1], "gain": gain and 100 * gain[0],
                           "gain_error": gain and gain[1] and 100 * gain[1], "seeds": accuracy[2]}

@@ -2,9 +2,9 @@
 
 How large a term starts; how far the sum of the teacher's logits has drifted; how a first stage of FSP matrices leaves
 the weights; how many neurons are silent after l_2; what a second stage reaches alone, in its own steps; whether the
-photographs or the share of the first stage decide who leads at one epoch; what regularisers do to accuracy, and to
-accuracy under noise. Teachers and runs of the other benchmarks are taken from the store, or made. Writes
-benchmarks/results/causes.json and .md.
+photographs or the share of the first stage decide who leads at one epoch; what a linear classifier makes of the
+teacher's features; what regularisers do to accuracy, and to accuracy under noise. Teachers and runs of the other
+benchmarks are taken from the store, or made. Writes benchmarks/results/causes.json and .md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import argparse
 import statistics
 
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from benchmarks import agreement
@@ -39,6 +42,7 @@ SECOND_STAGES = {
     "cifar10-transfer": ("flow_centred_second_head", "hint_centred_second_head", "boundary_centred_second_head")}
 SHARED = ("boundary_then_soft_targets", "hint_then_soft_targets")
 SHARES = (1 / 6, 1 / 2)
+PROBED = ("shapes", "cifar10")
 REGULARISERS = (BASELINE, "jacobian_norm_weak", "jacobian_norm", "jacobian_norm_strong", "weight_decay", "dropout")
 REGULARISED = {**{name: value for name, value in ON_CIFAR.items() if name != "teacher"},
                "data": {**CIFAR, "per_class": 200}, "network": {"name": "vgg9", "width": 0.25},
@@ -155,6 +159,21 @@ def under_noise(network: nn.Module, seed: int) -> list[float]:
             for deviation in DEVIATIONS]
 
 
+@torch.no_grad()
+def probe(store: Store, pair: str) -> dict[str, float]:
+    """Test accuracy of a linear classifier of what the teacher has at each group's end, on the student's images."""
+    config = run(pair, seed=SEEDS[0])
+    teacher, found = learnt(store, config.teacher), {}
+    learning, tested = data.of_run(config, "train")[:], data.of_run(config, "test")[torch.arange(2 * IMAGES)]
+    for group in agreement.GROUPS:
+        features = [Response(teacher, images.pixels, taps=(group,), differentiable=False).taps[group].mean((2, 3))
+                    for images in (learning, tested)]
+        classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+        classifier.fit(features[0].numpy(), learning.labels.numpy())
+        found[group] = float(classifier.score(features[1].numpy(), tested.labels.numpy()))
+    return found
+
+
 def table(title: str, heads: list[str], rows: list[list]) -> list[str]:
     """A heading and a Markdown table."""
     lines = [[*heads], ["---"] * len(heads), *rows]
@@ -182,6 +201,9 @@ def markdown(found: dict) -> str:
     lines += table("Photographs and share of the first stage", ["pair", "photographs", "share", "method", "accuracy"], [
         [row["pair"], 10 * PAIRS[row["pair"]]["data"]["per_class"], f"{row['share']:.2f}",
          METHODS[row["method"]].title, spread(row["accuracies"], 3)] for row in found["shared"]])
+    lines += table("A linear classifier of the teacher's features, on the student's images: test accuracy",
+                   ["pair", *agreement.GROUPS],
+                   [[row["pair"], *(f"{row[group]:.3f}" for group in agreement.GROUPS)] for row in found["probes"]])
     lines += table("Accuracy under noise at test time, of deviation", ["method", *map(str, DEVIATIONS)], [
         [METHODS[row["method"]].title, *(spread(each, 3) for each in zip(*row["accuracies"]))]
         for row in found["noise"]])
@@ -200,6 +222,7 @@ EXPERIMENTS = {
     "shared": lambda store: [
         {"pair": pair, "method": name, "share": share, "accuracies": shared(store, pair, name, share)}
         for pair in ("cifar10-long", "cifar10-epoch") for share in SHARES for name in SHARED],
+    "probes": lambda store: [{"pair": pair, **probe(store, pair)} for pair in PROBED],
     "noise": noisy}
 
 

@@ -24,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"kdcore: {error}", file=sys.stderr)
         return 2
+    except (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError) as error:
+        print(f"kdcore: {error.filename} cannot be written or read: {error.strerror.lower()}.", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # as in `python -m kdcore methods | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
@@ -188,12 +191,12 @@ def _export(options: argparse.Namespace) -> None:
     from kdcore.bundle import export_experiment, export_student
 
     store = Store(options.store)
-    if options.what.isdigit() and options.what not in store.experiments():
+    if options.what.isdecimal() and options.what not in store.experiments():
         folder = options.out or Path(f"run-{options.what}")
         export_student(store, int(options.what), folder)
         print(f"The network of run {options.what} is in {folder}.")
     else:
-        file = options.out or Path(f"{store.experiment(options.what)['name'].replace('/', '-')}.zip")
+        file = options.out or Path(f"{store.experiment(options.what)['name'].replace('/', '-')[:60]}.zip")
         export_experiment(store, options.what, file)
         print(f"The experiment is in {file}.")
 

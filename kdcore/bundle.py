@@ -12,11 +12,16 @@ import io
 import json
 import math
 import re
+import struct
 import tempfile
 import zipfile
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import BaseModel, Field
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -24,39 +29,80 @@ from torch import Tensor, nn
 from kdcore import frames, snapshots
 from kdcore.config import read
 from kdcore.errors import UserError
-from kdcore.places import replace_file
-from kdcore.store import Store
+from kdcore.places import replace_file, replacing
+from kdcore.store import ENDED, Store
 
 FORMAT = 1
 MOST_BYTES = 4 * 2**30  # of an imported file, unpacked
+MOST_TABLE = 500 * 2**20  # of its metrics
 MOST_ENTRIES = 300_000
-MOST_RUNS = 10_000
-ENDED = ("done", "failed", "stopped")
 _SNAPSHOT = re.compile(r"runs/([1-9]\d{0,8})/snapshots/(0|[1-9]\d{0,8})\.safetensors")
+_AGAIN = "export the experiment again."
 _LOADING = '''import torch
 
 program = torch.export.load("student.pt2").module()  # the whole network: needs nothing but torch
 images = torch.zeros(1, {shape})  # N, channels, height, width; values from 0 to 1
 print(program(images).argmax(1))  # classes: {classes}
 '''
+Number = Annotated[int, Field(ge=1, lt=2**31)]
+Step = Annotated[int, Field(ge=0, lt=2**31)]
+Moment = Annotated[float, Field(ge=0, lt=2**33, allow_inf_nan=False)]
+
+
+class _Run(BaseModel):
+    """A run as experiment.json has it; a stranger may have written it."""
+
+    id: Number
+    config: dict[str, Any]
+    state: Literal["done", "failed", "stopped"]
+    message: str = Field(max_length=10_000)
+    step: Step
+    teacher: Number | None
+    parts: Annotated[list[Number], Field(max_length=100)]
+    created: Moment
+    started: Moment | None
+    finished: Moment | None
+    events: Annotated[list[tuple[Step, Moment, str]], Field(max_length=10_000)]
+
+    def needs(self) -> set[int]:
+        """The runs that it is made of, and its teacher."""
+        return {*self.parts, *([self.teacher] if self.teacher else [])}
+
+
+class _Described(BaseModel):
+    format: Literal[FORMAT]
+    name: str
+    content: dict[str, Any] = {}
+    runs: Annotated[list[_Run], Field(min_length=1, max_length=10_000)]
 
 
 def export_experiment(store: Store, name: str, file: Path) -> None:
-    """Write an experiment, with all that its runs recorded and learnt. Raises UserError where there is none."""
-    rows, table = store.runs(name)[::-1], frames.metrics(name, store)
-    kept = ("id", "config", "state", "message", "step", "teacher", "created", "started", "finished")
-    described = {"format": FORMAT, "name": name, "content": store.experiment(name)["content"], "runs": [
-        {**{field: row[field] for field in kept}, "config": json.loads(row["config"]), "parts": store.parts(row["id"]),
-         "events": [[event["step"], event["at"], event["text"]] for event in store.events(row["id"])]}
-        for row in rows if row["state"] in ENDED]}
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+    """Write an experiment, with all that its runs recorded and learnt; what still waits or runs is left out.
+
+    Raises UserError where there is none, or none of its runs has ended.
+    """
+    content = store.experiment(name)["content"]
+    listed = store.queue.with_needed([row["id"] for row in store.runs(name)])
+    rows = {row["id"]: {**row, "parts": store.parts(row["id"])} for row in store.runs(ids=listed)}
+    ended = {run for run, row in rows.items() if row["state"] in ENDED}
+    while unready := {run for run in ended if {*rows[run]["parts"], rows[run]["teacher"]} - {None} - ended}:
+        ended -= unready
+    if not ended:
+        raise UserError(f"No run of {name!r} has ended with all that it needs; export it when one has.")
+    kept = ("id", "state", "message", "step", "teacher", "parts", "created", "started", "finished")
+    described = {"format": FORMAT, "name": name, "content": content, "runs": [
+        {**{field: rows[run][field] for field in kept}, "config": json.loads(rows[run]["config"]),
+         "events": [[event["step"], event["at"], event["text"]] for event in store.events(run)]}
+        for run in sorted(ended)]}
+    table = frames.recorded(store, sorted(ended))
+    with replacing(file) as fresh, zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
         packed.writestr("experiment.json", json.dumps(described, indent=1))
         packed.writestr("metrics.csv", table.to_csv(index=False))
         packed.writestr("metrics.parquet", table.to_parquet(index=False))
-        for run in described["runs"]:
-            for step in store.snapshot_steps(run["id"]):
-                packed.writestr(f"runs/{run['id']}/snapshots/{step}.safetensors",
-                                save(_flat(snapshots.load(store.snapshot(run["id"], step)))))
+        for run in sorted(ended):
+            for step in store.snapshot_steps(run):
+                packed.writestr(f"runs/{run}/snapshots/{step}.safetensors",
+                                save(_flat(snapshots.load(store.snapshot(run, step)))))
 
 
 def import_experiment(store: Store, file: Path, owner: str = "") -> str:
@@ -67,40 +113,45 @@ def import_experiment(store: Store, file: Path, owner: str = "") -> str:
     """
     with _opened(file) as packed, tempfile.TemporaryDirectory(dir=store.folder, prefix="import-") as waiting:
         described, table = _described(packed), _metrics(packed)
-        runs = {run["id"]: run for run in described["runs"]}
-        planned = {number: read(run["config"]).planned() for number, run in runs.items()}
+        runs = {run.id: run for run in described.runs}
+        planned = {number: _planned(run) for number, run in runs.items()}
+        order = _order(runs)
         for entry in packed.namelist():
             if (found := _SNAPSHOT.fullmatch(entry)) and int(found[1]) in runs:
                 snapshots.save(Path(waiting) / found[1] / f"{found[2]}.pt", _nested(_tensors(packed, entry)))
         with store.transaction():
-            name, here = store.free_name(described["name"]), {}
-            for number in _order(described["runs"]):
-                run = runs[number]
-                here[number], fresh = store.admit(planned[number], run, name, here.get(run["teacher"]),
-                                                  [here[part] for part in run["parts"]], owner)
+            name, here = store.free_name(" ".join(described.name.split())[:120] or "imported"), {}
+            for number in order:
+                run, weights = runs[number], Path(waiting) / str(number)
+                if run.state == "done" and not run.parts and not weights.exists():
+                    run = run.model_copy(update={"state": "failed", "message": "It came without its weights; train it "
+                                                                              "again to have them."})
+                here[number], fresh = store.admit(planned[number], run.model_dump(), name, here.get(run.teacher),
+                                                  [here[part] for part in dict.fromkeys(run.parts)], owner)
                 if fresh:
-                    store.record(here[number], table.get(number, []), run["events"])
-                    for weights in (Path(waiting) / str(number)).glob("*.pt"):
-                        replace_file(store.snapshot(here[number], int(weights.stem)), weights.read_bytes())
+                    store.record(here[number], table.get(number, []), run.events)
+                    for snapshot in weights.glob("*.pt"):
+                        store.take(here[number], int(snapshot.stem), snapshot)
+            store.describe(name, {**described.content, "finished": True})  # a search is not gone on with here
     return name
 
 
 def export_student(store: Store, run: int, folder: Path) -> list[Path]:
     """Write a run's network: student.safetensors, student.pt (a state_dict), student.pt2 (a program that needs torch
-    alone), run.json, and load.py. Returns the files.
+    alone) with load.py, and run.json. Returns the files; the program is missing where torch cannot export the network.
     """
     network, config = snapshots.network(store, run), read(store.run(run)["config"])
-    side = config.side()
+    side, state = config.side(), network.state_dict()
     folder.mkdir(parents=True, exist_ok=True)
-    state = network.state_dict()
-    replace_file(folder / "student.safetensors", save({name: value.contiguous() for name, value in state.items()}))
+    replace_file(folder / "student.safetensors", save({name: value.clone() for name, value in state.items()}))
     snapshots.save(folder / "student.pt", state)
-    program = io.BytesIO()
-    torch.export.save(_program(network, side.images), program)
-    replace_file(folder / "student.pt2", program.getvalue())
     replace_file(folder / "run.json", config.model_dump_json(indent=2).encode())
-    classes = ", ".join(side.classes[:20]) + ("…" if len(side.classes) > 20 else "")
-    replace_file(folder / "load.py", _LOADING.format(shape=", ".join(map(str, side.images)), classes=classes).encode())
+    program = io.BytesIO()
+    with suppress(Exception):  # foreign modules fail in as many ways as there is code
+        torch.export.save(_program(network, side.images), program)
+        replace_file(folder / "student.pt2", program.getvalue())
+        loading = _LOADING.format(shape=", ".join(map(str, side.images)), classes=json.dumps(side.classes))
+        replace_file(folder / "load.py", loading.encode())
     return sorted(folder.iterdir())
 
 
@@ -130,10 +181,23 @@ def _nested(tensors: dict[str, Tensor]) -> dict:
     return state
 
 
+def _planned(run: _Run) -> dict:
+    """The run as the store takes it. Raises UserError where it leads to something on this machine."""
+    config = read(run.config)
+    for part in filter(None, (config, config.teacher)):
+        if part.data.path is not None:
+            raise UserError(f"The images of this experiment are somebody's own ({part.data.path}) and not in the file; "
+                            "train it here, on yours.")
+        if part.network.start is not None and part.network.start.kind != "published":
+            raise UserError("A network of this experiment starts from a file or another run, and they are not in it; "
+                            "train it here.")
+    return {**config.planned(), "obstacle": ""}
+
+
 def _opened(file: Path) -> zipfile.ZipFile:
     try:
         packed = zipfile.ZipFile(file)
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error) as error:
         raise UserError("This is no zip file, or a damaged one; choose an experiment that Apprentice exported."
                         ) from error
     sizes = [entry.file_size for entry in packed.infolist()]
@@ -161,58 +225,45 @@ def _entry(packed: zipfile.ZipFile, name: str) -> bytes:
     return found
 
 
-def _described(packed: zipfile.ZipFile) -> dict:
+def _described(packed: zipfile.ZipFile) -> _Described:
     try:
-        described = json.loads(_entry(packed, "experiment.json"))
-        if described["format"] != FORMAT:
-            raise UserError(f"This experiment has the format {described['format']!r}, and this version of Apprentice "
+        content = json.loads(_entry(packed, "experiment.json"))
+        if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
+            raise UserError(f"This experiment has the format {content['format']!r}, and this version of Apprentice "
                             f"reads {FORMAT}; update Apprentice.")
-        runs = [{"id": int(run["id"]), "config": dict(run["config"]), "state": str(run["state"]),
-                 "message": str(run["message"])[:2000], "step": int(run["step"]),
-                 "teacher": None if run["teacher"] is None else int(run["teacher"]),
-                 "parts": [int(part) for part in run["parts"]],
-                 **{name: None if run[name] is None else float(run[name])
-                    for name in ("created", "started", "finished")},
-                 "events": [(int(step), float(at), str(text)[:2000]) for step, at, text in run["events"][:1000]]}
-                for run in described["runs"]]
-        numbers = {run["id"] for run in runs}
-        sound = len(numbers) == len(runs) <= MOST_RUNS and all(
-            run["state"] in ENDED and 0 <= run["step"] < 2**31 and run["created"] is not None
-            and all(run[name] is None or abs(run[name]) < 2**40 for name in ("created", "started", "finished"))
-            for run in runs)
-    except UserError:
-        raise
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError("experiment.json is not what Apprentice writes; export the experiment again.") from error
-    if not sound:
-        raise UserError("experiment.json is not what Apprentice writes; export the experiment again.")
-    return {"name": " ".join(str(described.get("name") or "imported").split())[:120], "runs": runs}
+        json.dumps(content, ensure_ascii=False).encode()  # half a letter cannot be kept
+        described = _Described.model_validate(content)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"experiment.json is not what Apprentice writes; {_AGAIN}") from error
+    if len({run.id for run in described.runs}) < len(described.runs):
+        raise UserError(f"experiment.json is not what Apprentice writes; {_AGAIN}")
+    return described
 
 
-def _order(runs: list[dict]) -> list[int]:
+def _order(runs: dict[int, _Run]) -> list[int]:
     """The runs' numbers, each behind those that it needs. Raises UserError where one is missing, or needs itself."""
-    left, order = {run["id"]: {*run["parts"], *([run["teacher"]] if run["teacher"] is not None else [])}
-                   for run in runs}, []
-    while left:
-        ready = [number for number, needed in left.items() if needed <= set(order)]
-        if not ready:
-            raise UserError("A run of this experiment needs another one that is not in the file; export it again.")
-        order += ready
-        for number in ready:
-            del left[number]
-    return order
+    if any(run.needs() - set(runs) for run in runs.values()):
+        raise UserError("A run of this experiment needs another one that is not in the file; export it again.")
+    try:
+        return list(TopologicalSorter({number: run.needs() for number, run in runs.items()}).static_order())
+    except CycleError as error:
+        raise UserError(f"A run of this experiment needs itself; {_AGAIN}") from error
 
 
 def _metrics(packed: zipfile.ZipFile) -> dict[int, list[tuple[int, str, float]]]:
-    """{run: [(step, metric, value)]}."""
+    """{run: [(step, metric, value)]}; what is not finite is left out."""
     found: dict[int, list] = {}
     try:
+        if packed.getinfo("metrics.csv").file_size > MOST_TABLE:
+            raise UserError("The curves of this experiment are too long to be read; export it with fewer runs.")
         for row in csv.DictReader(io.StringIO(_entry(packed, "metrics.csv").decode())):
             run, step = int(row.pop("run")), int(row.pop("step"))
             values = ((name[:200], float(value)) for name, value in row.items() if value)
-            found.setdefault(run, []).extend((step, name, value) for name, value in values if math.isfinite(value))
+            if 0 <= step < 2**31:
+                found.setdefault(run, []).extend(
+                    (step, name, value) for name, value in values if math.isfinite(value))
     except (ValueError, LookupError, TypeError, AttributeError, csv.Error) as error:
-        raise UserError("metrics.csv is not what Apprentice writes; export the experiment again.") from error
+        raise UserError(f"metrics.csv is not what Apprentice writes; {_AGAIN}") from error
     return found
 
 

@@ -46,9 +46,10 @@ class RunConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="Decides the initial weights, the order of the images and, "
                       "unless the data say otherwise, which images are drawn.")
     evaluations: int = Field(60, ge=1, le=10_000, description="Measurements on the test images, evenly spaced.")
-    patience: int | None = Field(None, ge=1, le=10_000, description="In the last stage, end after so many measurements "
-                                 "in a row without a better accuracy on the validation images or, where none are held "
-                                 "out, a smaller loss in training. Empty: all steps are made.")
+    patience: int | None = Field(None, ge=1, le=10_000, description="In the last stage, end after so many of the "
+                                 "evenly spaced measurements in a row without a better accuracy on the validation "
+                                 "images or, where none are held out, a smaller loss in training. Empty: all steps are "
+                                 "made.")
     threads: int = Field(1, ge=1, le=256, description="CPU threads. Part of the run: sums depend on it in the last "
                          "digit.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")

@@ -44,12 +44,18 @@ ALTER TABLE runs ADD COLUMN place REAL NOT NULL DEFAULT 0;
 UPDATE runs SET place = id;
 ALTER TABLE runs ADD COLUMN expected REAL;
 ALTER TABLE runs ADD COLUMN deleted REAL;
+CREATE INDEX runs_by_deleted ON runs(deleted) WHERE deleted IS NOT NULL;
 CREATE VIEW present AS SELECT * FROM runs WHERE deleted IS NULL;
+CREATE TABLE IF NOT EXISTS members (
+    run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, member INTEGER NOT NULL REFERENCES runs(id),
+    PRIMARY KEY (run, member)) WITHOUT ROWID;
 CREATE TABLE contents (
     experiment TEXT NOT NULL, run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
     PRIMARY KEY (experiment, run)) WITHOUT ROWID;
 CREATE INDEX contents_by_run ON contents(run);
 INSERT INTO contents SELECT experiment, id FROM runs WHERE experiment != '';
+INSERT OR IGNORE INTO contents SELECT experiment, teacher FROM runs WHERE experiment != '' AND teacher IS NOT NULL;
+INSERT OR IGNORE INTO contents SELECT experiment, member FROM members JOIN runs ON id = run WHERE experiment != '';
 CREATE TABLE experiments (
     name TEXT PRIMARY KEY, owner TEXT NOT NULL DEFAULT '', created REAL NOT NULL, content TEXT NOT NULL DEFAULT '{}',
     deleted REAL);

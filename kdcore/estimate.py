@@ -61,7 +61,7 @@ def _kind(run: RunConfig) -> str:
     images = run.data.model_dump(include={"name", "path", "size", "augment"})
     networks = [side.network.model_dump(mode="json", exclude={"initial", "start"}) if side else None
                 for side in (run, run.teacher)]
-    return json.dumps([images, bool(run.data.validation), networks, stages, run.threads,
+    return json.dumps([images, networks, stages, run.threads,
                        min(run.batch_size, len(data.training_images(run)))], sort_keys=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from itertools import product
 from typing import Any
@@ -80,17 +81,19 @@ class Experiment(BaseModel):
         What does not change a method, such as another one's weight, makes no second run of it. Raises UserError for a
         field that cannot be varied, or too many runs.
         """
-        cells, varied = grid.cells(self.vary), [method.model_dump(mode="json") for method in self.varied()]
-        if (count := len(self.seeds) * len(cells) * len(varied)) > MOST_RUNS:
+        varied = [method.model_dump(mode="json") for method in self.varied()]
+        count = len(self.seeds) * len(varied) * math.prod(map(len, self.vary.values()))
+        if count > MOST_RUNS:
             raise UserError(f"These are {count} runs, and an experiment has {MOST_RUNS} at most; vary less at a time.")
-        if path := grid.unknown(self.vary, varied):
+        if path := grid.unknown(self.vary, [one for one in varied if one["name"] != methods.BASELINE]):
             raise UserError(f"{path!r} cannot be varied: none of the methods has such a term.")
         template, found = self._template(), {}
-        for seed, cell, method in product(self.seeds, cells, varied):
+        for seed, cell, method in product(self.seeds, grid.cells(self.vary), varied):
             content = grid.changed(template, cell)
             name = " · ".join(filter(None, (method["title"], grid.words(grid.of_method(cell, method)), f"seed {seed}")))
+            alone = method["name"] in (methods.BASELINE, methods.ENSEMBLE_BASELINE)  # what all are compared with stays
             run = read({**content, "name": name[:120], "seed": seed,
-                        "method": grid.with_settings(method, cell)})
+                        "method": method if alone else grid.with_settings(method, cell)})
             found.setdefault(run.hash(), run)
         return list(found.values())
 

@@ -26,6 +26,8 @@ def train_in_foreground(content: str | dict, store: Store) -> dict:
     run = store.ensure(planned, planned["config"]["name"])
     row = store.run(run)
     found = row["state"] == "done"
+    if row["state"] == "paused":
+        store.queue.restart([run])
     for needed in (row["teacher"], *store.parts(run), run):
         if needed:
             _finish(store, needed)

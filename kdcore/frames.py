@@ -32,8 +32,12 @@ def runs(experiment: str | None = None, store: Store | None = None) -> pandas.Da
 def metrics(experiment: str | None = None, store: Store | None = None) -> pandas.DataFrame:
     """All that was recorded, a row for each measurement: "run", "step", and a column for each metric."""
     store = store or Store()
-    long = pandas.DataFrame(store.metrics([row["id"] for row in _rows(store, experiment)]),
-                            columns=["run", "step", "name", "value"])
+    return recorded(store, [row["id"] for row in _rows(store, experiment)])
+
+
+def recorded(store: Store, ids: list[int]) -> pandas.DataFrame:
+    """`metrics` of runs by their numbers."""
+    long = pandas.DataFrame(store.metrics(ids), columns=["run", "step", "name", "value"])
     wide = long.pivot(index=["run", "step"], columns="name", values="value")
     return wide.rename_axis(columns=None).reset_index()
 
@@ -46,6 +50,8 @@ def _rows(store: Store, experiment: str | None) -> list[dict]:
 
 
 def _settings(config: dict) -> dict:
-    """The fields of a run, and of its teacher, but for what a method is made of."""
-    return {path: value for path, value in grid.fields(config)
+    """The fields of a run, of its method and of its teacher."""
+    told = {path: value for path, value in grid.fields(config)
             if path not in ("name", "seed", "teacher") and ".method." not in f".{path}"}
+    return told | {path: str(value) if isinstance(value, (list, tuple)) else value
+                   for path, value in grid.settings_of(config["method"]) if not path.endswith(".kind")}

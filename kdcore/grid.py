@@ -15,7 +15,7 @@ from typing import Any
 from kdcore.errors import UserError, meant
 
 _SPOKEN_FOR = {"name": "each run gets one", "seed": "use seeds", "method": "use methods",
-               "member": "an ensemble has them all",
+               "member": "an ensemble has them all", "device": "it trains the same on each",
                **dict.fromkeys(("teacher", "data", "network", "optimiser"), "vary one of its fields")}
 _INSTEAD = {"images": "per_class", "per_class": "images"}  # one of both is given
 _UNTOLD = {"name", "title", "sentence", "paper", "equations", "rows", "ablation"}  # of a method: words, not training
@@ -29,6 +29,8 @@ def cells(vary: dict[str, Iterable]) -> list[dict[str, Any]]:
 def changed(run: dict, cell: dict[str, Any]) -> dict:
     """The run with the cell's values in place. Raises UserError for a path that is no field of a run."""
     run = copy.deepcopy(run)
+    if {"data.images", "data.per_class"} <= set(cell):
+        raise UserError("'data.images' and 'data.per_class' both say how many images there are; vary one of them.")
     for path, value in cell.items():
         if path in _SPOKEN_FOR:
             raise UserError(f"{path!r} cannot be varied as a whole: {_SPOKEN_FOR[path]}.")
@@ -55,11 +57,11 @@ def with_settings(method: dict, cell: dict[str, Any]) -> dict:
             setting = path.split(".")[2:]
             if not setting:
                 weighted |= {"weight": value, "share": None}
-            elif setting[0] in weighted["term"]:
+            elif len(setting) == 1 and setting[0] in weighted["term"]:
                 weighted["term"][setting[0]] = value
             else:
                 raise UserError(f"{path!r} cannot be varied: {weighted['term']['kind']} has no setting "
-                                f"{setting[0]!r}{meant(setting[0], weighted['term'])}.")
+                                f"{'.'.join(setting)!r}{meant(setting[0], weighted['term'])}.")
     return method
 
 
@@ -92,7 +94,8 @@ def differences(configs: list[str]) -> list[dict[str, Any]]:
     Of runs with the same method's name, weights and settings that differ count too.
     """
     flat = [_flat(config) for config in configs]
-    told = [{path: one.get(path) for path in _unlike(flat) if not path.startswith("method.")} for one in flat]
+    unlike = [path for path in _unlike(flat) if not path.startswith("method.")]
+    told = [{path: one.get(path) for path in unlike} for one in flat]
     for name in {one["method.title"] for one in flat}:
         same = [number for number, one in enumerate(flat) if one["method.title"] == name]
         for path in _unlike([flat[number] for number in same]):
@@ -106,7 +109,7 @@ def _unlike(flat: list[dict]) -> list[str]:
     return [path for path in paths if len({json.dumps(one.get(path)) for one in flat}) > 1 and path != "method.title"]
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=32768)
 def _flat(config: str) -> dict[str, Any]:
     run = json.loads(config)
     untold = {"name", "seed", "member", "device", "evaluations", "teacher.name", "teacher.device",

@@ -1,6 +1,8 @@
 """Where data sets, decoded images and runs are kept, and how a file there is replaced."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HOME = Path.home() / ".apprentice"
@@ -27,15 +29,21 @@ def store_folder() -> Path:
     return Path(os.environ.get("KD_STORE") or HOME / "store").expanduser()
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees either the old or the new content, whatever happens in between."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A place beside a file in which to write what takes its place at the end, whole or not at all."""
     fresh = path.with_suffix(f".{os.getpid()}")
     try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield fresh
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees either the old or the new content, whatever happens in between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as fresh, fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

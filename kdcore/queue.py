@@ -35,10 +35,14 @@ class Queue:
         highest priority, then the first place. A run whose process is dead is taken over, unless it is one of `mine`:
         a machine that was asleep has not lost its processes.
         """
-        now = time.time()
+        now, mine = time.time(), list(mine)
+        if not self._database.read("SELECT 1 FROM present WHERE state = 'queued' OR (state = 'running' AND "
+                                   f"id NOT IN ({marks(mine)})) LIMIT 1", mine):
+            return None  # without keeping others from writing
         with self._database.write() as db:
-            dead = self._dead(db, now, list(mine))
-            waits = f"(r.state = 'queued' OR r.id IN ({marks(dead)}))"
+            dead = self._dead(db, now, mine)
+            waits = f"((r.state = 'queued' OR r.id IN ({marks(dead)})) AND r.id NOT IN ({marks(mine)}))"
+            dead = [*dead, *mine]
             self._give_up(db, now, waits, dead)
             found = db.execute(
                 "WITH busy AS (SELECT owner, COUNT(*) AS going FROM present WHERE state = 'running' GROUP BY owner) "
@@ -69,12 +73,15 @@ class Queue:
     def _give_up(self, db: sqlite3.Connection, now: float, waits: str, dead: list[int]) -> None:
         gone = "SELECT id FROM runs WHERE state IN ('failed', 'stopped') OR deleted IS NOT NULL"
         db.execute("UPDATE runs SET state = 'failed', finished = ?, message = 'Its teacher did not finish; start it "
-                   f"again to train a new one.' WHERE state IN ({marks(WAITING)}) AND teacher IN ({gone})",
+                   f"again to train a new one.' WHERE state IN ({marks(WAITING)}) AND deleted IS NULL AND teacher IN "
+                   f"({gone})",
                    (now, *WAITING))
         db.execute("UPDATE runs SET state = 'failed', finished = ?, message = 'A run that it is made of did not "
-                   f"finish; start it again to go on with both.' WHERE state IN ({marks(WAITING)}) AND id IN "
+                   f"finish; start it again to go on with both.' WHERE state IN ({marks(WAITING)}) AND deleted IS NULL "
+                   "AND id IN "
                    f"(SELECT run FROM members WHERE member IN ({gone}))", (now, *WAITING))
-        db.execute(f"UPDATE runs AS r SET state = 'failed', finished = ?, message = ? WHERE deaths >= ? AND {waits}",
+        db.execute("UPDATE runs AS r SET state = 'failed', finished = ?, message = ? WHERE deaths >= ? AND deleted IS "
+                   f"NULL AND {waits}",
                    (now, f"Its process died {DEATHS} times without getting any further; was the memory enough? Lower "
                     "the batch size or the width, or match projections, and start it again.", DEATHS, *dead))
 
@@ -122,7 +129,7 @@ class Queue:
             runs = self.with_needed(list(runs)) if first else list(runs)
             lowest, highest = db.execute("SELECT MIN(place), MAX(place) FROM runs").fetchone()
             rows = db.execute(f"SELECT id FROM runs WHERE id IN ({marks(runs)}) ORDER BY place", runs).fetchall()
-            begin = lowest - len(rows) if first else highest + 1
+            begin = (lowest or 0) - len(rows) if first else (highest or 0) + 1
             db.executemany("UPDATE runs SET place = ? WHERE id = ?",
                            [(begin + i, row["id"]) for i, row in enumerate(rows)])
 
@@ -135,8 +142,9 @@ class Queue:
         return [*made, *(row["id"] for row in teachers)]
 
     def line(self) -> list[dict]:
-        """Runs that are going or wait: those that are going first, the others in the order of one owner's turns."""
-        return self._database.read(f"SELECT {FIELDS} FROM present WHERE state IN ('running', {marks(WAITING)}) "
+        """Runs that are going or wait, without configurations: those that go, and the others as one owner's turns."""
+        fields = FIELDS.replace(" config,", "")  # which are long, and which no line shows
+        return self._database.read(f"SELECT {fields} FROM present WHERE state IN ('running', {marks(WAITING)}) "
                                    "ORDER BY state != 'running', priority DESC, place", WAITING)
 
     def threads_in_use(self) -> int:

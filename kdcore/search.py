@@ -16,10 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from kdcore import grid, methods
 from kdcore.config import RunConfig, parse, read
 from kdcore.objective import Method
-from kdcore.store import Store
+from kdcore.store import ENDED, Store
 
 SCORE = "accuracy.validation"
-ENDED = ("done", "failed", "stopped")
 
 
 class Search(BaseModel):

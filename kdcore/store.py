@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 
@@ -24,6 +24,7 @@ _SPACED = """
 WITH RECURSIVE ticks(at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM ticks WHERE at < :most)
 SELECT DISTINCT m.run, m.step, m.value FROM ticks JOIN metrics m ON m.run = :run AND m.name = :name AND m.step =
     (SELECT MAX(step) FROM metrics WHERE run = :run AND name = :name AND step <= :last * at / :most) ORDER BY m.step"""
+ENDED = ("done", "failed", "stopped")
 KEPT_SECONDS = 24 * 3600.0  # how long what was deleted can be had back
 
 
@@ -40,18 +41,25 @@ class Store:
         self.transaction = self._database.write
         self.queue = Queue(self._database)
 
-    def submit(self, planned: dict, experiment: str = "", owner: str = "") -> int:
+    def submit(self, planned: dict, experiment: str = "", owner: str = "", anew: dict[str, int] | None = None) -> int:
         """Queue a planned run (`RunConfig.planned()`) and return its id.
 
-        Its teacher and its parts (an ensemble's students) are queued before it unless they are there. Raises UserError
-        where any of those to be queued cannot be trained; none is queued then.
+        Its teacher and its parts (an ensemble's students) are queued before it unless they are there; where `anew` is
+        given, which holds those that were, the parts are queued anew too. Raises UserError where any of those to be
+        queued cannot be trained; none is queued then.
         """
+        if anew and planned["hash"] in anew:
+            return anew[planned["hash"]]
         if reason := self.obstacle(planned):
             raise UserError(reason)
         with self._write() as db:
             teacher = self.ensure(planned["teacher"], experiment, owner) if planned["teacher"] else None
-            parts = [self.ensure(part, experiment, owner) for part in planned["parts"]]
-            return self._insert(db, planned, experiment, owner, teacher, parts)
+            parts = [self.ensure(part, experiment, owner) if anew is None else
+                     self.submit(part, experiment, owner, anew) for part in planned["parts"]]
+            run = self._insert(db, planned, experiment, owner, teacher, parts)
+        if anew is not None:
+            anew[planned["hash"]] = run
+        return run
 
     def _insert(self, db: sqlite3.Connection, planned: dict, experiment: str, owner: str, teacher: int | None,
                 parts: list[int]) -> int:
@@ -66,18 +74,28 @@ class Store:
              planned["hash"], teacher, config["threads"], config["steps"], time.time(), owner,
              planned.get("expected"))).lastrowid
         db.executemany("INSERT INTO members VALUES (?, ?)", [(run, part) for part in parts])
+        shutil.rmtree(self._place(run), ignore_errors=True)  # files of a number that was given before and taken back
         self._list(experiment, run, owner)
         return run
 
     def ensure(self, planned: dict, experiment: str = "", owner: str = "") -> int:
-        """The run with this configuration, which the experiment lists too; queued where none is done, waits or runs."""
-        found = self.find(planned["hash"])
-        if not found:
-            return self.submit(planned, experiment, owner)
-        with self._write():
-            for run in (found["id"], found["teacher"], *self.parts(found["id"])):
-                if run:
-                    self._list(experiment, run, owner)
+        """The run with this configuration, which the experiment lists too; queued where none is done, waits or runs.
+
+        One that paused goes on. One that has the method under another name gets this one.
+        """
+        with self._write() as db:  # so that no other process queues it at the same moment
+            found = self.find(planned["hash"])
+            if not found:
+                return self.submit(planned, experiment, owner)
+            needed = self.queue.with_needed([found["id"]])
+            for run in needed:
+                self._list(experiment, run, owner)
+            if found["state"] == "paused":
+                self.queue.restart(needed)
+            method = planned["config"]["method"]
+            if method.get("paper") and found["method"] != method["name"]:
+                db.execute("UPDATE runs SET method = ?, title = ?, name = ? WHERE id = ?",
+                           (method["name"], method["title"], planned["config"]["name"], found["id"]))
         return found["id"]
 
     def submit_all(self, planned: list[dict], experiment: str, owner: str = "", content: dict | None = None,
@@ -89,7 +107,9 @@ class Store:
         with self._write() as db:
             db.execute("INSERT OR REPLACE INTO experiments (name, owner, created, content) VALUES (?, ?, ?, ?)",
                        (experiment, owner, time.time(), json.dumps(content or {})))
-            return [(self.submit if again else self.ensure)(run, experiment, owner) for run in planned]
+            anew: dict[str, int] = {}
+            return [self.submit(run, experiment, owner, anew) if again else self.ensure(run, experiment, owner)
+                    for run in planned]
 
     def admit(self, planned: dict, ended: dict, experiment: str, teacher: int | None, parts: list[int],
               owner: str = "") -> tuple[int, bool]:
@@ -106,6 +126,11 @@ class Store:
                        "started = :started, finished = :finished WHERE id = :run", {**ended, "run": run})
         return run, True
 
+    def take(self, run: int, step: int, file: Path) -> None:
+        """Make a file of this file system the run's snapshot at a step."""
+        self.snapshot(run, step).parent.mkdir(parents=True, exist_ok=True)
+        file.replace(self.snapshot(run, step))
+
     def record(self, run: int, metrics: list[tuple[int, str, float]], events: list[tuple[int, float, str]]) -> None:
         """Keep what a run recorded elsewhere: (step, name, value) and (step, at, text)."""
         with self._write() as db:
@@ -116,8 +141,8 @@ class Store:
     def _list(self, experiment: str, run: int, owner: str) -> None:
         if experiment:
             with self._write() as db:
-                db.execute("INSERT OR IGNORE INTO experiments (name, owner, created) VALUES (?, ?, ?)",
-                           (experiment, owner, time.time()))
+                db.execute("INSERT INTO experiments (name, owner, created) VALUES (?, ?, ?) ON CONFLICT (name) "
+                           "DO UPDATE SET deleted = NULL", (experiment, owner, time.time()))
                 db.execute("INSERT OR IGNORE INTO contents VALUES (?, ?)", (experiment, run))
 
     def obstacle(self, planned: dict) -> str:
@@ -295,8 +320,11 @@ class Store:
     def purge(self, kept_seconds: float = KEPT_SECONDS) -> None:
         """Remove for good, with their files, the runs that were deleted longer ago than this."""
         with self._write() as db:
-            gone = [row["id"] for row in db.execute("SELECT id FROM runs WHERE deleted < ?",
-                                                    (time.time() - kept_seconds,))]
+            gone = [row["id"] for row in db.execute(
+                "SELECT id FROM runs WHERE deleted < :before AND id NOT IN (SELECT teacher FROM runs WHERE teacher IS "
+                "NOT NULL AND (deleted IS NULL OR deleted >= :before)) AND id NOT IN (SELECT member FROM members JOIN "
+                "runs r ON r.id = run WHERE r.deleted IS NULL OR r.deleted >= :before)",
+                {"before": time.time() - kept_seconds})]  # by a clock that jumped, a student may be kept for longer
             db.execute(f"DELETE FROM members WHERE member IN ({marks(gone)})", gone)
             db.execute(f"DELETE FROM runs WHERE id IN ({marks(gone)})", gone)
             db.execute("DELETE FROM experiments WHERE deleted < ?", (time.time() - kept_seconds,))
@@ -355,8 +383,11 @@ class Store:
     def finish(self, run: int, claim: int, state: str, message: str = "") -> None:
         """End a run as "done", "stopped" or "failed", with the reason in words, or as "paused"."""
         with self._own(run, claim) as db:
+            if state in ("paused", "stopped"):  # it may have been asked for something else since it saw the wish
+                wish = db.execute("SELECT wish FROM runs WHERE id = ?", (run,)).fetchone()["wish"]
+                state = wish or ("queued" if state == "paused" else state)
             db.execute("UPDATE runs SET state = ?, message = ?, finished = ?, wish = '' WHERE id = ?",
-                       (state, message, None if state == "paused" else time.time(), run))
+                       (state, message, time.time() if state in ENDED else None, run))
 
     def release(self, run: int, claim: int, text: str, died: bool = True) -> None:
         """Put a run whose process ended back into the queue; it continues from its resume point.
@@ -378,15 +409,14 @@ class Store:
 
     def sizes(self, runs: list[int]) -> dict[int, int]:
         """Bytes on disk of each run's files."""
-        return {run: sum(path.stat().st_size for path in self._place(run).rglob("*") if path.is_file())
-                for run in runs}
+        return {run: _bytes(self._place(run)) for run in runs}
 
     def size(self) -> int:
         """Bytes on disk of all runs' files."""
-        return sum(path.stat().st_size for path in (self.folder / "runs").rglob("*") if path.is_file())
+        return _bytes(self.folder / "runs")
 
     def thin(self, runs: list[int], keep: int) -> None:
-        """Keep `keep` snapshots of each run that is done, the first and the last among them, and remove the others."""
+        """Keep `keep` snapshots, two or more, of each run that is done, the first and the last among them."""
         for row in self.runs(ids=runs):
             steps = self.snapshot_steps(row["id"])
             kept = {steps[round(i * (len(steps) - 1) / (keep - 1))] for i in range(keep)} if steps else set()
@@ -408,3 +438,12 @@ class Store:
                               (run, claim)).fetchone():
                 raise StaleClaim(f"Run {run} is no longer this process's.")
             yield db
+
+
+def _bytes(folder: Path) -> int:
+    """Bytes of the files in a folder, in which others may be writing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total

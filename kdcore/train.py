@@ -206,7 +206,7 @@ class _Training:
         total = self.config.steps
         snapshots = {*snapshot_steps(total, min(SNAPSHOTS, self.config.evaluations + 1)), self.config.shared_end()}
         ends = {stage.end for stage in self._stages()}  # sums are of one stage
-        evenly = np.linspace(0, total, self.config.evaluations + 1).round().astype(int).tolist()
+        evenly = {*np.linspace(0, total, self.config.evaluations + 1).round().astype(int).tolist()}
         measured = {*snapshots, *ends, *evenly}
         spoke = saved = time.monotonic()
         if self.resumed is None:
@@ -226,7 +226,7 @@ class _Training:
                     yield self._snapshot()
                 if self.step in measured:
                     yield (found := self._measure())
-                    if self._waited_enough(found, total):
+                    if self.step in evenly and self._waited_enough(found, total):
                         if self.step not in snapshots:
                             yield self._snapshot()
                         yield Notice(self.step, f"Ended here: {self.config.patience} measurements in a row brought "
@@ -256,7 +256,8 @@ class _Training:
     def _enter(self, span: _Span) -> Iterator[Notice]:
         fresh, stage = self.step == span.start, span.stage
         self.span, self.seed = span, self.config.seed_of(span.number)
-        self.terms = {key: weighted.term for key, weighted in stage.objective.items()}
+        # in the order of their names: connectors are drawn, and sums made, the same in whatever order they were given
+        self.terms = {key: stage.objective[key].term for key in sorted(stage.objective)}
         self.bounds = {key: term.bind(self.config.pair(), stream(self.seed, 5, span.number, i)).to(self.device)
                        for i, (key, term) in enumerate(self.terms.items())}
         self.lessons = Lessons(self.terms, self.bounds, self.teacher, self.images,
@@ -326,8 +327,7 @@ class _Training:
     def _factors(self) -> dict[str, float]:
         """λ of each term in this step."""
         done = self.span.done(self.step)
-        return {key: weighted.factor(self.factors[key], done)
-                for key, weighted in self.span.stage.objective.items()}
+        return {key: self.span.stage.objective[key].factor(self.factors[key], done) for key in self.terms}
 
     def _losses(self, ahead: int = 0) -> tuple[Response, dict[str, Tensor]]:
         """The student's response to this step's images, or a later one's, and each term's loss."""

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from kdcore import settings
+from kdcore.database import VERSION
 from kdcore.errors import StaleClaim, UserError
 from kdcore.store import Store
 
@@ -214,7 +215,7 @@ class _Worker:
                     self.store.purge()
                     purged = time.monotonic()
                 self._turn()
-            except sqlite3.OperationalError as error:
+            except sqlite3.Error as error:
                 print(f"The store cannot be used just now: {error}.", file=sys.stderr)
                 time.sleep(HEARTBEAT_SECONDS)
             if self.running:
@@ -304,7 +305,7 @@ def _execute(folder: str, claimed: dict, where: str | None) -> None:
 @contextmanager
 def _alone(store: Store):
     """Yields whether this is the store's only worker on this machine."""
-    with (store.folder / "worker.lock").open("w") as lock:
+    with (store.folder / f"worker-{VERSION}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

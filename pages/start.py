@@ -35,4 +35,4 @@ students = results.students(runs)
 live_curves([run["id"] for run in students], "accuracy", "demo-curves", title="accuracy on 500 test images")
 if all(run["state"] in results.ENDED for run in students):
     verdict(students)
-    explaining_maps(students)
+    explaining_maps(students, st.query_params["demo"])

@@ -106,12 +106,13 @@ def test_the_causes_have_a_table_each():
                            "whole": [0.5]}],
         "shared": [{"pair": "cifar10-epoch", "method": "hint_then_soft_targets", "share": 1 / 6,
                     "accuracies": [0.6, 0.7]}],
+        "probes": [{"pair": "shapes", **groups}],
         "noise": [{"method": "dropout", "accuracies": [[0.7, 0.6, 0.5, 0.4, 0.3], [0.7, 0.6, 0.5, 0.4, 0.2]]}]})
-    assert text.count("## ") == 7
+    assert text.count("## ") == 8
     for cells in ("| mnist | Cost gradient | 1.000 ± 0.500 (2) |", "| mnist | -45 | 12 |", "| 1 | 6.0 | 179.3 |",
                   "| 0.003 | 12.5 | 12.5 | 12.5 |", "| 150 | 0.350 ± 0.050 (2) | 0.500 (1) |",
                   "| cifar10-epoch | 25000 | 0.17 | FitNet, then soft targets | 0.650 ± 0.050 (2) |",
-                  "| 0.400 ± 0.000 (2) | 0.250 ± 0.050 (2) |"):
+                  "| shapes | 0.125 | 0.125 | 0.125 |", "| 0.400 ± 0.000 (2) | 0.250 ± 0.050 (2) |"):
         assert cells in text
 
 

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import pandas
 import pytest
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save
 
 import kdcore
 from kdcore import bundle, snapshots, worker
-from kdcore.config import parse
+from kdcore.config import parse, read
 from kdcore.errors import UserError
 from kdcore.experiment import Experiment
 from kdcore.store import Store
@@ -68,9 +69,8 @@ def test_what_is_in_the_file_opens_in_any_tool(made, tmp_path):
     frame = pandas.read_parquet(tmp_path / "metrics.parquet")
     assert frame.equals(kdcore.metrics("mine", store)) and {"run", "step", "accuracy"} <= set(frame.columns)
     pandas.testing.assert_frame_equal(pandas.read_csv(tmp_path / "metrics.csv"), frame)
-    run = store.runs("mine")[0]["id"]
     weights = next((tmp_path / "runs").rglob("*.safetensors"))
-    assert all(name.startswith(("network/", "connectors/")) for name in load_file(weights)) and run
+    assert all(name.startswith(("network/", "connectors/")) for name in load_file(weights))
 
 
 def test_runs_are_a_data_frame(made, monkeypatch):
@@ -128,6 +128,12 @@ def described(file, **changes):
     return json.dumps({**content, **changes})
 
 
+def with_run(file, **changes):
+    content = json.loads(described(file))
+    content["runs"][0] |= changes
+    return json.dumps(content)
+
+
 def snapshot(file):
     with zipfile.ZipFile(file) as packed:
         return next(name for name in packed.namelist() if name.endswith(".safetensors"))
@@ -150,6 +156,18 @@ HOSTILE = {
     "a pickle": lambda file, place: changed(file, place, **{snapshot(file): pickle.dumps(print)}),
     "weights of another length": lambda file, place: changed(file, place, **{snapshot(file): save(
         {"network/a": torch.zeros(3)})[:-4]}),
+    **{name: (lambda file, place, change=change: changed(file, place, **{"experiment.json": with_run(file, **change)}))
+       for name, change in {
+           "a step of a billion billions": {"step": 10**30}, "a number without end": {"created": float("inf")},
+           "a moment far away": {"events": [[1, 1e300, "text"]]}, "half a letter": {"message": "\ud800"},
+           "images of this machine": {"config": {"data": {"name": "folder", "path": "/usr/share/doc"}, "network": {
+               "name": "fc_student"}}},
+           "a file of this machine": {"config": {"data": {"name": "digits"}, "network": {
+               "name": "fc_student", "start": {"kind": "file", "path": "/etc/hostname"}}}}}.items()},
+    "a circle": lambda file, place: changed(file, place, **{"experiment.json": with_run(file, teacher=1)}),
+    "no runs": lambda file, place: changed(file, place, **{"experiment.json": described(file, runs=[])}),
+    "of another zip": lambda file, place: (place / "x.zip").write_bytes(file.read_bytes().replace(
+        b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\x63")) and place / "x.zip",
     "numbers that are words": lambda file, place: changed(file, place, **{"metrics.csv": "run,step,loss\n1,2,high\n"}),
 }
 
@@ -182,6 +200,53 @@ def test_paths_and_marks_in_names_stay_names(made, tmp_path):
     store = Store(tmp_path / "in" / "store")
     assert bundle.import_experiment(store, file) == name
     assert {path.name for path in tmp_path.iterdir()} == {"in", "changed.zip"} and len(store.runs(name)) == 7
+
+
+def test_an_import_that_fails_half_way_leaves_no_files(made, tmp_path, monkeypatch):
+    store = Store(tmp_path)
+
+    def full(run, metrics, events):
+        if run == 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "record", full)
+    with pytest.raises(OSError, match="No space left"):
+        bundle.import_experiment(store, made[1])
+    assert store.runs() == [] and not store.experiments()
+    run = store.submit(read({**RUN, "seed": 9}).planned())
+    assert store.snapshot_steps(run) == []
+
+
+def test_a_class_is_never_code(made, tmp_path, monkeypatch):
+    store, _ = made
+    side = "dog\nprint('INJECTED')\n#"
+    monkeypatch.setattr(bundle, "_program", lambda *_: None)
+    monkeypatch.setattr(bundle.torch.export, "save", lambda program, file: file.write(b"x"))
+    real = bundle.read
+
+    def reading(content):
+        config = real(content)
+        return SimpleNamespace(side=lambda: SimpleNamespace(images=(1, 8, 8), classes=(side,)),
+                               model_dump_json=config.model_dump_json)
+
+    monkeypatch.setattr(bundle, "read", reading)
+    run = next(row["id"] for row in store.runs("mine") if row["role"] == "student")
+    bundle.export_student(store, run, tmp_path)
+    assert len((tmp_path / "load.py").read_text().strip().splitlines()) == 5
+
+
+def test_what_still_waits_is_left_out(tmp_path):
+    store = Store(tmp_path)
+    store.submit_all([read({**RUN, "teacher": TEACHER, "method": "full_jacobian"}).planned()], "mine")
+    student, teacher = store.runs()
+    store.queue.stop([student["id"]])
+    with pytest.raises(UserError, match="No run of 'mine' has ended with all that it needs"):
+        bundle.export_experiment(store, "mine", tmp_path / "x.zip")
+    worker.execute(store, store.queue.claim(99, teacher["id"]))
+    bundle.export_experiment(store, "mine", tmp_path / "x.zip")
+    assert not list(tmp_path.glob("x.[0-9]*"))
+    other = Store(tmp_path / "other")
+    assert bundle.import_experiment(other, tmp_path / "x.zip") == "mine" and len(other.runs()) == 2
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,11 +1,15 @@
 """The queue: fair turns, priorities, places, pauses, and clocks that jump."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from kdcore import queue
+from kdcore import store as store_module
 from kdcore.errors import UserError
+from kdcore.places import replace_file
 from kdcore.store import Store
 from tests.test_store import TEACHER, ensemble, planned, silence
 
@@ -85,6 +89,92 @@ def test_the_last_wish_counts(store):
     store.queue.stop([row["id"]])
     store.release(row["id"], row["claim"], "It was killed meanwhile.")
     assert store.run(row["id"])["state"] == "stopped" and store.run(row["id"])["finished"]
+
+
+def test_the_wish_that_counts_is_the_last_one_when_it_ends(store):
+    submitted(store, "a", "b", "c")
+    for wishes, state in ((("pause", "restart"), "queued"), (("pause", "stop"), "stopped"), (("pause",), "paused")):
+        row = store.queue.claim(1)
+        for wish in wishes:
+            getattr(store.queue, wish)([row["id"]])
+        store.finish(row["id"], row["claim"], "paused")  # as it saw the first one
+        assert store.run(row["id"])["state"] == state
+        store.queue.stop([row["id"]])
+
+
+def test_a_run_that_is_released_while_its_process_ends_is_not_started_beside_it(store):
+    submitted(store, "run")
+    row = store.queue.claim(1)
+    store.release(row["id"], row["claim"], "Its device went away.")
+    assert store.queue.claim(1, mine=[row["id"]]) is None and store.queue.claim(1)["id"] == row["id"]
+
+
+def test_what_was_deleted_together_waits_together_when_it_is_had_back(store):
+    """With a worker that looks for work in between."""
+    store.submit_all([planned("student", "s", TEACHER)], "mine")
+    store.delete_experiment("mine")
+    assert store.queue.claim(1) is None
+    store.undelete(store.deleted()[0]["deleted"])
+    assert list(taken(store)) == ["teacher", "student"]
+
+
+def test_an_experiment_that_was_deleted_is_there_again_when_its_name_is_used(store):
+    store.ensure(planned(), "mine")
+    store.delete_experiment("mine")
+    store.ensure(planned(), "mine")
+    assert store.experiments() == ["mine"]
+
+
+def test_two_processes_queue_a_run_once(tmp_path):
+    start = threading.Barrier(2)
+
+    def queue_it(_):
+        store = Store(tmp_path)
+        start.wait()
+        return store.ensure(planned())
+
+    for _ in range(10):
+        with ThreadPoolExecutor(2) as pool:
+            assert len(set(pool.map(queue_it, range(2)))) == 1
+
+
+def test_what_a_clock_that_jumped_deleted_too_early_is_kept_with_its_student(store, monkeypatch):
+    student = store.submit(planned("student", "s", TEACHER))
+    teacher = store.run(student)["teacher"]
+    real = time.time
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module.time, "time", lambda: real() + 3600)
+        store.delete(student)
+    store.delete(teacher)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module.time, "time", lambda: real() + 24 * 3600 + 60)
+        store.purge()
+    assert len(store.deleted()) == 2
+
+
+def test_a_number_that_is_given_again_has_no_files_of_the_one_before(store):
+    """As where an import failed at its second run."""
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        run = store.submit(planned())
+        replace_file(store.snapshot(run, 60), b"a stranger's")
+        print(1 / 0)
+    assert store.submit(planned()) == run and store.snapshot_steps(run) == []
+
+
+def test_an_ensemble_is_trained_again_as_a_whole(store):
+    store.submit_all([ensemble(TEACHER)], "first")
+    list(taken(store))
+    store.submit_all([ensemble(TEACHER)], "second", again=True)
+    assert list(taken(store)) == ["member 0", "member 1", "ensemble"]
+
+
+def test_a_baseline_that_was_trained_under_another_name_is_the_baseline(store):
+    def named(name, title, paper):
+        return planned(title, "b", method={"name": name, "title": title, "paper": paper})
+
+    before = store.submit(named("custom", "My labels", ""))
+    after = store.run(store.ensure(named("labels_only", "Labels only", "Ehmann")))
+    assert (after["id"], after["method"], after["title"]) == (before, "labels_only", "Labels only")
 
 
 def jump(monkeypatch, seconds):

@@ -14,35 +14,35 @@ SNAPSHOTS = 5  # how many of a run are left when they are thinned
 def disk() -> None:
     """Experiments by size, with what can be freed."""
     store = engine.store()
-    runs = engine.visible(store.runs())
-    sizes = store.sizes([run["id"] for run in runs])
-    experiments: dict[str, list[dict]] = {}
-    for run in runs:
-        experiments.setdefault(run["experiment"], []).append(run)
-    rows = sorted(({"experiment": name or "without one", "runs": len(own),
-                    "megabytes": sum(sizes[run["id"]] for run in own) / 1e6} for name, own in experiments.items()),
-                  key=lambda row: -row["megabytes"])
-    st.markdown(f"**{sum(sizes.values()) / 1e6:.0f} MB** in {len(runs)} runs; {engine.free_disk() / 1e9:.0f} GB are "
-                "free.")
+    runs = {run["id"]: run for run in engine.visible(store.runs())}
+    sizes = store.sizes([*runs])
+    experiments = {name: [runs[run["id"]] for run in store.runs(name) if run["id"] in runs]
+                   for name in engine.experiments()}
+    rows = sorted(({"experiment": name, "runs": len(own), "megabytes": sum(sizes[run["id"]] for run in own) / 1e6}
+                   for name, own in experiments.items()), key=lambda row: -row["megabytes"])
+    st.markdown(f"**{sum(sizes.values()) / 1e6:.0f} MB** in {len(runs)} runs, of which some may be in several "
+                f"experiments; {engine.free_disk() / 1e9:.0f} GB are free.")
     st.dataframe(rows, hide_index=True, column_config={
         "experiment": "Experiment", "runs": st.column_config.NumberColumn("Runs", width=75),
         "megabytes": st.column_config.NumberColumn("Size", format="%.1f MB", width=100)})
-    name, thin, delete = st.columns([3, 1.4, 1], vertical_alignment="bottom")
-    chosen = name.selectbox("Experiment", [name for name, own in experiments.items() if name and
-                                           engine.mine(own) == own], key="disk.experiment")
-    if thin.button(f"Keep {SNAPSHOTS} snapshots of each run", icon=":material/compress:", width="stretch",
-                   disabled=not chosen, help="The first, the last and those between; the maps of other steps are gone. "
-                   "This cannot be undone."):
-        store.thin([run["id"] for run in experiments[chosen]], SNAPSHOTS)
-        st.rerun()
-    if delete.button("Delete", icon=":material/delete:", width="stretch", disabled=not chosen,
-                     help="Can be undone for a day, below."):
-        try:
-            store.delete_experiment(chosen)
-        except engine.UserError as error:
-            st.error(str(error))
-        else:
+    name, thin, delete = st.columns([4, 1.4, 1], vertical_alignment="bottom")
+    chosen = name.selectbox("Experiment", [name for name, own in experiments.items() if engine.mine(own) == own], None,
+                            key="disk.experiment", placeholder="of which to free some space")
+    with thin.popover("Thin…", icon=":material/compress:", width="stretch", disabled=not chosen):
+        st.markdown(f"Keep {SNAPSHOTS} snapshots of each run: the first, the last and some between. The maps of other "
+                    "steps are then gone, also in other experiments that list these runs. **This cannot be undone.**")
+        if st.button(f"Keep {SNAPSHOTS}", type="primary", key="disk.thin"):
+            store.thin([run["id"] for run in experiments[chosen]], SNAPSHOTS)
             st.rerun()
+    with delete.popover("Delete…", icon=":material/delete:", width="stretch", disabled=not chosen):
+        st.markdown("With those of its runs that no other experiment lists. It can be undone for a day, above.")
+        if st.button("Delete", type="primary", key="disk.delete"):
+            try:
+                store.delete_experiment(chosen)
+            except engine.UserError as error:
+                st.error(str(error))
+            else:
+                st.rerun()
 
 
 def deleted() -> None:
@@ -50,8 +50,8 @@ def deleted() -> None:
     for gone in engine.store().deleted():
         words, back = st.columns([4, 1], vertical_alignment="center")
         runs = f", {gone['runs']} runs" if gone["runs"] > 1 else ""
-        words.markdown(f"{figures.markdown(gone['name'])}{runs}, deleted at "
-                       f"{time.strftime('%H:%M', time.localtime(gone['deleted']))}")
+        words.markdown(f"{figures.markdown(gone['name'])}{runs}, deleted "
+                       f"{time.strftime('%d %B, %H:%M', time.localtime(gone['deleted']))}")
         if back.button("Undo", icon=":material/undo:", key=f"back.{gone['deleted']}", width="stretch"):
             engine.store().undelete(gone["deleted"])
             st.rerun()

@@ -14,7 +14,7 @@ POLL_SECONDS = 1.0
 
 def line_table() -> None:
     """What goes and what waits, in order, updated every second; the page is drawn anew when a run joins or leaves."""
-    known = [run["id"] for run in engine.visible(engine.queue().line())]
+    known = _states(engine.visible(engine.queue().line()))
 
     @st.fragment(run_every=POLL_SECONDS)
     def draw() -> None:
@@ -26,7 +26,7 @@ def line_table() -> None:
                                                               ("paused", "paused")) if counts[state]]
         words += [f"about {results.duration(seconds / min(slots, len(runs)))} left"] if seconds else []
         st.markdown(f"**{' · '.join(words)}**")
-        rows = [{"name": run["name"], "experiment": run["experiment"], "state": run["state"],
+        rows = [{"name": run["name"], "experiment": run["experiment"], "state": _ENDING.get(run["wish"], run["state"]),
                  "progress": run["step"] / max(run["steps"], 1), "priority": engine.PRIORITIES[run["priority"]],
                  "left": _words(results.left([run], now)), "owner": run["owner"]} for run in runs]
         owners = {run["owner"] for run in runs} - {""}
@@ -38,10 +38,18 @@ def line_table() -> None:
                                                             width=115),
                 "left": st.column_config.TextColumn("Left", width=75, help="Of computing, once it has a place."),
                 "priority": st.column_config.TextColumn("Priority", width=80), "owner": "Whose"})
-        if [run["id"] for run in runs] != known:
+        if _states(runs) != known:
             st.rerun()
 
     draw()
+
+
+_ENDING = {"paused": "pausing", "stopped": "stopping"}
+
+
+def _states(runs: list[dict]) -> list[tuple]:
+    """What the controls beside the table depend on."""
+    return [(run["id"], run["state"], run["wish"]) for run in runs]
 
 
 def _words(seconds: float | None) -> str:
@@ -66,11 +74,13 @@ def line_controls(runs: list[dict]) -> None:
                          help="Among the runs of the same priority."):
                 engine.queue().move(ids, first)
                 st.rerun()
-        now = {run["priority"] for run in rows}
-        names = engine.PRIORITIES
-        priority = st.segmented_control("Priority", list(names), format_func=names.get,
-                                        default=now.pop() if len(now) == 1 else None, key=f"priority.{chosen}",
-                                        help="A higher one is taken first; nobody's runs keep others' waiting.")
-        if priority is not None and any(run["priority"] != priority for run in rows):
-            engine.queue().prioritise(ids, priority)
-            st.rerun()
+        now, key = {run["priority"] for run in rows}, f"priority.{chosen}"
+        st.segmented_control("Priority", list(engine.PRIORITIES), format_func=engine.PRIORITIES.get, key=key,
+                             default=now.pop() if len(now) == 1 else None, on_change=_prioritise, args=(ids, key),
+                             help="A higher one is taken first; nobody's runs keep others' waiting.")
+
+
+def _prioritise(runs: list[int], key: str) -> None:
+    """When the control is used, and not whenever it is drawn: another page may have changed it meanwhile."""
+    if (priority := st.session_state[key]) is not None:
+        engine.queue().prioritise(runs, priority)

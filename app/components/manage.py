@@ -12,25 +12,40 @@ from app.components.exchange import downloads
 GOING = ("running", "queued", "paused")
 
 
+EVERY = "every run"
+
+
 def manage(runs: list[dict], experiment: str) -> None:
     """Controls for an experiment and for one run of it, and what happened to that."""
     with st.expander("Pause, stop, go on, rename, delete; downloads, settings, events", icon=":material/tune:",
                      key="manage"):
-        named = {None: f"All {len(runs)} runs of {experiment}",
-                 **{run["id"]: run["name"] for run in sorted(runs, key=lambda run: run["id"])}}
-        run = st.selectbox("Which", list(named), format_func=named.get, key="managed")
-        rows = runs if run is None else [row for row in runs if row["id"] == run]
+        named = {EVERY: f"All {len(runs)} runs of {experiment}, teachers too",
+                 **{run["id"]: f"{run['name']} ({run['id']})" for run in sorted(runs, key=lambda run: run["id"])}}
+        chosen = st.selectbox("Which", list(named), format_func=named.get, key=f"managed.{experiment}")
+        if chosen not in named:
+            st.caption("Choose the runs that this is about.")
+            return
+        rows = runs if chosen == EVERY else [row for row in runs if row["id"] == chosen]
         may = engine.mine(rows) == rows
         with st.container(horizontal=True):
-            line_buttons(engine.mine(rows), "managed")
-            if st.button("Delete", icon=":material/delete:",
-                         disabled=not may or any(row["state"] == "running" for row in rows),
-                         help="Can be undone for a day, on Queue. What other experiments list, or others learnt from, "
-                         "stays."):
-                _do(*((engine.store().delete_experiment, experiment) if run is None else (engine.store().delete, run)))
-        downloads(experiment, None if run is None else rows[0])
-        if run is not None:
+            line_buttons(engine.mine(rows), f"managed.{chosen}")
+            if st.button("Delete…", icon=":material/delete:",
+                         disabled=not may or any(row["state"] == "running" for row in rows)):
+                _confirm(experiment, None if chosen == EVERY else rows[0], len(runs))
+        downloads(experiment, None if chosen == EVERY else rows[0])
+        if chosen != EVERY:
             _one(rows[0], may)
+
+
+@st.dialog("Delete?")
+def _confirm(experiment: str, row: dict | None, count: int) -> None:
+    if row is None:
+        st.text(f"The experiment {experiment}, with those of its {count} runs that no other experiment lists.")
+    else:
+        st.text(f"The run {row['name']}, with its curves and maps, wherever it is listed.")
+    st.write("For a day it can be had back, on **Queue**.")
+    if st.button("Delete", type="primary", icon=":material/delete:"):
+        _do(*((engine.store().delete_experiment, experiment) if row is None else (engine.store().delete, row["id"])))
 
 
 def _one(row: dict, may: bool) -> None:
@@ -54,7 +69,7 @@ def line_buttons(rows: list[dict], key: str) -> None:
             ("Continue", ":material/play_arrow:", ("paused", "failed", "stopped"), engine.restart,
              "What paused, was stopped or failed goes on from where it was, or from its last resume point."),
             ("Stop", ":material/stop:", GOING, engine.queue().stop, "A run keeps what it has recorded.")):
-        concerned = [row["id"] for row in rows if row["state"] in states]
+        concerned = [row["id"] for row in rows if (row["wish"] or row["state"]) in states]  # as it will be in a moment
         some = f" {len(concerned)}" if 0 < len(concerned) < len(rows) else ""
         if st.button(f"{label}{some}", icon=icon, disabled=not concerned, help=help_, key=f"{key}.{label}"):
             _do(act, concerned)

@@ -19,11 +19,12 @@ def experiment_picker() -> str:
                 icon=":material/rocket_launch:")
         import_form()
         st.stop()
-    asked = st.session_state.get("experiment") or st.query_params.get("experiment")
+    asked = (st.session_state.get("experiment") or st.query_params.get("experiment")
+             or st.session_state.get("looked at"))
     if asked and asked not in names:
         st.info("The experiment of this link is not in this store; this is the newest one.", icon=":material/link_off:")
-    if asked not in names:
-        st.session_state["experiment"] = names[0]  # chosen rather than a default, so that the link names it
+    # chosen rather than a default, so that the link names it
+    st.session_state["experiment"] = st.session_state["looked at"] = asked if asked in names else names[0]
     return st.selectbox("Experiment", names, index=None, key="experiment", bind="query-params",
                         help="The runs that were started together.") or names[0]
 

@@ -63,8 +63,9 @@ def _values(path: str, schema: dict, catalogue: dict, now: Any) -> list:
     if options:
         return st.multiselect(label, options, key=f"vary.{path}", help=help_, **KEPT)
     words = st.text_input(label, key=f"vary.{path}", help=help_, **KEPT,
-                          placeholder=f"values with commas between them; now {'all' if now is None else now}")
-    return list(dict.fromkeys(_value(word.strip()) for word in words.replace(";", ",").split(",") if word.strip()))
+                          placeholder="values with commas between them" + ("" if now is None else f"; now {now}"))
+    values = [_value(word.strip()) for word in words.replace(";", ",").split(",") if word.strip()]
+    return list({json.dumps(value): value for value in values}.values())
 
 
 def _value(word: str) -> Any:
@@ -78,6 +79,7 @@ def _value(word: str) -> Any:
 
 
 def _now(path: str, run: dict) -> Any:
+    """What a field of the run is where it does not vary."""
     for part in path.split("."):
         run = run.get(part) if isinstance(run, dict) else None
     return run

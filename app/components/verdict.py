@@ -58,7 +58,7 @@ def _headline(groups: dict[str, dict]) -> str:
     return "No method is clearly better than labels alone"
 
 
-def explaining_maps(students: list[dict]) -> None:
+def explaining_maps(students: list[dict], experiment: str) -> None:
     """The maps that explain the verdict: an image that the baseline gets wrong, seen by teacher and students."""
     seed = min(run["seed"] for run in students)
     shown = [run for run in students if run["seed"] == seed and run["state"] == "done"]
@@ -82,7 +82,7 @@ def explaining_maps(students: list[dict]) -> None:
     map_picture(entries, ["Teacher", *(run["title"] for run in shown)], image, "demo-maps", rows=[label],
                 number=engine.catalogue()["maps"][kind]["number"])
     if st.button("More images, all classes, every step of the training", icon=":material/visibility:"):
-        go_to("sensitivity", students[0]["experiment"])
+        go_to("sensitivity", experiment)
 
 
 def _telling(teacher: tuple, networks: dict[str, tuple], baseline: str, winner: str | None) -> int | None:

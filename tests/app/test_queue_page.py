@@ -68,6 +68,6 @@ def test_the_disk_says_what_takes_how_much_and_snapshots_are_thinned(page):
     page.toggle(key="disk").set_value(True).run()
     assert not page.exception
     assert "2.0" in str(page.dataframe[1].value) and any("**2 MB** in 5 runs" in text.value for text in page.markdown)
-    page.selectbox(key="disk.experiment").set_value("one")
-    press(page, "Keep 5")
+    page.selectbox(key="disk.experiment").set_value("one").run()
+    page.button(key="disk.thin").click().run()
     assert store.snapshot_steps(run["id"]) == [0, 50, 100, 140, 190]
