@@ -164,7 +164,8 @@ def probe(store: Store, pair: str) -> dict[str, float]:
     """Test accuracy of a linear classifier of what the teacher has at each group's end, on the student's images."""
     config = run(pair, seed=SEEDS[0])
     teacher, found = learnt(store, config.teacher), {}
-    learning, tested = data.of_run(config, "train")[:], data.of_run(config, "test")[torch.arange(2 * IMAGES)]
+    learning, test = data.of_run(config, "train")[:], data.of_run(config, "test")
+    tested = test[torch.arange(0, len(test), len(test) // (2 * IMAGES))]  # files come class by class
     for group in agreement.GROUPS:
         features = [Response(teacher, images.pixels, taps=(group,), differentiable=False).taps[group].mean((2, 3))
                     for images in (learning, tested)]
