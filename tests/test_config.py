@@ -222,7 +222,7 @@ def test_terms_suit_a_pair_of_equal_images_and_classes(kind):
     assert TERMS[kind](kind=kind).unsuited(Pair(side(), side())) is None
 
 
-@pytest.mark.parametrize("kind", ONLY_MAPS)
+@pytest.mark.parametrize("kind", sorted(ONLY_MAPS))
 def test_terms_over_maps_ask_for_convolutional_networks(kind):
     reason = TERMS[kind](kind=kind).unsuited(Pair(side(taps=VECTORS), side(taps=VECTORS)))
     assert "fully connected" in reason and "choose convolutional networks" in reason

@@ -1,6 +1,7 @@
 """A server's settings: a file with sentences, limits that say why, and what runs are also written to."""
 
 import json
+import multiprocessing
 
 import pytest
 
@@ -70,7 +71,9 @@ def test_a_full_store_takes_no_more(store):  # noqa: F811
 
 def test_slots_are_the_settings(file, tmp_path):
     file.write_text("slots = 7")
-    assert worker._Worker(Store(tmp_path), 1)._describe_device()["slots"] == 7
+    made = worker._Worker(Store(tmp_path), 1)
+    made.processes = multiprocessing.get_context("fork")  # under xdist there is no main module to start another way
+    assert made._describe_device()["slots"] == 7
 
 
 def interrupted(store, monkeypatch):  # noqa: F811

@@ -506,10 +506,22 @@ def test_kept_lessons_take_no_more_than_they_may(teacher, monkeypatch):
         assert len(of(Notice, train(run("soft_targets"), teacher=teacher))) == notices
 
 
+def test_the_order_in_which_terms_are_given_changes_nothing(teacher):
+    """Neither connectors, which are drawn, nor sums: such runs have one hash."""
+    terms = {name: {"weight": 1, "term": {"kind": kind}} for name, kind in (
+        ("labels", "cross_entropy"), ("hint", "hint"), ("told", "vector_information"), ("also", "hint"))}
+    ends = [of(Snapshot, train(run({"stages": [{"objective": dict(order)}]}), teacher=teacher))[-1]
+            for order in (terms.items(), reversed(terms.items()))]
+    assert ends[0].connectors["hint"] and ends[0].connectors.keys() == ends[1].connectors.keys()
+    assert_same(ends[0].state, ends[1].state)
+    for key, connector in ends[0].connectors.items():
+        assert_same(connector, ends[1].connectors[key])
+
+
 def test_all_kept_lessons_together_take_no_more_than_they_may(teacher, monkeypatch):
     both = {"stages": [{"objective": {name: {"weight": 1, "term": {"kind": name}}
                                       for name in ("soft_targets", "logit_error")}}]}
-    title = TERMS["logit_error"].title.lower()
+    title = TERMS["soft_targets"].title.lower()  # the second by name
     for room, sentences in ((1600, []), (1599, [f"What the teacher hands over for {title} does not fit into memory"])):
         monkeypatch.setattr(teaching, "KEPT_BYTES", room)
         notices = of(Notice, train(run(both), teacher=teacher))

@@ -182,7 +182,7 @@ def test_what_is_half_typed_survives_an_answer_and_what_is_typed_a_look_elsewher
     expect(seeds).to_have_value("2")
     seeds.press("Enter")
     page.get_by_role("link", name="Methods").click()
-    expect(page.get_by_label("Search")).to_be_visible(timeout=20_000)
+    expect(page.get_by_label("Search", exact=True)).to_be_visible(timeout=20_000)
     page.get_by_role("link", name="Train").click()
     expect(page.get_by_text("steps = -5 is not possible")).to_be_visible(timeout=30_000)
     expect(steps).to_have_value("-5")
