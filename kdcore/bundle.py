@@ -195,6 +195,8 @@ def _planned(run: _Run) -> dict:
 
 
 def _opened(file: Path) -> zipfile.ZipFile:
+    if not file.exists():
+        raise UserError(f"There is no file {file}; give the path of an experiment that Apprentice exported.")
     try:
         packed = zipfile.ZipFile(file)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error) as error:

@@ -119,7 +119,7 @@ class Method(_Record):
     """A way to train a student, as data."""
 
     name: str = Field("custom", max_length=80)
-    title: str = Field("Custom", max_length=80)
+    title: str = Field("Custom", min_length=1, max_length=80)
     sentence: str = ""
     paper: str = ""
     equations: str = ""

@@ -28,8 +28,11 @@ def verdict(students: list[dict]) -> None:
                       delta_arrow="off", border=True, width="content", height="stretch")
         if teacher:
             st.metric("Teacher", results.per_cent(teacher), border=True, width="content", height="stretch")
+    fewest = min(group["accuracy"][2] for group in groups.values())
     st.caption("Accuracy on the test images at the last step, and points gained over labels alone: "
-               + (f"mean over {seeds} seeds, ± standard error of the gain, paired by seed." if seeds > 1 else
+               + (f"mean over {seeds if fewest == seeds else f'{fewest} to {seeds}'} seeds, ± standard error of the "
+                  "gain, paired by seed. A method is called better where the 95 % interval of its gain (Student's t) "
+                  "lies above 0; over two seeds that is six times as wide as over many." if seeds > 1 else
                   "one seed; more seeds show the spread.")
                + (" Several networks are no match for one: an ensemble is compared with an ensemble of labels alone."
                   if any(run["role"] == "ensemble" for run in students) else ""))
