@@ -40,6 +40,8 @@ PAIRS = {
     "cifar10-epoch": {**ON_CIFAR, "data": {**CIFAR, "per_class": 2500}, "steps": 2 * 782},
     "cifar10-vgg": {**ON_CIFAR, "data": {**CIFAR, "per_class": 10}, "network": {"name": "vgg4", "width": 0.5},
                     "steps": 600},
+    "cifar10-vgg9": {**ON_CIFAR, "data": {**CIFAR, "per_class": 50}, "network": {"name": "vgg9", "width": 0.25},
+                     "steps": 100, "teacher": {**EQUAL, "network": {"name": "vgg9", "width": 0.25}, "steps": 1000}},
     "cifar10-residual": {
         **ON_CIFAR, "data": {**CIFAR, "per_class": 500, "augment": "crop_flip"}, "network": {"name": "residual8"},
         "optimiser": RESIDUAL, "batch_size": 64, "steps": 1000,

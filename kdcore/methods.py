@@ -55,7 +55,9 @@ WEIGHTS = {  # kind of term -> where its weight comes from
     "full_jacobian": "The paper's.",
     "summed_jacobian": "The paper's. Where a teacher's sum of logits has drifted, 0.01 is better: on MNIST, the term "
                        "then starts at 1 % of the cross entropy, as in the paper.",
-    "soft_targets": "0.9 beside 0.1 for the labels is usual; alone, or falling from 4 to 1, the papers'.",
+    "soft_targets": "0.9 beside 0.1 for the labels is usual; alone, the paper's. Falling from 4 to 1, Yim et al.'s, on "
+                    "FitNet's cross entropy of softened outputs, which has no factor T²: with it the same strength is "
+                    "4/T² to 1/T².",
     "weight_decay": "The paper's.",
     "jacobian_norm": "The paper's λ is on normalised images, whose pixels are 4 times as large and slopes a quarter: "
                      "on images from 0 to 1 the same strength is λ/16.",
@@ -468,7 +470,7 @@ def _hint_sum(groups: str) -> dict:
 def _hint_then_falling(groups: str, task: int) -> tuple[Stage, Stage]:
     """35 000 steps for the hint, `task` thousand for the task."""
     return _first("hint", 35 / (35 + task), _hint_sum(groups),
-                  {**LABELS, "soft_targets": (4.0, 1.0, SoftTargets(temperature=3))}, YIM_HINT, restarts=True)
+                  {**LABELS, "soft_targets": (4 / 9, 1 / 9, SoftTargets(temperature=3))}, YIM_HINT, restarts=True)
 
 
 def _flow_first(task: int, first: int = 21, optimiser: Optimiser = YIM_FLOW, **settings) -> tuple[Stage, Stage]:

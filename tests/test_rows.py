@@ -18,7 +18,7 @@ KD = "soft_targets(temperature=3)"
 SOFT = "0.9 soft_targets + 0.1 cross_entropy"
 LWF = "cross_entropy + LOGITS second_head"
 DTL = "cross_entropy + 10 second_head(form=centred)"
-FALLING = "cross_entropy + 4 to 1 soft_targets(temperature=3), restarts"
+FALLING = "cross_entropy + 0.444444 to 0.111111 soft_targets(temperature=3), restarts"  # 4 to 1, over T² = 9
 FSP = "FLOW_SLOW flow_matrices, sgd 0.001 falls 11/21 16/21"
 LONG_FSP = "FLOW_SLOW flow_matrices, sgd 0.001 falls 1/2 3/4"  # 16k and 24k of 32k
 TRAINED = {
