@@ -25,7 +25,7 @@ def disk() -> None:
     st.dataframe(rows, hide_index=True, column_config={
         "experiment": "Experiment", "runs": st.column_config.NumberColumn("Runs", width=75),
         "megabytes": st.column_config.NumberColumn("Size", format="%.1f MB", width=100)})
-    name, thin, delete = st.columns([4, 1.4, 1], vertical_alignment="bottom")
+    name, thin, delete = st.columns([2.4, 1.2, 1.3], vertical_alignment="bottom")
     chosen = name.selectbox("Experiment", [name for name, own in experiments.items() if engine.mine(own) == own], None,
                             key="disk.experiment", placeholder="of which to free some space")
     with thin.popover("Thin…", icon=":material/compress:", width="stretch", disabled=not chosen):
