@@ -1,7 +1,6 @@
 """What the benchmarks write: means with their spread, gains on the same seeds, none where it is no comparison."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -48,23 +47,16 @@ def test_what_is_written_was_measured_with_what_the_project_trains_today(name, j
     assert written and written <= hashes(KNOWN[program](pair))
 
 
-# whose weights changed since MNIST was measured; benchmarks/README.md names them too
-AGAIN = {"hint_then_falling_soft_targets", "hint_ensemble_middle", "hint_ensemble_all"}
-
-
-@pytest.mark.parametrize("pair, names", [("cifar10", None), ("mnist", set(METHODS) - AGAIN)])
+@pytest.mark.parametrize("pair, names", [("cifar10", None), ("mnist", METHODS)])
 def test_every_method_that_suits_has_a_line(pair, names, jpeg_zip, real_data):
     """As README says."""
     assert hashes(methods.runs(pair, names)) <= set(json.loads((RESULTS / f"methods-{pair}.json").read_text())["runs"])
 
 
 def test_every_method_has_a_line_in_a_table():
-    """But for the one whose weights would have to be downloaded, and the variants that benchmarks/README.md names."""
+    """But for the one whose weights would have to be downloaded."""
     rows = [row for path in RESULTS.glob("methods-*.json") for row in json.loads(path.read_text())["runs"].values()]
-    missing = set(METHODS) - {row["method"] for row in rows}
-    assert {name for name in missing if not METHODS[name].ablation} == {"finetuned"}
-    assert not [name for name in missing - {"finetuned"}
-                if not re.search("^attention_jacobian_|_pooled$|^long_flow_ensemble$", name)]
+    assert set(METHODS) - {row["method"] for row in rows} == {"finetuned"}
 
 
 def test_a_run_that_failed_is_counted():
