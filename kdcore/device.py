@@ -33,14 +33,17 @@ def available() -> list[str]:
 
 
 def describe() -> dict:
-    """The device that "auto" means: {"device", "title" in words, "slots" for runs at a time, "available"}."""
+    """The device that "auto" means.
+
+    {"device", "title" in words, "slots" for runs at a time, "gpus", "cores", "available"}.
+    """
     device = pick()
-    if device.type == "cuda":
-        return {"device": "cuda", "title": torch.cuda.get_device_name(device), "slots": torch.cuda.device_count(),
-                "available": available()}
-    title = "Apple GPU" if device.type == "mps" else f"{platform.machine()} processor, {cores()} cores"
-    return {"device": device.type, "title": title, "slots": 1 if device.type == "mps" else cores(),
-            "available": available()}
+    gpus = torch.cuda.device_count() if device.type == "cuda" else 0
+    apple = device.type == "mps"
+    title = (torch.cuda.get_device_name(device) if gpus else "Apple GPU" if apple
+             else f"{platform.machine()} processor, {cores()} cores")
+    return {"device": device.type, "title": title, "slots": gpus or (1 if apple else cores()), "gpus": gpus,
+            "cores": cores(), "available": available()}
 
 
 def cores() -> int:

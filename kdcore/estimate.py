@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from kdcore import data, device, train
+from kdcore import data, device, settings, train
 from kdcore.config import RunConfig
 from kdcore.experiment import Experiment
 from kdcore.teaching import CHUNK, answer
@@ -49,8 +49,8 @@ def estimate(experiment: Experiment) -> dict:
              "teacher_seconds": teachers[run.teacher.hash()] if run.teacher else 0.0,
              "bytes": round(run.method.members * len(_snapshots(run)) * costs[_kind(run)].weights),
              "trainings": 1 + len(run.members())} for run in runs]
-    return {"slots": max(1, device.describe()["slots"] // experiment.run.threads), "each": each, "tried": len(tried),
-            "kinds": len(kinds)}
+    slots = settings.read().at_a_time(device.describe()) // experiment.run.threads
+    return {"slots": max(1, slots), "each": each, "tried": len(tried), "kinds": len(kinds)}
 
 
 def _kind(run: RunConfig) -> str:

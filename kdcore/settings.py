@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tomllib
 from functools import lru_cache
@@ -25,6 +26,10 @@ class Settings(BaseModel):
 
     slots: int | None = Field(None, ge=1, le=1024, description="Runs at a time. Left out: one for each GPU, or one for "
                               "each CPU core.")
+    gpu_share: float = Field(1.0, gt=0, le=1, description="How much of a GPU a run takes: with 0.25, four train on "
+                             "each at a time.")
+    ray: str = Field("", description="The address of a Ray cluster on which runs are trained, such as auto or "
+                     "ray://head:10001; empty: on this machine (needs requirements-ray.txt).")
     people: Literal["one", "session", "login"] = Field("one", description="Who is told apart, so that turns are fair, "
                                                        "limits each person's, and nobody changes another's runs: "
                                                        "nobody, browser sessions, or who logs in (then "
@@ -43,6 +48,11 @@ class Settings(BaseModel):
                               "tensorboard beside the store's runs (needs requirements-tracking.txt).")
     mlflow: str = Field("", description="The tracking server, or folder, at which runs are also logged with MLflow, "
                         "such as http://localhost:5000; empty: none (needs requirements-tracking.txt).")
+
+    def at_a_time(self, device: dict) -> int:
+        """How many runs a device takes, of which "slots" and "gpus" are given."""
+        each = math.floor(1 / self.gpu_share + 1e-9)  # a run's share is of one GPU
+        return self.slots or device["gpus"] * each or device["slots"]
 
     def refusal(self, planned: list[dict], store: Store, owner: str) -> str:
         """Why planned runs are not queued for a person on this server, in a sentence; empty where they are."""

@@ -401,10 +401,9 @@ class _Training:
         return {key: _weights(bound) for key, bound in self.bounds.items()}
 
     def _state(self) -> dict:
-        return copy.deepcopy({"step": self.step, "seconds": self.seconds, "factors": self.factors,
-                              "sums": self.sums.state(), "network": _weights(self.network),
-                              "connectors": self._connectors(), "optimiser": self.optimiser.state_dict(),
-                              "best": self.best, "waited": self.waited})
+        return _kept({"step": self.step, "seconds": self.seconds, "factors": self.factors, "sums": self.sums.state(),
+                      "network": self.network.state_dict(), "connectors": self._connectors(),
+                      "optimiser": self.optimiser.state_dict(), "best": self.best, "waited": self.waited})
 
     def _restore(self, state: dict) -> None:
         state = copy.deepcopy(state)
@@ -446,7 +445,19 @@ def _timed(act: Callable[[], object], where: torch.device) -> float:
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
+    return _kept(dict(module.state_dict()))
+
+
+def _kept(state):
+    """A copy on the CPU, which any machine can read."""
+    match state:
+        case Tensor():
+            return state.detach().cpu().clone()
+        case dict():
+            return {name: _kept(value) for name, value in state.items()}
+        case list() | tuple():
+            return type(state)(map(_kept, state))
+    return state
 
 
 def _frozen(teacher: nn.Module, where: torch.device) -> nn.Module:

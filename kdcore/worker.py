@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import math
 import multiprocessing
+import multiprocessing.dummy
 import os
 import re
 import signal
@@ -18,14 +19,15 @@ import sys
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
 from kdcore import settings
+from kdcore.cluster import Cluster
 from kdcore.database import VERSION
-from kdcore.errors import StaleClaim, UserError
+from kdcore.errors import NodeLost, StaleClaim, UserError
 from kdcore.store import Store
 
 POLL_SECONDS = 0.1
@@ -53,15 +55,15 @@ def ensure(store: Store) -> None:
                          stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=ROOT)
 
 
-def execute(store: Store, claimed: dict) -> str:
-    """Execute a claimed run in this process and return its final state.
+def execute(store: Store, claimed: dict, cluster: Cluster | None = None) -> str:
+    """Execute a claimed run in this process, or train it on a cluster, and return its final state.
 
     It continues from the run's resume point where there is one; what was recorded after that point is withdrawn.
     Raises UserError with what the run's message says where it fails, StaleClaim where another process has taken over.
     """
     run, claim = claimed["id"], claimed["claim"]
     try:
-        state = _train(store, claimed)
+        state = _train(store, claimed, cluster)
         store.finish(run, claim, state)
     except StaleClaim:
         raise
@@ -77,7 +79,7 @@ def execute(store: Store, claimed: dict) -> str:
     return state
 
 
-def _train(store: Store, claimed: dict) -> str:
+def _train(store: Store, claimed: dict, cluster: Cluster | None) -> str:
     """Train and record; returns the state that the run ends in: "done", or what it was asked for."""
     from kdcore import ensemble, snapshots, tracking, train
 
@@ -95,7 +97,7 @@ def _train(store: Store, claimed: dict) -> str:
     resume = resume or _shared_state(store, claimed)
     begun = resume["step"] if resume else -1
     with tracking.tracked(store, claimed, after=begun) as trackers, _heartbeat(store, run, claim) as wish:
-        records = train.train(claimed["config"], teacher=teacher, resume=resume)
+        records = (cluster or train).train(claimed["config"], teacher=teacher, resume=resume)
         for record in records:
             _keep(store, run, claim, record)
             if isinstance(record, train.Measurement):
@@ -178,6 +180,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UserError):
         return str(error)
     name = type(error).__name__
+    if isinstance(error, NodeLost):
+        return str(error)
     if _is_device_lost(error):
         return f"The device stopped answering ({str(error).splitlines()[0][:200]})."
     if isinstance(error, MemoryError) or "OutOfMemory" in name or re.search(
@@ -189,8 +193,10 @@ def _reason(error: Exception) -> str:
 
 
 def _is_device_lost(error: Exception) -> bool:
-    """Whether a GPU has gone or must be started anew, and not just run out of memory."""
-    return bool(re.match(r"(CUDA|HIP|MPS) error", str(error))) and "out of memory" not in str(error).lower()
+    """Whether a GPU has gone or must be started anew, and not just run out of memory, or a node of a cluster."""
+    words = str(error)
+    return isinstance(error, NodeLost) or (bool(re.match(r"(CUDA|HIP|MPS) error", words))
+                                           and "out of memory" not in words.lower())
 
 
 class _Worker:
@@ -201,6 +207,9 @@ class _Worker:
         if method == "forkserver":
             # torch's optimisers import its compiler, two seconds, when the first is made: once here, not in each run
             self.processes.set_forkserver_preload(["kdcore.train", "kdcore.snapshots", "torch._dynamo"])
+        self.settings = settings.read()
+        self.cluster: Cluster | None = None
+        self.asking, self.asked = ThreadPoolExecutor(1), None  # the cluster, and the answer that is yet to come
         self.running: dict[int, tuple[multiprocessing.Process, dict]] = {}
         self.searched: dict[str, int] = {}  # how many runs of a search had ended when it was last advanced
         self.ending = False
@@ -223,6 +232,8 @@ class _Worker:
         self.store.queue.part(os.getpid())
 
     def _turn(self) -> None:
+        if self.settings.ray:
+            self.device = self._describe_device()
         self.store.queue.greet(os.getpid(), self.device["title"], self.device["slots"])
         self._search()
         for run in [run for run, (process, _) in self.running.items() if not process.is_alive()]:
@@ -247,18 +258,46 @@ class _Worker:
                                        daemon=True).start()
 
     def _describe_device(self) -> dict:
-        """What runs compute on, with as many slots as the settings say."""
+        """What runs compute on, with as many slots as the settings say; none while a cluster does not answer."""
+        if self.settings.ray:
+            return self._describe_cluster()
         ours, theirs = self.processes.Pipe()
         self.processes.Process(target=_describe_device, args=(theirs,), daemon=True).start()
         theirs.close()  # so that a process that dies before it answers is an error here, not a wait without end
         described = ours.recv()
-        return {**described, "slots": settings.read().slots or described["slots"]}
+        return {**described, "slots": self.settings.at_a_time(described)}
+
+    def _describe_cluster(self) -> dict:
+        self.asked = self.asked or self.asking.submit(self._ask_cluster)
+        try:
+            described = self.asked.result(HEARTBEAT_SECONDS)
+            self.asked = None
+        except TimeoutError:
+            return {"title": f"The Ray cluster at {self.settings.ray} has not answered yet.", "slots": 0, "cores": 0}
+        except (UserError, NodeLost) as error:
+            self.asked = None
+            return {"title": str(error), "slots": 0, "cores": 0}
+        cores = math.inf if self.settings.slots else described["cores"]  # a cluster may grow when more is asked of it
+        return {**described, "slots": self.settings.at_a_time(described), "cores": cores}
+
+    def _ask_cluster(self) -> dict:
+        """What the cluster is, through a new connection where there is none; may take minutes."""
+        self.cluster = self.cluster or Cluster(self.settings.ray, self.settings.gpu_share)
+        try:
+            return self.cluster.describe()
+        except NodeLost:
+            self.cluster.close()
+            self.cluster = None
+            raise
 
     def _start(self, claimed: dict) -> None:
-        taken = {of_run["gpu"] for _, of_run in self.running.values()}
-        gpu = next(number for number in count() if number not in taken)
+        taken = [of_run["gpu"] for _, of_run in self.running.values()]
+        gpu = min(range(max(self.device["gpus"], 1)), key=taken.count)
         where = f"cuda:{gpu}" if self.device["device"] == "cuda" else None
-        process = self.processes.Process(target=_execute, args=(str(self.store.folder), claimed, where))
+        # an ensemble is measured where its students are kept; of a run on a node, a thread here keeps the records
+        cluster = self.cluster if claimed["role"] != "ensemble" else None
+        kind = multiprocessing.dummy if cluster else self.processes
+        process = kind.Process(target=_execute, args=(str(self.store.folder), claimed, where, cluster))
         process.start()
         self.running[claimed["id"]] = (process, {**claimed, "gpu": gpu})
 
@@ -275,9 +314,9 @@ class _Worker:
 
 
 def _describe_device(pipe) -> None:
-    from kdcore.device import cores, describe
+    from kdcore.device import describe
 
-    pipe.send({**describe(), "cores": cores()})
+    pipe.send(describe())
 
 
 def _advance(folder: str, name: str, slots: int) -> None:
@@ -290,12 +329,12 @@ def _advance(folder: str, name: str, slots: int) -> None:
         print(f"The search {name!r} cannot go on: {error}", file=sys.stderr)
 
 
-def _execute(folder: str, claimed: dict, where: str | None) -> None:
+def _execute(folder: str, claimed: dict, where: str | None, cluster: Cluster | None) -> None:
     os.environ["KD_STORE"] = folder  # where a network that starts from a run finds it
     if where:
         os.environ.setdefault("KD_DEVICE", where)  # what "auto" means to this process
     try:
-        execute(Store(folder), claimed)
+        execute(Store(folder), claimed, cluster)
     except UserError as error:
         traceback.print_exc()  # the store has the sentence, the worker's log the details
         if error.__cause__ is not None and _is_device_lost(error.__cause__):

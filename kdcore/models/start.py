@@ -31,6 +31,10 @@ class _Start(BaseModel):
     def check(self) -> None:
         """Raises UserError where there are no such weights on this machine; published ones can be downloaded."""
 
+    def kept(self) -> list[Path]:
+        """Files in $KD_STORE that `read` reads."""
+        return []
+
 
 class Published(_Start):
     """The weights that torchvision publishes, trained on ImageNet."""
@@ -90,6 +94,9 @@ class Run(_Start):
 
     def check(self) -> None:
         self._snapshot()
+
+    def kept(self) -> list[Path]:
+        return [self._snapshot()]
 
     def read(self, published: str | None) -> State:
         return _read(self._snapshot(), "run it again")
