@@ -157,7 +157,7 @@ def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
     """What an experiment will cost on this machine.
 
     {"runs" all in all, "found" those of them that are there already, unless they are to be trained `again`, "seconds",
-    "bytes", "slots" at a time, "teacher" a sentence, "tried" of how many "kinds" of run}.
+    "bytes", "slots" at a time "where", "teacher" a sentence, "tried" of how many "kinds" of run}.
     """
     run, teachers = experiment["run"], {run["teacher"]["hash"]: None for run in planned["runs"] if run["teacher"]}
     states = {hash: (store().find(hash) or {"state": None})["state"] for hash in teachers}
@@ -171,13 +171,15 @@ def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
             part["expected"] = one["seconds"] / len(run["parts"])
         if run["teacher"] and states[run["teacher"]["hash"]] != "done":
             teachers[run["teacher"]["hash"]] = run["teacher"]["expected"] = one["teacher_seconds"]
+    at_a_time, where = ((slots(), "the cluster, if its nodes are as fast as this machine") if settings().ray else
+                        (found["slots"], "this machine"))
     waits = [seconds for seconds in teachers.values() if seconds]
     return {"runs": sum(one["trainings"] for one in found["each"]), "found": 0 if again else sum(
                 one["trainings"] for one, run in zip(found["each"], planned["runs"]) if store().find(run["hash"])),
-            "seconds": sum(_shared_out(seconds, found["slots"]) for seconds in
+            "seconds": sum(_shared_out(seconds, at_a_time) for seconds in
                            (waits, [one["seconds"] for one, _ in fresh])),
             "bytes": sum(one["bytes"] for one, _ in fresh), "teacher": _of_teachers([*states.values()]),
-            **{name: found[name] for name in ("slots", "tried", "kinds")}}
+            "slots": at_a_time, "where": where, "tried": found["tried"], "kinds": found["kinds"]}
 
 
 def _shared_out(seconds: list[float], slots: int) -> float:
@@ -243,7 +245,7 @@ def _download_log(name: str) -> Path:
 
 def wake_worker() -> bool:
     """Start a worker where runs wait for one; returns whether there are such runs."""
-    waiting = any(run["state"] in ("queued", "running") for run in store().runs())
+    waiting = any(run["state"] != "paused" for run in queue().line())
     if waiting:
         worker.ensure(store())
     return waiting
@@ -253,6 +255,11 @@ def restart(runs: list[int]) -> None:
     """Start runs that failed, were stopped or paused once more."""
     store().queue.restart(runs)
     worker.ensure(store())
+
+
+def slots() -> int:
+    """How many runs go at a time; one where no worker says."""
+    return max([found["slots"] for found in queue().workers()], default=1) or 1
 
 
 def queue() -> Queue:
@@ -267,5 +274,5 @@ def free_disk() -> int:
 
 __all__ = ["PRIORITIES", "UserError", "answer", "ask", "catalogue", "cost", "described", "download_error",
            "experiments", "free_disk", "inspector", "mine", "owner", "present", "queue", "restart", "save_method",
-           "saved_methods", "search", "settings", "start", "start_download", "store", "submit", "visible",
+           "saved_methods", "search", "settings", "slots", "start", "start_download", "store", "submit", "visible",
            "wake_worker"]

@@ -243,8 +243,16 @@ def in_words(cost: dict) -> str:
     there = f", {'all' if cost['found'] == cost['runs'] else cost['found']} of them there already" * bool(cost["found"])
     tried = (f" Of {cost['kinds']} kinds of run {cost['tried']} were tried, and the mean of these stands for the "
              "others.") * (cost["tried"] < cost["kinds"])
-    return (f"**{cost['runs']} run{'s' * (cost['runs'] > 1)}**{there}: about **{duration(cost['seconds'])}** on this "
-            f"machine ({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. {cost['teacher']}{tried}")
+    return (f"**{cost['runs']} run{'s' * (cost['runs'] > 1)}**{there}: about **{duration(cost['seconds'])}** on "
+            f"{cost['where']} ({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. "
+            f"{cost['teacher']}{tried}")
+
+
+def time_left(runs: list[dict], now: float) -> list[str]:
+    """In words, how long runs that go or wait still take together; none where nobody knows."""
+    going = [run for run in runs if run["state"] in ("running", "queued")]
+    seconds = left(going, now)
+    return [f"about {duration(seconds / min(engine.slots(), len(going)))} left"] if seconds else []
 
 
 def left(runs: list[dict], now: float) -> float | None:

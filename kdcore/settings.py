@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kdcore.errors import UserError, meant
-from kdcore.places import store_folder
+from kdcore.places import data_folder, store_folder
 
 if TYPE_CHECKING:
     from kdcore.store import Store
@@ -108,6 +108,16 @@ def _read(file: Path, stamp: int) -> Settings:
             raise UserError(f"{file}: there is no setting {name!r}{meant(name, Settings.model_fields)}.") from error
         raise UserError(f"{file}: {name} = {json.dumps(fault['input'], default=str)} is not possible: "
                         f"{fault['msg'].lower()}.") from error
+
+
+def allowed(place: Path) -> Path:
+    """A file or folder that somebody named. Raises UserError outside the data folder on a server for several people."""
+    named, folder = place.absolute(), data_folder().absolute()
+    inside = named.is_relative_to(folder) and ".." not in named.relative_to(folder).parts  # links are the owner's
+    if read().people != "one" and not inside:
+        raise UserError(f"This server is several people's and reads from its data folder alone; {place} is not in it. "
+                        "Ask its owner to put it there.")
+    return place
 
 
 def text(settings: Settings) -> str:

@@ -6,7 +6,9 @@ import multiprocessing
 import pytest
 
 from kdcore import settings, worker
+from kdcore.data.folder import images_of
 from kdcore.errors import UserError
+from kdcore.models.start import File
 from kdcore.store import Store
 from tests.test_store import TEACHER, planned
 from tests.test_worker import LONG, claimed, give_up_at_once, read, store, unbroken  # noqa: F401
@@ -158,3 +160,27 @@ def test_tracking_without_its_packages_is_a_sentence(store, file, monkeypatch): 
     with pytest.raises(UserError, match="mlflow is not installed: pip install -r requirements-tracking.txt"):
         worker.execute(store, row)
     assert store.run(row["id"])["state"] == "failed"
+
+
+@pytest.mark.parametrize("named", ["/etc/passwd", "../elsewhere.zip", "{data}/../elsewhere"])
+def test_on_a_server_for_several_nobody_names_files_outside_the_data_folder(file, tmp_path, monkeypatch, named):
+    monkeypatch.setenv("KD_DATA", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    named = named.format(data=tmp_path / "data")
+    start = File(path=named if named.startswith("/") else str(tmp_path / "data" / named))
+    faults = {"one": "cannot be read|There is no file|more than weights", "session": "data folder alone"}
+    for people, sentence in faults.items():
+        file.write_text(f'people = "{people}"')
+        with pytest.raises(UserError, match=sentence):
+            images_of(named, 32)
+        with pytest.raises(UserError, match=sentence):
+            start.read(None)
+
+
+def test_what_the_owner_links_into_the_data_folder_is_in_it(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("KD_DATA", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "weights.pt").write_bytes(b"")
+    (tmp_path / "data" / "weights.pt").symlink_to(tmp_path / "weights.pt")
+    file.write_text('people = "login"')
+    File(path=str(tmp_path / "data" / "weights.pt")).check()

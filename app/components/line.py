@@ -19,13 +19,10 @@ def line_table() -> None:
     @st.fragment(run_every=POLL_SECONDS)
     def draw() -> None:
         runs, now = engine.visible(engine.queue().line()), time.time()
-        slots = max([worker["slots"] for worker in engine.queue().workers()], default=1)
-        seconds = results.left([run for run in runs if run["state"] != "paused"], now)
         counts = {state: sum(run["state"] == state for run in runs) for state in ("running", "queued", "paused")}
         words = [f"{counts[state]} {word}" for state, word in (("running", "running"), ("queued", "waiting"),
                                                               ("paused", "paused")) if counts[state]]
-        words += [f"about {results.duration(seconds / min(slots, len(runs)))} left"] if seconds else []
-        st.markdown(f"**{' · '.join(words)}**")
+        st.markdown(f"**{' · '.join([*words, *results.time_left(runs, now)])}**")
         rows = [{"name": run["name"], "experiment": run["experiment"], "state": _ENDING.get(run["wish"], run["state"]),
                  "progress": run["step"] / max(run["steps"], 1), "priority": engine.PRIORITIES[run["priority"]],
                  "left": _words(results.left([run], now)), "owner": run["owner"]} for run in runs]

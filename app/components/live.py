@@ -69,11 +69,8 @@ def progress_line(runs: list[dict]) -> None:
     running = ", ".join(figures.markdown(run["name"]) for run in runs if run["state"] == "running")
     words = [f"{counts[state]} {word}" for state, word in (("queued", "waiting"), ("done", "done"),
              ("failed", "failed"), ("stopped", "stopped"), ("paused", "paused")) if counts[state]]
-    seconds = results.left([run for run in runs if run["state"] != "paused"], time.time())
-    slots = max([worker["slots"] for worker in engine.queue().workers()], default=1)
-    words += [f"about {results.duration(seconds / min(slots, counts['running'] + counts['queued']))} left"] if (
-        seconds) else []
-    st.progress(share, text=" · ".join([f"Running: {running}" if running else "Waiting for a free place", *words]))
+    st.progress(share, text=" · ".join([f"Running: {running}" if running else "Waiting for a free place", *words,
+                                        *results.time_left(runs, time.time())]))
 
 
 def results_table(runs: list[dict]) -> None:

@@ -8,7 +8,9 @@ from app import engine
 def worker_status() -> None:
     """Say on which device runs compute; a worker that is gone while runs wait for it is started again."""
     workers = engine.store().queue.workers()
-    if workers:
+    if workers and not workers[0]["slots"]:
+        st.sidebar.warning(workers[0]["device"], icon=":material/cloud_off:")
+    elif workers:
         st.sidebar.caption(f":material/memory: Runs compute on **{workers[0]['device']}**, "
                            f"{workers[0]['slots']} at a time.")
     elif engine.wake_worker():

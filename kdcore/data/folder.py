@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from kdcore import settings
 from kdcore.data.decoded import Decoded, File, Listing, decode
 from kdcore.errors import UserError
 from kdcore.places import data_folder
@@ -33,7 +34,7 @@ def images_of(path: str, size: int) -> Decoded:
 
     Raises UserError where there is no such folder or zip file, or it holds no class folders.
     """
-    place = data_folder() / Path(path).expanduser()
+    place = settings.allowed(data_folder() / Path(path).expanduser())
     try:
         return _images_of(place, size, _stamp(place))
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:

@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from kdcore import settings
 from kdcore.errors import UserError
 from kdcore.models.prepared import IMAGENET, Prepared
 from kdcore.places import data_folder
@@ -64,17 +65,19 @@ class File(_Start):
     path: str = Field(min_length=1, description="The file on the machine that trains.")
 
     def fingerprint(self) -> str:
-        file = Path(self.path).expanduser()
+        file = self._file()
         return _digest(file, file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else ""
 
     def check(self) -> None:
-        if not Path(self.path).expanduser().is_file():
-            raise UserError(f"There is no file {Path(self.path).expanduser()}; give the path of a state_dict that "
-                            "torch.save wrote.")
+        if not self._file().is_file():
+            raise UserError(f"There is no file {self._file()}; give the path of a state_dict that torch.save wrote.")
 
     def read(self, published: str | None) -> State:
         self.check()
-        return _read(Path(self.path).expanduser(), "save the network's state_dict() with torch.save")
+        return _read(self._file(), "save the network's state_dict() with torch.save")
+
+    def _file(self) -> Path:
+        return settings.allowed(Path(self.path).expanduser())
 
 
 class Run(_Start):

@@ -1,6 +1,7 @@
 """The Queue page without a browser: order, priorities, pauses, the disk, and what can be had back."""
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app import engine
 from kdcore.places import replace_file
@@ -71,3 +72,18 @@ def test_the_disk_says_what_takes_how_much_and_snapshots_are_thinned(page):
     page.selectbox(key="disk.experiment").set_value("one").run()
     page.button(key="disk.thin").click().run()
     assert store.snapshot_steps(run["id"]) == [0, 50, 100, 140, 190]
+
+
+def test_a_cluster_that_does_not_answer_is_said_and_the_time_left_is_that_of_one_place(page_of):
+    def status():
+        from app.components.status import worker_status
+
+        worker_status()
+
+    store = engine.store()
+    store.submit_all([{**planned(name, name), "expected": 60.0} for name in ("one", "two")], "both")
+    store.queue.greet(1, "The Ray cluster at there cannot be reached.", 0)
+    assert AppTest.from_function(status).run().sidebar.warning[0].value == "The Ray cluster at there cannot be reached."
+    page = page_of("queue").run()
+    assert not page.exception
+    assert any("2 waiting · about 2 min left" in element.value for element in page.markdown)
