@@ -227,7 +227,8 @@ def parse(model: type[Model], content: Any) -> Model:
     except ValidationError as error:
         faults = error.errors()
         innermost = [fault for fault in faults if not any(_holds(fault, other) for other in faults)]
-        raise UserError(" ".join(dict.fromkeys(_sentence(model, fault) for fault in innermost))) from error
+        sentences = " ".join(dict.fromkeys(_sentence(model, fault) for fault in innermost))
+        raise UserError(" ".join(sentences.split())) from error  # names may hold line breaks
 
 
 def _holds(fault: dict, other: dict) -> bool:

@@ -24,6 +24,9 @@ _SPACED = """
 WITH RECURSIVE ticks(at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM ticks WHERE at < :most)
 SELECT DISTINCT m.run, m.step, m.value FROM ticks JOIN metrics m ON m.run = :run AND m.name = :name AND m.step =
     (SELECT MAX(step) FROM metrics WHERE run = :run AND name = :name AND step <= :last * at / :most) ORDER BY m.step"""
+_STARTS = """
+SELECT id, json_extract(config, '$.network.start.run') AS run, json_extract(config, '$.network.start.step') AS step
+    FROM present WHERE state IN ('queued', 'paused', 'running') AND run IS NOT NULL"""  # what begins with what
 ENDED = ("done", "failed", "stopped")
 KEPT_SECONDS = 24 * 3600.0  # how long what was deleted can be had back
 
@@ -277,6 +280,8 @@ class Store:
             if db.execute("SELECT 1 FROM members m JOIN present r ON r.id = m.run WHERE m.member = ?",
                           (run,)).fetchone():
                 raise UserError("An ensemble, or another student of it, is made of this run; delete that one first.")
+            if db.execute(f"SELECT 1 FROM ({_STARTS}) WHERE run = ?", (run,)).fetchone():
+                raise UserError("Runs that wait or go start from what this one learnt; let them end, or delete them.")
             if not db.execute("UPDATE runs SET deleted = ? WHERE id = ? AND state != 'running' AND deleted IS NULL",
                               (time.time(), run)).rowcount:
                 raise UserError("This run is still running, or was deleted already; stop it first.")
@@ -291,8 +296,8 @@ class Store:
                 "SELECT run FROM contents WHERE experiment = ? EXCEPT SELECT run FROM contents JOIN experiments ON "
                 "name = experiment WHERE experiment != ? AND deleted IS NULL", (experiment, experiment))}
             while needed := {row["id"] for row in db.execute(
-                    "SELECT teacher AS id, id AS by FROM present WHERE teacher IS NOT NULL UNION "
-                    "SELECT member, run FROM members JOIN present ON id = run")
+                    "SELECT teacher AS id, id AS by FROM present WHERE teacher IS NOT NULL UNION SELECT member, run "
+                    f"FROM members JOIN present ON id = run UNION SELECT run, id FROM ({_STARTS})")
                     if row["id"] in own and row["by"] not in own}:
                 own -= needed
             if db.execute(f"SELECT 1 FROM present WHERE id IN ({marks(own)}) AND state = 'running'", [*own]).fetchone():
@@ -416,10 +421,15 @@ class Store:
         return _bytes(self.folder / "runs")
 
     def thin(self, runs: list[int], keep: int) -> None:
-        """Keep `keep` snapshots, two or more, of each run that is done, the first and the last among them."""
+        """Keep `keep` snapshots, two or more, of each run that is done, the first and the last among them.
+
+        And those that a run which has not ended starts from.
+        """
+        needed = {(start["run"], start["step"]) for start in self._read(_STARTS)}
         for row in self.runs(ids=runs):
             steps = self.snapshot_steps(row["id"])
-            kept = {steps[round(i * (len(steps) - 1) / (keep - 1))] for i in range(keep)} if steps else set()
+            kept = {step for step in steps if (row["id"], step) in needed}
+            kept |= {steps[round(i * (len(steps) - 1) / (keep - 1))] for i in range(keep)} if steps else set()
             for step in steps if row["state"] == "done" else ():
                 if step not in kept:
                     self.snapshot(row["id"], step).unlink(missing_ok=True)

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from kdcore import models
 from kdcore.config import RunConfig, read
@@ -24,6 +26,26 @@ TEACHER = {"data": {"name": "digits"}, "network": {"name": "fc_teacher"}}
 ON_MNIST = {"data": {"name": "mnist"}, "network": {"name": "fc_teacher"}}
 CROSS_ENTROPY = {"weight": 1.0, "term": {"kind": "cross_entropy"}}
 JARGON = re.compile(r"extra_forbidden|type=|\b(pydantic|validation|input_value|NoneType|instance of|tag)\b|\n|^[\s=]")
+
+
+def _places(content, path=()):
+    """Where something stands in JSON: ((key, ...), value)."""
+    for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+        yield (*path, key), value
+        if isinstance(value, (dict, list)):
+            yield from _places(value, (*path, key))
+
+
+def _put(content, path, value):
+    """Change what stands there, unless an earlier change took the place away."""
+    for key in path[:-1]:
+        content = content[key] if isinstance(content, (dict, list)) and _has(content, key) else None
+    if isinstance(content, (dict, list)) and _has(content, path[-1]):
+        content[path[-1]] = value
+
+
+def _has(content, key):
+    return key in content if isinstance(content, dict) else isinstance(key, int) and key < len(content)
 
 
 def run(**changes):
@@ -393,3 +415,34 @@ def test_a_copy_of_the_teacher_does_not_depend_on_how_weights_would_be_drawn():
     drawn = {initial: run(network={"name": "fc_student", "width": 0.1, "initial": initial})
              for initial in ("he", "truncated_normal")}
     assert read({**drawn["he"], "teacher": drawn["truncated_normal"], "method": "copy_ensemble"}).members()
+
+
+WHOLE = {"name": "a run", "data": {"name": "digits", "per_class": 5, "validation": 0.2}, "steps": 20, "patience": 3,
+         "network": {"name": "fc_student", "width": 0.1}, "teacher": TEACHER, "optimiser": {"learning_rate": 0.01},
+         "method": {"stages": [{"name": "maps", "share": 0.5, "objective": {
+             "maps": {"share": 1, "term": {"kind": "full_jacobian", "projections": 1}}}}, {"name": "task", "share": 0.5,
+             "objective": {"labels": {"weight": 4, "final": 1, "term": {"kind": "cross_entropy"}}}}]}}
+PATHS = [path for path, _ in _places(WHOLE)]
+ANYTHING = some.recursive(some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=8),
+                          lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(max_size=8), inner,
+                                                                                          max_size=3), max_leaves=6)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(some.lists(some.tuples(some.sampled_from(PATHS), ANYTHING), min_size=1, max_size=3))
+def test_whatever_stands_in_a_configuration_is_read_or_refused_in_a_sentence(changes):
+    """And what is read survives JSON, with the same hash."""
+    content = json.loads(json.dumps(WHOLE))
+    for path, value in changes:
+        _put(content, path, value)
+    try:
+        config = read(json.dumps(content))
+    except UserError as error:
+        assert str(error).endswith((".", "?")) and not JARGON.search(str(error).replace("data.validation", "data.share")), str(error)
+        return
+    again = read(config.model_dump_json())
+    assert again == config and again.hash() == config.hash()
+
+
+def test_the_configuration_that_is_changed_is_possible():
+    assert read(WHOLE).obstacle() == ""

@@ -339,6 +339,27 @@ def test_an_experiment_is_deleted_with_what_is_its_own(store):
     store.finish(row["id"], row["claim"], "done")
 
 
+def test_what_a_waiting_run_starts_from_is_neither_thinned_nor_deleted(store):
+    row = claimed(store)
+    first = row["id"]
+    for step in range(5):
+        replace_file(store.snapshot(first, step), b"")
+    store.finish(first, row["claim"], "done")
+    start = {"network": {"start": {"kind": "run", "run": first, "step": 1}}}
+    (later,) = store.submit_all([planned("later", "later", **start)], "theirs")
+    store.submit_all([planned()], "ours")
+    store.thin([first], keep=2)
+    assert store.snapshot_steps(first) == [0, 1, 4]
+    with pytest.raises(UserError, match="start from what this one learnt"):
+        store.delete(first)
+    store.delete_experiment("ours")
+    assert store.run(first)["state"] == "done", "it is needed still"
+    store.queue.stop([later])
+    store.thin([first], keep=2)
+    assert store.snapshot_steps(first) == [0, 4]
+    store.delete(first)
+
+
 def test_a_running_run_is_not_deleted(store):
     row = claimed(store)
     with pytest.raises(UserError, match="stop it first"):
