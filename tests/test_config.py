@@ -438,7 +438,8 @@ def test_whatever_stands_in_a_configuration_is_read_or_refused_in_a_sentence(cha
     try:
         config = read(json.dumps(content))
     except UserError as error:
-        assert str(error).endswith((".", "?")) and not JARGON.search(str(error).replace("data.validation", "data.share")), str(error)
+        sentence = str(error).replace("data.validation", "data.share")
+        assert sentence.endswith((".", "?")) and not JARGON.search(sentence), sentence
         return
     again = read(config.model_dump_json())
     assert again == config and again.hash() == config.hash()
