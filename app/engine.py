@@ -96,7 +96,7 @@ def answer(question: str, **arguments: Any) -> Any:
     return ask(question, **arguments)
 
 
-@st.cache_data(show_spinner="Reading what can be chosen…")
+@st.cache_resource(show_spinner="Reading what can be chosen…")  # one for all sessions, which change nothing in it
 def catalogue() -> dict:
     """All that can be chosen; kept as JSON under the code's version, so that forms draw before the inspector is up."""
     kept = store().folder / f"catalogue-{code_version()}.json"

@@ -28,20 +28,21 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
 
     Lines of a group share a legend entry. `level` is a named horizontal line. At most 300 points a line are sent.
     """
-    figure = go.Figure()
-    seen: set[str] = set()
+    drawn, seen = [], set()
     for line in lines:
         steps, values = thinned(line["steps"], line["values"])
-        figure.add_scatter(x=steps, y=values, name=escape(line["group"]), legendgroup=line["group"], mode="lines",
-                           uid=str(line["run"]), showlegend=line["group"] not in seen,
-                           line={"color": line["colour"], "dash": line["dash"], "width": 2.2},
-                           meta=escape(line["name"]),
-                           hovertemplate=f"%{{meta}}: %{{y:{'.1%' if percent else '.4g'}}}<extra></extra>")
+        drawn.append({"type": "scatter", "x": steps, "y": values, "name": escape(line["group"]), "mode": "lines",
+                      "legendgroup": line["group"], "showlegend": line["group"] not in seen, "uid": str(line["run"]),
+                      "line": {"color": line["colour"], "dash": line["dash"], "width": 2.2},
+                      "meta": escape(line["name"]),
+                      "hovertemplate": f"%{{meta}}: %{{y:{'.1%' if percent else '.4g'}}}<extra></extra>"})
         seen.add(line["group"])
-    if level:
-        figure.add_hline(y=level[1], line={"dash": "dot", "color": TEACHER_COLOUR, "width": 1.5},
-                         annotation={"text": escape(level[0]), "font": {"color": TEACHER_COLOUR}},
-                         annotation_position="top left")
+    figure = go.Figure(drawn)  # at once: line by line takes four times as long
+    if level:  # what add_hline makes, in a tenth of the time
+        figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=level[1], y1=level[1],
+                         line={"dash": "dot", "color": TEACHER_COLOUR, "width": 1.5})
+        figure.add_annotation(text=escape(level[0]), font={"color": TEACHER_COLOUR}, showarrow=False, x=0,
+                              xref="x domain", xanchor="left", y=level[1], yanchor="bottom")
     legend = 23 * len(seen)  # pixels, where each entry takes a line
     figure.update_layout(height=400 + max(0, legend - 92), uirevision="constant", hovermode="x unified",
                          margin={"l": 64, "r": 16, "t": 44, "b": 48},

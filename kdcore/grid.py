@@ -93,6 +93,11 @@ def differences(configs: list[str]) -> list[dict[str, Any]]:
 
     Of runs with the same method's name, weights and settings that differ count too.
     """
+    return [dict(one) for one in _differences(tuple(configs))]
+
+
+@lru_cache(maxsize=16)  # pages ask twice a second, for every browser
+def _differences(configs: tuple[str, ...]) -> list[dict[str, Any]]:
     flat = [_flat(config) for config in configs]
     unlike = [path for path in _unlike(flat) if not path.startswith("method.")]
     told = [{path: one.get(path) for path in unlike} for one in flat]
