@@ -13,11 +13,15 @@ TITLES = {
     "sensitivity": ("Sensitivity maps", ":material/visibility:"),
     "methods": ("Methods", ":material/menu_book:"),
 }
-PAGES = {name: st.Page(FOLDER / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "start")
-         for name, (title, icon) in TITLES.items()}
+
+
+def pages() -> dict:
+    """The pages by name; made anew for each session, since a page can only be run by one at a time."""
+    return {name: st.Page(FOLDER / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "start")
+            for name, (title, icon) in TITLES.items()}
 
 
 def go_to(name: str, experiment: str) -> None:
     """Open a page on an experiment, whatever the page showed before."""
     st.session_state["experiment"] = experiment
-    st.switch_page(PAGES[name], query_params={"experiment": experiment})
+    st.switch_page(pages()[name], query_params={"experiment": experiment})
