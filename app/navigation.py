@@ -16,7 +16,7 @@ TITLES = {
 
 
 def pages() -> dict:
-    """The pages by name; made anew for each session, since a page can only be run by one at a time."""
+    """The pages by name; made anew for each drawing, since a page can only be run by one session at a time."""
     return {name: st.Page(FOLDER / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "start")
             for name, (title, icon) in TITLES.items()}
 

@@ -35,6 +35,7 @@ class Cluster:
     """
 
     def __init__(self, address: str, gpu_share: float = 1.0):
+        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else what is asked of a lost cluster starts one here
         try:
             import ray
         except ImportError as error:
@@ -60,11 +61,17 @@ class Cluster:
 
     def train(self, config: str, *, teacher: nn.Module | None, resume: dict | None) -> Iterator[Record]:
         """`kdcore.train.train` on a node, with the same records. Raises NodeLost where that node is."""
-        ray = self.ray
+        from kdcore.train import Progress
+
+        ray, waiting = self.ray, Progress(resume["step"] if resume else 0)
         try:
             trainer = ray.remote(_Trainer).options(**self._needs(config)).remote()
             try:
-                batch = ray.get(trainer.begin.remote(config, teacher, resume, _files(config), _folders()))
+                begun = trainer.begin.remote(config, teacher, resume, _files(config), _folders())
+                while not ray.wait([begun], timeout=1)[0]:  # until there is a place for it
+                    if (yield waiting):
+                        yield waiting  # there is nothing new to keep
+                batch = ray.get(begun)
                 while batch:
                     for record in batch:
                         said = yield record
@@ -75,7 +82,9 @@ class Cluster:
             raise UserError(f"The nodes cannot be given this project's code ({_line(error)}).") from error
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
-        except (ray.exceptions.RayError, ConnectionError) as error:
+        except Exception as error:
+            if ray.is_initialized() and not isinstance(error, (ray.exceptions.RayError, ConnectionError)):
+                raise  # without a connection Ray fails in many ways
             raise NodeLost(f"The node that it was trained on is lost ({_line(error)}).") from error
 
     def close(self) -> None:
@@ -88,9 +97,9 @@ class Cluster:
         from kdcore.config import read
 
         run, nodes = read(config), [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
-        largest = max((node.get("CPU", 0) for node in nodes), default=math.inf)
-        gpus = run.device != "cpu" and any(node.get("GPU") for node in nodes)
-        return {"num_cpus": min(run.threads, largest), "num_gpus": self.gpu_share if gpus else 0}
+        gpus = [node for node in nodes if node.get("GPU")] if run.device != "cpu" else []
+        largest = max((node.get("CPU", 0) for node in gpus or nodes), default=0)  # 0: a head that waits for nodes
+        return {"num_cpus": min(run.threads, largest or math.inf), "num_gpus": self.gpu_share if gpus else 0}
 
 
 class _Trainer:

@@ -49,8 +49,9 @@ def estimate(experiment: Experiment) -> dict:
              "teacher_seconds": teachers[run.teacher.hash()] if run.teacher else 0.0,
              "bytes": round(run.method.members * len(_snapshots(run)) * costs[_kind(run)].weights),
              "trainings": 1 + len(run.members())} for run in runs]
-    slots = settings.read().at_a_time(device.describe()) // experiment.run.threads
-    return {"slots": max(1, slots), "each": each, "tried": len(tried), "kinds": len(kinds)}
+    here = device.describe()
+    slots = min(settings.read().at_a_time(here), max(1, here["cores"] // experiment.run.threads))
+    return {"slots": slots, "each": each, "tried": len(tried), "kinds": len(kinds)}
 
 
 def _kind(run: RunConfig) -> str:

@@ -227,7 +227,7 @@ class _Worker:
             except sqlite3.Error as error:
                 print(f"The store cannot be used just now: {error}.", file=sys.stderr)
                 time.sleep(HEARTBEAT_SECONDS)
-            if self.running:
+            if self.running or not self.device["slots"]:  # a cluster that is away comes back
                 busy = time.monotonic()
         self.store.queue.part(os.getpid())
 
@@ -261,6 +261,7 @@ class _Worker:
         """What runs compute on, with as many slots as the settings say; none while a cluster does not answer."""
         if self.settings.ray:
             return self._describe_cluster()
+        self.cluster = None
         ours, theirs = self.processes.Pipe()
         self.processes.Process(target=_describe_device, args=(theirs,), daemon=True).start()
         theirs.close()  # so that a process that dies before it answers is an error here, not a wait without end
@@ -276,6 +277,8 @@ class _Worker:
             return {"title": f"The Ray cluster at {self.settings.ray} has not answered yet.", "slots": 0, "cores": 0}
         except (UserError, NodeLost) as error:
             self.asked = None
+            with suppress(UserError):  # it may have been mended there
+                self.settings = settings.read()
             return {"title": str(error), "slots": 0, "cores": 0}
         cores = math.inf if self.settings.slots else described["cores"]  # a cluster may grow when more is asked of it
         return {**described, "slots": self.settings.at_a_time(described), "cores": cores}

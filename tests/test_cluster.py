@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from kdcore.settings import Settings
 from kdcore.store import Store
 from tests.test_worker import LONG, RUN, TEACHER, assert_same_run, end, started, store, unbroken, wait_for  # noqa: F401
 
+os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # as `Cluster` does before it imports Ray
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.cluster_utils")
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a node has the project's package, and no tests
@@ -135,6 +137,36 @@ def test_a_run_goes_on_when_its_node_is_lost(unbroken, nodes, connected, often):
     nodes.add_node(num_cpus=2)
     assert worker.execute(theirs, theirs.queue.claim(99, run), connected) == "done"
     assert_same_run(theirs, run, whole)
+
+
+def test_a_run_that_finds_no_place_can_be_stopped(store, connected, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(connected, "_needs", lambda config: {"num_cpus": 99})
+    run = store.submit(read(RUN).planned())
+    claimed = store.queue.claim(99, run)
+    store.queue.stop([run])
+    assert worker.execute(store, claimed, connected) == "stopped"
+
+
+@pytest.mark.parametrize("threads, nodes, needs", [
+    (4, [{"CPU": 64}, {"CPU": 8, "GPU": 1}], (4, 0.5)), (16, [{"CPU": 64}, {"CPU": 8, "GPU": 1}], (8, 0.5)),
+    (4, [{"CPU": 2}], (2, 0)), (4, [{}], (4, 0)), (4, [], (4, 0))])
+def test_a_run_asks_for_what_a_node_has(threads, nodes, needs):
+    made = cluster.Cluster.__new__(cluster.Cluster)
+    made.gpu_share = 0.5
+    made.ray = SimpleNamespace(nodes=lambda: [{"Alive": True, "Resources": node} for node in nodes])
+    asked = made._needs(json.dumps({**RUN, "device": "auto", "threads": threads}))
+    assert (asked["num_cpus"], asked["num_gpus"]) == needs
+
+
+def test_what_is_trained_when_the_connection_goes_waits_and_nothing_is_started_here(store, connected):  # noqa: F811
+    lost = connected
+    run = store.submit(read({**RUN, "steps": 100_000}).planned())
+    ends = threading.Thread(target=lambda: wait_for(lambda: store.run(run)["step"] > 0) and lost.close())
+    ends.start()
+    with pytest.raises(UserError, match="is lost"):
+        worker.execute(store, store.queue.claim(99, run), lost)
+    ends.join()
+    assert store.run(run)["state"] == "queued" and not ray.is_initialized()
 
 
 def test_a_worker_with_the_one_setting_trains_on_the_cluster(tmp_path, nodes):

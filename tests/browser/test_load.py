@@ -1,6 +1,8 @@
 """A class on one server: fifty runs, two at a time, while thirty sessions look on."""
 
 import asyncio
+import os
+import signal
 import statistics
 import threading
 import time
@@ -68,6 +70,10 @@ def server(tmp_path, browser):
     running.start()
     yield running
     running.kill()
+    store = Store(tmp_path)
+    store.queue.stop([row["id"] for row in store.queue.line()])
+    for worker in store.queue.workers():
+        os.kill(worker["pid"], signal.SIGTERM)
 
 
 def megabytes(pid):
@@ -106,6 +112,7 @@ def test_fifty_runs_end_while_thirty_sessions_look_on(server, page):
     print(f"\n{RUNS} runs in {seconds:.0f} s beside {SESSIONS} sessions: opened within "
           f"{max(session.opened for session in sessions):.1f} s, all at once; {len(updates)} updates, the median in "
           f"{statistics.median(updates):.1f} s; {most:.0f} MB")
+    assert all(len(session.updates) > seconds / 10 for session in sessions), "some were cut off"
     assert not [fault for session in sessions for fault in session.faults]
     assert statistics.median(updates) < MOST_SECONDS and most < MOST_MEGABYTES
     curves = store.curves(runs, "accuracy")
