@@ -26,8 +26,8 @@ class Settings(BaseModel):
 
     slots: int | None = Field(None, ge=1, le=1024, description="Runs at a time. Left out: one for each GPU, or one for "
                               "each CPU core.")
-    gpu_share: float = Field(1.0, gt=0, le=1, description="How much of a GPU a run takes: with 0.25, four train on "
-                             "each at a time.")
+    gpu_share: float = Field(1.0, gt=0, le=1, description="How much of a CUDA GPU a run takes: with 0.25, four train "
+                             "on each at a time.")
     ray: str = Field("", description="The address of a Ray cluster on which runs are trained, such as auto or "
                      "ray://head:10001; empty: on this machine (needs requirements-ray.txt).")
     people: Literal["one", "session", "login"] = Field("one", description="Who is told apart, so that turns are fair, "

@@ -402,7 +402,8 @@ class _Training:
 
     def _state(self) -> dict:
         return _kept({"step": self.step, "seconds": self.seconds, "factors": self.factors, "sums": self.sums.state(),
-                      "network": self.network.state_dict(), "connectors": self._connectors(),
+                      "network": self.network.state_dict(),
+                      "connectors": {key: bound.state_dict() for key, bound in self.bounds.items()},
                       "optimiser": self.optimiser.state_dict(), "best": self.best, "waited": self.waited})
 
     def _restore(self, state: dict) -> None:
@@ -445,7 +446,7 @@ def _timed(act: Callable[[], object], where: torch.device) -> float:
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
-    return _kept(dict(module.state_dict()))
+    return _kept(module.state_dict())
 
 
 def _kept(state):

@@ -232,7 +232,7 @@ class _Worker:
         self.store.queue.part(os.getpid())
 
     def _turn(self) -> None:
-        if self.settings.ray:
+        if self.settings.ray or not self.device["slots"]:
             self.device = self._describe_device()
         self.store.queue.greet(os.getpid(), self.device["title"], self.device["slots"])
         self._search()

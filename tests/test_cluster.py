@@ -1,6 +1,7 @@
 """A real Ray cluster of several nodes on this machine: what is trained there is as if it were trained here."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -196,6 +197,10 @@ def test_an_address_that_is_none_is_said_and_tried_again(tmp_path, monkeypatch):
     for _ in range(2):
         assert it._describe_device() == {"slots": 0, "cores": 0, "title": "The Ray cluster at nonsense cannot be "
                                          "reached (Invalid address format: nonsense); start it, or change the setting."}
+    (tmp_path / "settings.toml").write_text("slots = 3")
+    it.processes, it.device = multiprocessing.get_context("fork"), it._describe_device()
+    it._turn()
+    assert it.device["slots"] == 3 and it.cluster is None, "without the setting, runs are trained here again"
 
 
 def test_a_cluster_that_does_not_answer_is_said(tmp_path, monkeypatch):
@@ -206,7 +211,6 @@ def test_a_cluster_that_does_not_answer_is_said(tmp_path, monkeypatch):
     try:
         (it,) = wait_for(theirs.queue.workers)
         assert it["slots"] == 0 and it["device"] == "The Ray cluster at 127.0.0.1:1 has not answered yet."
-        process.send_signal(signal.SIGKILL)
     finally:
         end(process)
 
