@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 
+from kdcore.bin import STARTS, Bin
 from kdcore.database import FIELDS, Database, marks
 from kdcore.errors import StaleClaim, UserError
 from kdcore.places import replace_file, store_folder
@@ -24,15 +25,11 @@ _SPACED = """
 WITH RECURSIVE ticks(at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM ticks WHERE at < :most)
 SELECT DISTINCT m.run, m.step, m.value FROM ticks JOIN metrics m ON m.run = :run AND m.name = :name AND m.step =
     (SELECT MAX(step) FROM metrics WHERE run = :run AND name = :name AND step <= :last * at / :most) ORDER BY m.step"""
-_STARTS = """
-SELECT id, json_extract(config, '$.network.start.run') AS run, json_extract(config, '$.network.start.step') AS step
-    FROM present WHERE state IN ('queued', 'paused', 'running') AND run IS NOT NULL"""  # what begins with what
 ENDED = ("done", "failed", "stopped")
-KEPT_SECONDS = 24 * 3600.0  # how long what was deleted can be had back
 
 
 class Store:
-    """Runs and what they recorded, in one folder; `queue` says whose turn it is.
+    """Runs and what they recorded, in one folder; `queue` says whose turn it is, `bin` holds what was deleted.
 
     Raises UserError where the folder cannot be used, or was written by a newer version of the project.
     """
@@ -40,9 +37,9 @@ class Store:
     def __init__(self, folder: Path | str | None = None):
         self.folder = Path(folder) if folder else store_folder()
         self._database = Database(self.folder / "store.sqlite")
-        self._read, self._write = self._database.read, self._database.write
-        self.transaction = self._database.write
+        self._read, self.transaction = self._database.read, self._database.write
         self.queue = Queue(self._database)
+        self.bin = Bin(self._database, self.queue, self._place)
 
     def submit(self, planned: dict, experiment: str = "", owner: str = "", anew: dict[str, int] | None = None) -> int:
         """Queue a planned run (`RunConfig.planned()`) and return its id.
@@ -55,7 +52,7 @@ class Store:
             return anew[planned["hash"]]
         if reason := self.obstacle(planned):
             raise UserError(reason)
-        with self._write() as db:
+        with self.transaction() as db:
             teacher = self.ensure(planned["teacher"], experiment, owner) if planned["teacher"] else None
             parts = [self.ensure(part, experiment, owner) if anew is None else
                      self.submit(part, experiment, owner, anew) for part in planned["parts"]]
@@ -86,7 +83,7 @@ class Store:
 
         One that paused goes on. One that has the method under another name gets this one.
         """
-        with self._write() as db:  # so that no other process queues it at the same moment
+        with self.transaction() as db:  # so that no other process queues it at the same moment
             found = self.find(planned["hash"])
             if not found:
                 return self.submit(planned, experiment, owner)
@@ -107,7 +104,7 @@ class Store:
 
         `content` is how the experiment was made.
         """
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO experiments (name, owner, created, content) VALUES (?, ?, ?, ?)",
                        (experiment, owner, time.time(), json.dumps(content or {})))
             anew: dict[str, int] = {}
@@ -123,7 +120,7 @@ class Store:
         if (found := self.find(planned["hash"])) and found["state"] == "done":
             self._list(experiment, found["id"], owner)
             return found["id"], False
-        with self._write() as db:
+        with self.transaction() as db:
             run = self._insert(db, planned, experiment, owner, teacher, parts)
             db.execute("UPDATE runs SET state = :state, message = :message, step = :step, created = :created, "
                        "started = :started, finished = :finished WHERE id = :run", {**ended, "run": run})
@@ -136,14 +133,14 @@ class Store:
 
     def record(self, run: int, metrics: list[tuple[int, str, float]], events: list[tuple[int, float, str]]) -> None:
         """Keep what a run recorded elsewhere: (step, name, value) and (step, at, text)."""
-        with self._write() as db:
+        with self.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO metrics (run, step, name, value) VALUES (?, ?, ?, ?)",
                            [(run, *row) for row in metrics])
             db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, 0)", [(run, *row) for row in events])
 
     def _list(self, experiment: str, run: int, owner: str) -> None:
         if experiment:
-            with self._write() as db:
+            with self.transaction() as db:
                 db.execute("INSERT INTO experiments (name, owner, created) VALUES (?, ?, ?) ON CONFLICT (name) "
                            "DO UPDATE SET deleted = NULL", (experiment, owner, time.time()))
                 db.execute("INSERT OR IGNORE INTO contents VALUES (?, ?)", (experiment, run))
@@ -197,7 +194,7 @@ class Store:
 
     def describe(self, name: str, content: dict) -> None:
         """Keep another account of how an experiment is made."""
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute("UPDATE experiments SET content = ? WHERE name = ?", (json.dumps(content), name))
 
     def searches(self) -> dict[str, int]:
@@ -268,78 +265,12 @@ class Store:
         name = " ".join(name.split())[:120]
         if not name:
             raise UserError("A run needs a name of at least one letter.")
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute("UPDATE runs SET name = ? WHERE id = ?", (name, run))
-
-    def delete(self, run: int) -> None:
-        """Delete a run; for a day `undelete` has it back. Raises UserError where it runs or others need it."""
-        with self._write() as db:
-            students = db.execute("SELECT COUNT(*) FROM present WHERE teacher = ?", (run,)).fetchone()[0]
-            if students:
-                raise UserError(f"{students} students learnt from this teacher; delete them first.")
-            if db.execute("SELECT 1 FROM members m JOIN present r ON r.id = m.run WHERE m.member = ?",
-                          (run,)).fetchone():
-                raise UserError("An ensemble, or another student of it, is made of this run; delete that one first.")
-            if db.execute(f"SELECT 1 FROM ({_STARTS}) WHERE run = ?", (run,)).fetchone():
-                raise UserError("Runs that wait or go start from what this one learnt; let them end, or delete them.")
-            if not db.execute("UPDATE runs SET deleted = ? WHERE id = ? AND state != 'running' AND deleted IS NULL",
-                              (time.time(), run)).rowcount:
-                raise UserError("This run is still running, or was deleted already; stop it first.")
-
-    def delete_experiment(self, experiment: str) -> None:
-        """Delete an experiment, with those of its runs that no other experiment lists and no other run needs.
-
-        Raises UserError where one of those is running.
-        """
-        with self._write() as db:
-            own = {row["run"] for row in db.execute(
-                "SELECT run FROM contents WHERE experiment = ? EXCEPT SELECT run FROM contents JOIN experiments ON "
-                "name = experiment WHERE experiment != ? AND deleted IS NULL", (experiment, experiment))}
-            while needed := {row["id"] for row in db.execute(
-                    "SELECT teacher AS id, id AS by FROM present WHERE teacher IS NOT NULL UNION SELECT member, run "
-                    f"FROM members JOIN present ON id = run UNION SELECT run, id FROM ({_STARTS})")
-                    if row["id"] in own and row["by"] not in own}:
-                own -= needed
-            if db.execute(f"SELECT 1 FROM present WHERE id IN ({marks(own)}) AND state = 'running'", [*own]).fetchone():
-                raise UserError("Some of this experiment's runs are still running; stop them first.")
-            now = time.time()
-            db.execute("UPDATE experiments SET deleted = ? WHERE name = ?", (now, experiment))
-            db.execute(f"UPDATE runs SET deleted = ? WHERE id IN ({marks(own)}) AND deleted IS NULL", (now, *own))
-
-    def deleted(self) -> list[dict]:
-        """What can still be had back, newest first: {"deleted" when, "name" of the run or experiment, "runs"}."""
-        return self._read(
-            "SELECT r.deleted, COALESCE(e.name, MIN(r.name)) AS name, COUNT(r.id) AS runs FROM runs r LEFT JOIN "
-            "experiments e ON e.deleted = r.deleted WHERE r.deleted IS NOT NULL GROUP BY r.deleted "
-            "UNION SELECT deleted, name, 0 FROM experiments WHERE deleted IS NOT NULL AND deleted NOT IN "
-            "(SELECT deleted FROM runs WHERE deleted IS NOT NULL) ORDER BY 1 DESC")
-
-    def undelete(self, deleted: float) -> None:
-        """Have back what was deleted at that time, and what it needs."""
-        with self._write() as db:
-            back = [row["id"] for row in db.execute("SELECT id FROM runs WHERE deleted = ?", (deleted,))]
-            back = self.queue.with_needed(back)
-            db.execute(f"UPDATE runs SET deleted = NULL WHERE id IN ({marks(back)})", back)
-            db.execute("UPDATE experiments SET deleted = NULL WHERE deleted = ?", (deleted,))
-
-    def purge(self, kept_seconds: float = KEPT_SECONDS) -> None:
-        """Remove for good, with their files, the runs that were deleted longer ago than this."""
-        with self._write() as db:
-            gone = [row["id"] for row in db.execute(
-                "SELECT id FROM runs WHERE deleted < :before AND id NOT IN (SELECT teacher FROM runs WHERE teacher IS "
-                "NOT NULL AND (deleted IS NULL OR deleted >= :before)) AND id NOT IN (SELECT member FROM members JOIN "
-                "runs r ON r.id = run WHERE r.deleted IS NULL OR r.deleted >= :before)",
-                {"before": time.time() - kept_seconds})]  # by a clock that jumped, a student may be kept for longer
-            db.execute(f"DELETE FROM members WHERE member IN ({marks(gone)})", gone)
-            db.execute(f"DELETE FROM runs WHERE id IN ({marks(gone)})", gone)
-            db.execute("DELETE FROM experiments WHERE deleted < ?", (time.time() - kept_seconds,))
-            db.execute("DELETE FROM contents WHERE experiment NOT IN (SELECT name FROM experiments)")
-        for run in gone:
-            shutil.rmtree(self._place(run), ignore_errors=True)
 
     def heartbeat(self, run: int, claim: int) -> str:
         """Say that the claim is alive. Returns the state in which the run is asked to end, empty where it is not."""
-        with self._write() as db:
+        with self.transaction() as db:
             row = db.execute("UPDATE runs SET heartbeat = ? WHERE id = ? AND claim = ? AND state = 'running' "
                              "RETURNING wish", (time.time(), run, claim)).fetchone()
         if row is None:
@@ -425,7 +356,7 @@ class Store:
 
         And those that a run which has not ended starts from.
         """
-        needed = {(start["run"], start["step"]) for start in self._read(_STARTS)}
+        needed = {(start["run"], start["step"]) for start in self._read(STARTS)}
         for row in self.runs(ids=runs):
             steps = self.snapshot_steps(row["id"])
             kept = {step for step in steps if (row["id"], step) in needed}
@@ -443,7 +374,7 @@ class Store:
 
     @contextmanager
     def _own(self, run: int, claim: int) -> Iterator[sqlite3.Connection]:
-        with self._write() as db:
+        with self.transaction() as db:
             if not db.execute("SELECT 1 FROM runs WHERE id = ? AND claim = ? AND state = 'running'",
                               (run, claim)).fetchone():
                 raise StaleClaim(f"Run {run} is no longer this process's.")

@@ -221,7 +221,7 @@ class _Worker:
         while not self.ending and time.monotonic() - busy < self.idle_seconds:
             try:
                 if time.monotonic() - purged > PURGE_SECONDS:
-                    self.store.purge()
+                    self.store.bin.purge()
                     purged = time.monotonic()
                 self._turn()
             except sqlite3.Error as error:

@@ -257,7 +257,7 @@ def test_a_deleted_runs_maps_are_not_shown_for_a_later_run(tmp_path):
         run = store.submit(config.planned())
         save(store, run, config)
         drawn.append(inspect.maps(store, [(run, 0)], "full_jacobian", 0)[0]["maps"])
-        store.delete(run)
+        store.bin.delete(run)
     assert not np.array_equal(*drawn)
 
 

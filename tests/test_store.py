@@ -234,9 +234,9 @@ def test_a_member_is_not_deleted_before_its_ensemble(store):
     members = store.parts(run)
     with pytest.raises(UserError, match=r"^An ensemble, or another student of it, is made of this run; delete that one "
                                         r"first\.$"):
-        store.delete(members[0])
+        store.bin.delete(members[0])
     for number in (run, *members):
-        store.delete(number)
+        store.bin.delete(number)
     assert store.runs() == []
 
 
@@ -297,18 +297,18 @@ def test_what_is_deleted_is_gone_and_had_back_for_a_day(store):
     replace_file(store.resume_point(run), b"state")
     store.finish(run, claim, "done")
     before = everything(store)
-    store.delete(run)
+    store.bin.delete(run)
     with pytest.raises(UserError, match=f"There is no run {run}"):
         store.run(run)
     assert store.find("mine") is None and store.runs() == []
-    (gone,) = store.deleted()
+    (gone,) = store.bin.deleted()
     assert (gone["name"], gone["runs"]) == ("mine", 1)
-    store.purge()
-    store.undelete(gone["deleted"])
-    assert everything(store) == before and store.deleted() == []
-    store.delete(run)
-    store.purge(kept_seconds=-1)
-    assert everything(store) == [[], [], []] and store.deleted() == []
+    store.bin.purge()
+    store.bin.undelete(gone["deleted"])
+    assert everything(store) == before and store.bin.deleted() == []
+    store.bin.delete(run)
+    store.bin.purge(kept_seconds=-1)
+    assert everything(store) == [[], [], []] and store.bin.deleted() == []
     assert not list(store.folder.rglob("*.pt"))
 
 
@@ -316,26 +316,26 @@ def test_a_student_is_had_back_with_its_teacher(store):
     student = store.submit(planned(teacher=TEACHER))
     teacher = store.run(student)["teacher"]
     for run in (student, teacher):
-        store.delete(run)
+        store.bin.delete(run)
         time.sleep(0.001)
-    last, first = store.deleted()
-    store.undelete(first["deleted"])
-    assert {row["id"] for row in store.runs()} == {student, teacher} and store.deleted() == []
+    last, first = store.bin.deleted()
+    store.bin.undelete(first["deleted"])
+    assert {row["id"] for row in store.runs()} == {student, teacher} and store.bin.deleted() == []
 
 
 def test_an_experiment_is_deleted_with_what_is_its_own(store):
     ours, theirs = [store.submit_all([planned(hash=hash, teacher=TEACHER), planned(hash="both", teacher=TEACHER)], name)
                     for name, hash in (("ours", "1"), ("theirs", "2"))]
     assert ours[1] == theirs[1]
-    store.delete_experiment("ours")
+    store.bin.delete_experiment("ours")
     assert store.experiments() == ["theirs"] and ours[0] not in {row["id"] for row in store.runs()}
     assert len(store.runs("theirs")) == 3, "with the teacher"
-    assert [(gone["name"], gone["runs"]) for gone in store.deleted()] == [("ours", 1)]
-    store.undelete(store.deleted()[0]["deleted"])
+    assert [(gone["name"], gone["runs"]) for gone in store.bin.deleted()] == [("ours", 1)]
+    store.bin.undelete(store.bin.deleted()[0]["deleted"])
     assert store.experiments() == ["theirs", "ours"] and len(store.runs("ours")) == 3
     row = store.queue.claim(99)
     with pytest.raises(UserError, match="still running; stop them first"):
-        store.delete_experiment("theirs") or store.delete_experiment("ours")
+        store.bin.delete_experiment("theirs") or store.bin.delete_experiment("ours")
     store.finish(row["id"], row["claim"], "done")
 
 
@@ -351,19 +351,19 @@ def test_what_a_waiting_run_starts_from_is_neither_thinned_nor_deleted(store):
     store.thin([first], keep=2)
     assert store.snapshot_steps(first) == [0, 1, 4]
     with pytest.raises(UserError, match="start from what this one learnt"):
-        store.delete(first)
-    store.delete_experiment("ours")
+        store.bin.delete(first)
+    store.bin.delete_experiment("ours")
     assert store.run(first)["state"] == "done", "it is needed still"
     store.queue.stop([later])
     store.thin([first], keep=2)
     assert store.snapshot_steps(first) == [0, 4]
-    store.delete(first)
+    store.bin.delete(first)
 
 
 def test_a_running_run_is_not_deleted(store):
     row = claimed(store)
     with pytest.raises(UserError, match="stop it first"):
-        store.delete(row["id"])
+        store.bin.delete(row["id"])
     assert store.run(row["id"])["state"] == "running"
 
 
@@ -371,16 +371,16 @@ def test_a_teacher_is_not_deleted_before_its_students(store):
     student = store.submit(planned(teacher=TEACHER))
     teacher = store.run(student)["teacher"]
     with pytest.raises(UserError, match="1 students? learnt from this teacher"):
-        store.delete(teacher)
-    store.delete(student)
-    store.delete(teacher)
+        store.bin.delete(teacher)
+    store.bin.delete(student)
+    store.bin.delete(teacher)
     assert store.runs() == []
 
 
 def test_a_deleted_runs_number_is_not_given_again(store):
     """Links and kept maps name a run by its number."""
     run = ended(store)
-    store.delete(run)
+    store.bin.delete(run)
     assert store.submit(planned()) != run
 
 

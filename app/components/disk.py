@@ -38,7 +38,7 @@ def disk() -> None:
         st.markdown("With those of its runs that no other experiment lists. It can be undone for a day, above.")
         if st.button("Delete", type="primary", key="disk.delete"):
             try:
-                store.delete_experiment(chosen)
+                store.bin.delete_experiment(chosen)
             except engine.UserError as error:
                 st.error(str(error))
             else:
@@ -47,11 +47,11 @@ def disk() -> None:
 
 def deleted() -> None:
     """What was deleted within a day, with a button to have it back."""
-    for gone in engine.store().deleted():
+    for gone in engine.store().bin.deleted():
         words, back = st.columns([4, 1], vertical_alignment="center")
         runs = f", {gone['runs']} runs" if gone["runs"] > 1 else ""
         words.markdown(f"{figures.markdown(gone['name'])}{runs}, deleted "
                        f"{time.strftime('%d %B, %H:%M', time.localtime(gone['deleted']))}")
         if back.button("Undo", icon=":material/undo:", key=f"back.{gone['deleted']}", width="stretch"):
-            engine.store().undelete(gone["deleted"])
+            engine.store().bin.undelete(gone["deleted"])
             st.rerun()

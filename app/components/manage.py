@@ -45,7 +45,8 @@ def _confirm(experiment: str, row: dict | None, count: int) -> None:
         st.text(f"The run {row['name']}, with its curves and maps, wherever it is listed.")
     st.write("For a day it can be had back, on **Queue**.")
     if st.button("Delete", type="primary", icon=":material/delete:"):
-        _do(*((engine.store().delete_experiment, experiment) if row is None else (engine.store().delete, row["id"])))
+        bin = engine.store().bin
+        _do(*((bin.delete_experiment, experiment) if row is None else (bin.delete, row["id"])))
 
 
 def _one(row: dict, may: bool) -> None:

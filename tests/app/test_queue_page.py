@@ -54,9 +54,9 @@ def test_runs_are_paused_and_go_on(page):
 
 
 def test_what_is_deleted_is_had_back(page):
-    engine.store().delete_experiment("two")
+    engine.store().bin.delete_experiment("two")
     press(page, "Undo")
-    assert "two 2" in dict(line()) and engine.store().deleted() == []
+    assert "two 2" in dict(line()) and engine.store().bin.deleted() == []
 
 
 def test_the_disk_says_what_takes_how_much_and_snapshots_are_thinned(page):
