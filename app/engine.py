@@ -62,7 +62,8 @@ def owner() -> str:
     """Who uses this page, as the settings tell people apart; empty where they do not."""
     match settings().people:
         case "login":
-            return st.user.get("email") or st.user.get("sub") or ""
+            verified = st.user.get("email_verified") in (True, "true")  # else it may be somebody else's
+            return st.user.get("email" if verified else "sub") or ""
         case "session":
             return get_script_run_ctx().session_id
     return ""

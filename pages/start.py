@@ -25,14 +25,15 @@ if st.button("Run the one-minute demo", type="primary", icon=":material/play_arr
 st.caption("Trains one teacher on 1297 handwritten digits, then three kinds of student on **ten** of them, one of each "
            "digit, with three different draws of the ten. Nothing is recorded beforehand, nothing is downloaded.")
 
-if "demo" not in st.query_params:
+demo = st.query_params.get("demo") or st.session_state.get("demo")
+if not demo:
     st.stop()
-runs = engine.store().runs(st.query_params["demo"])
-if not runs:
-    st.info("The runs of this demo were deleted. Press the button for a new one.")
+st.query_params["demo"] = st.session_state["demo"] = demo
+if demo not in engine.experiments():
+    st.info("This demo is not in this store; it may have been deleted. Press the button for a new one.")
     st.stop()
-students = results.students(runs)
+students = results.students(engine.store().runs(demo))
 live_curves([run["id"] for run in students], "accuracy", "demo-curves", title="accuracy on 500 test images")
 if all(run["state"] in results.ENDED for run in students):
     verdict(students)
-    explaining_maps(students, st.query_params["demo"])
+    explaining_maps(students, demo)

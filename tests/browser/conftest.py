@@ -19,8 +19,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 class Server:
     """`streamlit run app/main.py`, exactly as the README has it, on a free port."""
 
-    def __init__(self, store: Path):
-        self.store = store
+    def __init__(self, store: Path, **environment: str):
+        self.store, self.environment = store, environment
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -30,7 +30,7 @@ class Server:
         """Start it and return the seconds until it answers."""
         began = time.monotonic()
         environment = {**os.environ, "KD_STORE": str(self.store), "STREAMLIT_SERVER_PORT": str(self.port),
-                       "STREAMLIT_SERVER_HEADLESS": "true"}
+                       "STREAMLIT_SERVER_HEADLESS": "true", **self.environment}
         self.process = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app/main.py"], cwd=ROOT,
                                         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         while True:
@@ -46,6 +46,14 @@ class Server:
         """End the web process at once; workers and runs are not its children's business."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    def end(self) -> None:
+        """End all of it, the worker too."""
+        from kdcore.store import Store
+
+        self.kill()
+        for worker in Store(self.store).queue.workers():
+            os.kill(worker["pid"], signal.SIGTERM)
 
 
 @pytest.fixture(scope="session")
@@ -67,14 +75,10 @@ def browser():
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, browser):
     """A running app; its worker ends with the tests."""
-    from kdcore.store import Store
-
     running = Server(tmp_path_factory.mktemp("store"))
     running.start()
     yield running
-    running.kill()
-    for worker in Store(running.store).queue.workers():
-        os.kill(worker["pid"], signal.SIGTERM)
+    running.end()
 
 
 @pytest.fixture
