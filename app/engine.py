@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+import threading
+import time
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +29,7 @@ from kdcore.settings import read as read_settings
 from kdcore.store import Store
 from kdcore.version import code_version
 
+WAKE_SECONDS = 15.0
 STATIC = Path(__file__).resolve().parent / "static"
 
 
@@ -39,6 +43,15 @@ def start() -> None:
         shutil.copyfile(script, served)
     inspector()
     worker.ensure(store())
+    threading.Thread(target=_keep_awake, daemon=True).start()
+
+
+def _keep_awake() -> None:
+    """Have a worker while runs wait for one, whether or not anybody looks at a page."""
+    while True:
+        time.sleep(WAKE_SECONDS)
+        with suppress(UserError, OSError, sqlite3.Error):  # the next time it may be possible
+            wake_worker()
 
 
 @st.cache_resource(show_spinner=False)
@@ -89,6 +102,11 @@ def experiments() -> list[str]:
 def ask(question: str, **arguments: Any) -> Any:
     """A fresh answer of the inspector."""
     return inspector().ask(question, **arguments)
+
+
+def ask_apart(question: str, **arguments: Any) -> Any:
+    """A fresh answer of an inspector that ends with it, for what takes long: the others' maps do not wait for it."""
+    return InspectorLink(store().folder).ask(question, **arguments)
 
 
 @st.cache_data(max_entries=60, show_spinner=False)
@@ -160,8 +178,9 @@ def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
     {"runs" all in all, "found" those of them that are there already, unless they are to be trained `again`, "seconds",
     "bytes", "slots" at a time "where", "teacher" a sentence, "tried" of how many "kinds" of run}.
     """
-    run, teachers = experiment["run"], {run["teacher"]["hash"]: None for run in planned["runs"] if run["teacher"]}
-    states = {hash: (store().find(hash) or {"state": None})["state"] for hash in teachers}
+    run, teachers = experiment["run"], {}
+    states = {hash: (store().find(hash) or {"state": None})["state"]
+              for hash in dict.fromkeys(run["teacher"]["hash"] for run in planned["runs"] if run["teacher"])}
     if set(states.values()) == {"done"}:  # what they started from may be gone
         run = {**run, "teacher": {**run["teacher"], "network": {**run["teacher"]["network"], "start": None}}}
     found = answer("estimate", content={**experiment, "run": run, "name": ""})
@@ -171,15 +190,17 @@ def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
         for part in run["parts"]:
             part["expected"] = one["seconds"] / len(run["parts"])
         if run["teacher"] and states[run["teacher"]["hash"]] != "done":
-            teachers[run["teacher"]["hash"]] = run["teacher"]["expected"] = one["teacher_seconds"]
+            teachers[run["teacher"]["hash"]] = one["teacher"]
+            run["teacher"]["expected"] = one["teacher"]["seconds"]
     at_a_time, where = ((slots(), "the cluster, if its nodes are as fast as this machine") if settings().ray else
                         (found["slots"], "this machine"))
-    waits = [seconds for seconds in teachers.values() if seconds]
+    students = [one for one, _ in fresh]
     return {"runs": sum(one["trainings"] for one in found["each"]), "found": 0 if again else sum(
                 one["trainings"] for one, run in zip(found["each"], planned["runs"]) if store().find(run["hash"])),
-            "seconds": sum(_shared_out(seconds, at_a_time) for seconds in
-                           (waits, [one["seconds"] for one, _ in fresh])),
-            "bytes": sum(one["bytes"] for one, _ in fresh), "teacher": _of_teachers([*states.values()]),
+            "seconds": sum(_shared_out([one["seconds"] for one in wave], at_a_time)
+                           for wave in (teachers.values(), students)),
+            "bytes": sum(one["bytes"] for one in (*teachers.values(), *students)),
+            "teacher": _of_teachers([*states.values()]),
             "slots": at_a_time, "where": where, "tried": found["tried"], "kinds": found["kinds"]}
 
 
@@ -273,7 +294,7 @@ def free_disk() -> int:
     return shutil.disk_usage(store().folder).free
 
 
-__all__ = ["PRIORITIES", "UserError", "answer", "ask", "catalogue", "cost", "described", "download_error",
+__all__ = ["PRIORITIES", "UserError", "answer", "ask", "ask_apart", "catalogue", "cost", "described", "download_error",
            "experiments", "free_disk", "inspector", "mine", "owner", "present", "queue", "restart", "save_method",
            "saved_methods", "search", "settings", "slots", "start", "start_download", "store", "submit", "visible",
            "wake_worker"]

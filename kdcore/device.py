@@ -66,3 +66,20 @@ def threads(count: int):
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def determinism():
+    """Compute the same bits each time inside the block, on CUDA too, where `$KD_DETERMINISTIC` is set; slower.
+
+    An operation that has no such form raises RuntimeError then.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    if os.environ.get("KD_DETERMINISTIC"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
+        torch.utils.deterministic.fill_uninitialized_memory = False  # which nothing here reads
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

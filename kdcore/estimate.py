@@ -31,10 +31,10 @@ class _Cost(NamedTuple):
 def estimate(experiment: Experiment) -> dict:
     """What the experiment's runs will cost, in the order of `Experiment.runs`.
 
-    {"slots" at a time, "each": [{"seconds", "teacher_seconds", "bytes" of disk, "trainings"}], "tried" of how many
-    "kinds" of run}. Every kind of run (same networks, terms and batches) is tried for a few steps with an untrained
-    teacher, as many kinds as take 20 seconds; the medians of a step and of a measurement count, and for a kind that is
-    not tried the mean of the others.
+    {"slots" at a time, "each": [{"seconds", "bytes" of disk, "trainings", "teacher": {"seconds", "bytes"}}], "tried" of
+    how many "kinds" of run}. Every kind of run (same networks, terms and batches) is tried for a few steps with an
+    untrained teacher, as many kinds as take 20 seconds; the medians of a step and of a measurement count, and for a
+    kind that is not tried the mean of the others.
     """
     runs, began = experiment.runs(), time.monotonic()
     kinds = {_kind(run): run for run in [*(run.teacher for run in runs if run.teacher), *runs]}
@@ -44,11 +44,10 @@ def estimate(experiment: Experiment) -> dict:
             tried[kind] = _tried(kinds[kind])
     mean = _Cost(*map(statistics.mean, zip(*tried.values())))
     costs = {kind: tried.get(kind, mean) for kind in kinds}
-    teachers = {run.teacher.hash(): _seconds(run.teacher, costs[_kind(run.teacher)]) for run in runs if run.teacher}
-    each = [{"seconds": _seconds(run, costs[_kind(run)]) * _trainings(run),
-             "teacher_seconds": teachers[run.teacher.hash()] if run.teacher else 0.0,
-             "bytes": round(run.method.members * len(_snapshots(run)) * costs[_kind(run)].weights),
-             "trainings": 1 + len(run.members())} for run in runs]
+    teachers = {run.teacher.hash(): run.teacher for run in runs if run.teacher}  # which many share
+    taught = {hash: _what_it_takes(teacher, costs[_kind(teacher)]) for hash, teacher in teachers.items()}
+    each = [{**_what_it_takes(run, costs[_kind(run)]), "trainings": 1 + len(run.members()),
+             "teacher": run.teacher and taught[run.teacher.hash()]} for run in runs]
     here = device.describe()
     slots = min(settings.read().at_a_time(here), max(1, here["cores"] // experiment.run.threads))
     return {"slots": slots, "each": each, "tried": len(tried), "kinds": len(kinds)}
@@ -64,6 +63,12 @@ def _kind(run: RunConfig) -> str:
                 for side in (run, run.teacher)]
     return json.dumps([images, networks, stages, run.threads,
                        min(run.batch_size, len(data.training_images(run)))], sort_keys=True)
+
+
+def _what_it_takes(run: RunConfig, cost: _Cost) -> dict:
+    """{"seconds", "bytes" of snapshots} of one run, or of all students of an ensemble."""
+    return {"seconds": _seconds(run, cost) * _trainings(run),
+            "bytes": round(run.method.members * len(_snapshots(run)) * cost.weights)}
 
 
 def _trainings(run: RunConfig) -> float:

@@ -53,6 +53,8 @@ class Experiment(BaseModel):
     @field_validator("vary")
     @classmethod
     def _values(cls, vary: dict[str, tuple]) -> dict[str, tuple]:
+        vary = {path: tuple(value.item() if hasattr(value, "item") else value for value in values)  # of NumPy, of torch
+                for path, values in vary.items()}
         for path, values in vary.items():
             if len({json.dumps(value) for value in values}) < max(1, len(values)):
                 raise ValueError(f"{path!r} needs one value at least, and no value twice.")
@@ -88,12 +90,11 @@ class Experiment(BaseModel):
         if path := grid.unknown(self.vary, [one for one in varied if one["name"] != methods.BASELINE]):
             raise UserError(f"{path!r} cannot be varied: none of the methods has such a term.")
         template, found = self._template(), {}
-        for seed, cell, method in product(self.seeds, grid.cells(self.vary), varied):
-            content = grid.changed(template, cell)
+        cells = [(cell, grid.changed(template, cell)) for cell in grid.cells(self.vary)]
+        for seed, (cell, content), method in product(self.seeds, cells, varied):
             name = " · ".join(filter(None, (method["title"], grid.words(grid.of_method(cell, method)), f"seed {seed}")))
-            alone = method["name"] in (methods.BASELINE, methods.ENSEMBLE_BASELINE)  # what all are compared with stays
             run = read({**content, "name": name[:120], "seed": seed,
-                        "method": method if alone else grid.with_settings(method, cell)})
+                        "method": method if _stays(method) else grid.with_settings(method, cell)})
             found.setdefault(run.hash(), run)
         return list(found.values())
 
@@ -107,11 +108,26 @@ class Experiment(BaseModel):
 
     def planned(self) -> dict:
         """The experiment as plain data for the store: {"name", "content" (itself), "runs", "formulas" (of each
-        method, its whole loss)}.
+        method, and of each of its weights and settings, its whole loss)}.
         """
-        name, runs = self.name or time.strftime("%Y-%m-%d %H:%M:%S"), self.runs()
-        return {"name": name, "content": self.model_dump(mode="json"), "runs": [run.planned() for run in runs],
-                "formulas": {run.method.title: run.method.formula() for run in runs}}
+        name = self.name or time.strftime("%Y-%m-%d %H:%M:%S")
+        return {"name": name, "content": self.model_dump(mode="json"), "runs": [run.planned() for run in self.runs()],
+                "formulas": self._formulas()}
+
+    def _formulas(self) -> dict[str, str]:
+        of_methods = {path: values for path, values in self.vary.items() if path.startswith("method.")}
+        found: dict[str, str] = {}
+        for method, cell in product((method.model_dump(mode="json") for method in self.varied()),
+                                    grid.cells(of_methods)):
+            told = {} if _stays(method) else grid.of_method(cell, method)
+            title = " · ".join(filter(None, (method["title"], grid.words(told))))
+            found.setdefault(title, Method.model_validate(grid.with_settings(method, told)).formula())
+        return found
+
+
+def _stays(method: dict) -> bool:
+    """Whether all others are compared with the method, so that no weight of it varies."""
+    return method["name"] in (methods.BASELINE, methods.ENSEMBLE_BASELINE)
 
 
 def demo(seed: int = 1, seeds: int = 3) -> Experiment:

@@ -27,13 +27,13 @@ class Queue:
         self._database = database
         self._suspects: dict[int, tuple[float, float]] = {}  # run: the last sign of life, and when we noticed
 
-    def claim(self, threads: float, run: int | None = None, mine: Iterable[int] = ()) -> dict | None:
+    def claim(self, threads: float, run: int | None = None, mine: Iterable[int] = (), without: str = "") -> dict | None:
         """Take the next run that waits, fits into `threads` CPU threads and has its teacher and parts, or the one
         asked for, and return it; None where there is none.
 
         Whoever has the fewest runs going comes first, then who has waited longest for a turn; of one owner's runs the
         highest priority, then the first place. A run whose process is dead is taken over, unless it is one of `mine`:
-        a machine that was asleep has not lost its processes.
+        a machine that was asleep has not lost its processes. Runs of the role `without` are left to wait.
         """
         now, mine = time.time(), list(mine)
         if not self._database.read("SELECT 1 FROM present WHERE state = 'queued' OR (state = 'running' AND "
@@ -50,8 +50,9 @@ class Queue:
                 "LEFT JOIN busy ON busy.owner = r.owner LEFT JOIN turns ON turns.owner = r.owner "
                 f"WHERE {waits} AND (t.id IS NULL OR t.state = 'done') AND NOT EXISTS (SELECT 1 FROM members m "
                 "JOIN runs o ON o.id = m.member WHERE m.run = r.id AND o.state != 'done') "
-                "AND r.threads <= ? AND (? IS NULL OR r.id = ?) ORDER BY COALESCE(busy.going, 0), "
-                "COALESCE(turns.turn, 0), r.priority DESC, r.place LIMIT 1", (*dead, threads, run, run)).fetchone()
+                "AND r.threads <= ? AND (? IS NULL OR r.id = ?) AND r.role != ? ORDER BY COALESCE(busy.going, 0), "
+                "COALESCE(turns.turn, 0), r.priority DESC, r.place LIMIT 1",
+                (*dead, threads, run, run, without)).fetchone()
             if found is None:
                 return None
             db.execute("INSERT OR REPLACE INTO turns SELECT ?, COALESCE(MAX(turn), 0) + 1 FROM turns",

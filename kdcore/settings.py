@@ -28,6 +28,8 @@ class Settings(BaseModel):
                               "each CPU core.")
     gpu_share: float = Field(1.0, gt=0, le=1, description="How much of a CUDA GPU a run takes: with 0.25, four train "
                              "on each at a time.")
+    deterministic: bool = Field(False, description="On CUDA GPUs, whether an interrupted run ends with the same "
+                                "weights to the last bit, as it does on a CPU; slower.")
     ray: str = Field("", description="The address of a Ray cluster on which runs are trained, such as auto or "
                      "ray://head:10001; empty: on this machine (needs requirements-ray.txt).")
     people: Literal["one", "session", "login"] = Field("one", description="Who is told apart, so that turns are fair, "
@@ -114,6 +116,7 @@ def allowed(place: Path) -> Path:
     """A file or folder that somebody named. Raises UserError outside the data folder on a server for several people."""
     named, folder = place.absolute(), data_folder().absolute()
     inside = named.is_relative_to(folder) and ".." not in named.relative_to(folder).parts  # links are the owner's
+    inside &= not named.is_relative_to(store_folder().absolute())  # where everybody's runs are
     if read().people != "one" and not inside:
         raise UserError(f"This server is several people's and reads from its data folder alone; {place} is not in it. "
                         "Ask its owner to put it there.")

@@ -108,7 +108,7 @@ def train(config: RunConfig | dict | str, *, teacher: nn.Module | None = None,
             raise UserError(reason)
     if untaught:
         teacher = fit(config.teacher)
-    with device.threads(config.threads):
+    with device.threads(config.threads), device.determinism():
         yield from _Training(config, teacher, resume).records()
 
 
@@ -421,7 +421,7 @@ def trial(config: RunConfig, teacher: nn.Module | None, steps: int, seconds: flo
 
     Each stage is tried for `steps`, fewer where these take longer than `seconds`; the measurement on some test images.
     """
-    with device.threads(config.threads):
+    with device.threads(config.threads), device.determinism():
         training = _Training(config, teacher, None)
         a_step = 0.0
         for span in training._stages():

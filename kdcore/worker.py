@@ -187,6 +187,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError) or "OutOfMemory" in name or re.search(
             "out of memory|allocate memory", str(error), re.IGNORECASE):
         return "The memory was not enough; lower the batch size, the width of the networks, or match projections."
+    if "deterministic" in str(error):
+        return ("This run needs an operation that has no deterministic form on this device; leave the setting "
+                "deterministic out of settings.toml, then start it again.")
     if "disk" in str(error).lower() or "No space left" in str(error):
         return "The disk is full; what was recorded before is kept. Make room, then start the run again."
     return f"An unexpected error ended the run ({name}: {str(error)[:300]}); the worker's log has the details."
@@ -208,6 +211,8 @@ class _Worker:
             # torch's optimisers import its compiler, two seconds, when the first is made: once here, not in each run
             self.processes.set_forkserver_preload(["kdcore.train", "kdcore.snapshots", "torch._dynamo"])
         self.settings = settings.read()
+        if self.settings.deterministic:
+            os.environ["KD_DETERMINISTIC"] = "1"  # for the runs' processes, and a cluster's nodes
         self.cluster: Cluster | None = None
         self.asking, self.asked = ThreadPoolExecutor(1), None  # the cluster, and the answer that is yet to come
         self.running: dict[int, tuple[multiprocessing.Process, dict]] = {}
@@ -243,11 +248,16 @@ class _Worker:
             free = self.device["cores"] - self.store.queue.threads_in_use()
             free = math.inf if free == self.device["cores"] else free  # a run with more threads than cores runs alone
             room = len(self.running) < self.device["slots"]
-            claimed = self.store.queue.claim(free, mine=self.running) if room else None
+            claimed = self.store.queue.claim(free, mine=self.running, without=self._full()) if room else None
             if claimed:
                 self._start(claimed)
             elif not self.ending:
                 time.sleep(POLL_SECONDS)
+
+    def _full(self) -> str:
+        """Ensembles, which are measured here, where a cluster trains and no core of this machine is free for one."""
+        measured = sum(of_run["role"] == "ensemble" for _, of_run in self.running.values())
+        return "ensemble" if self.cluster and measured >= (os.cpu_count() or 1) else ""
 
     def _search(self) -> None:
         """Let a process with torch queue the next runs of searches in which a run has ended since the last time."""

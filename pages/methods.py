@@ -1,5 +1,7 @@
 """Methods: the catalogue, each entry with its paper, equation, formula and what is handed over."""
 
+import re
+
 import streamlit as st
 
 from app import engine, figures
@@ -28,6 +30,11 @@ def says(method: dict, name: str) -> str:
                      method["optimiser"], *method["schedule"], *method["settings"], *method["rows"]]).lower()
 
 
+def told(words: str, method: dict, name: str) -> bool:
+    """Whether a method's card says the words; a number is a whole one, so that "eq. 1" is not found in "eq. 10"."""
+    return bool(re.search(re.escape(words) + (r"(?!\d)" if words[-1:].isdigit() else ""), says(method, name)))
+
+
 def numbered(equations: str) -> str:
     """Behind a paper, its equations."""
     return f", eq. {equations}".replace("eq. Prop", "Prop") if equations else ""
@@ -36,8 +43,8 @@ def numbered(equations: str) -> str:
 chosen = {name: method for name, method in methods.items()
           if paper in (None, method["paper"]) and (variants or not method["ablation"])}
 phrase = words.lower().strip()
-shown = {name: method for name, method in chosen.items() if phrase in says(method, name)} or {
-    name: method for name, method in chosen.items() if all(word in says(method, name) for word in phrase.split())}
+shown = {name: method for name, method in chosen.items() if told(phrase, method, name)} or {
+    name: method for name, method in chosen.items() if all(told(word, method, name) for word in phrase.split())}
 st.caption(f"{len(shown)} of {len(methods)} methods" if shown else "No method says this; try another word.")
 for name, method in shown.items():
     with st.container(border=True):

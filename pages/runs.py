@@ -14,7 +14,8 @@ st.title("Runs")
 st.markdown("How each student does while it trains, against the same student with labels alone.")
 experiment = experiment_picker()
 runs = engine.store().runs(experiment)
-shown = settings_picker(results.students(runs) or runs[::-1])
+students = results.students(runs) or runs[::-1]
+shown = settings_picker(students)
 ids = [run["id"] for run in shown]
 
 names = results.metrics(ids)
@@ -24,7 +25,7 @@ metric = left.selectbox("Curve", list(names), format_func=names.get, key="metric
                         "every kind of knowledge, whatever the run trains on.")
 logarithmic = right.toggle("Logarithmic", key="log", bind="query-params", disabled=metric == "accuracy")
 live_curves(ids, metric, "curves", title=names[metric], logarithmic=logarithmic and metric != "accuracy",
-            table=True)
+            table=True, among=[run["id"] for run in students])
 
 for run in runs:
     if run["state"] == "failed":

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -159,6 +160,33 @@ def test_a_run_asks_for_what_a_node_has(threads, nodes, needs):
     assert (asked["num_cpus"], asked["num_gpus"]) == needs
 
 
+def test_half_a_gpu_is_enough_for_a_run(nodes, store, connected):  # noqa: F811
+    """Ray counts a GPU where it is told of one: two runs go on it at a time, and the third waits for its turn."""
+    gpu = nodes.add_node(num_cpus=8, num_gpus=1)
+    wait_for(lambda: ray.cluster_resources().get("GPU"))
+    connected.gpu_share = 0.5
+    runs = [store.submit(read({**RUN, "device": "auto", "steps": 100_000, "seed": seed}).planned())
+            for seed in range(3)]
+    threads = [threading.Thread(target=worker.execute, args=(Store(store.folder), store.queue.claim(99, run),
+                                                             connected)) for run in runs]
+    try:
+        for thread in threads[:2]:
+            thread.start()
+        wait_for(lambda: all(store.run(run)["step"] for run in runs[:2]))
+        threads[2].start()
+        time.sleep(3)
+        assert store.run(runs[2])["step"] == 0 and ray.available_resources().get("GPU", 0) == 0
+        store.queue.stop(runs[:1])
+        wait_for(lambda: store.run(runs[2])["step"])
+        store.queue.stop(runs)
+        for thread in threads:
+            thread.join()
+        assert {store.run(run)["state"] for run in runs} == {"stopped"}
+    finally:
+        connected.gpu_share = 1.0
+        nodes.remove_node(gpu)
+
+
 def test_what_is_trained_when_the_connection_goes_waits_and_nothing_is_started_here(store, connected):  # noqa: F811
     lost = connected
     run = store.submit(read({**RUN, "steps": 100_000}).planned())
@@ -188,6 +216,44 @@ def test_a_worker_with_the_one_setting_trains_on_the_cluster(tmp_path, nodes):
         assert process.wait(20) == 0, "asked to end, it does"
     finally:
         end(process)
+
+
+@pytest.mark.heavy
+def test_runs_go_on_when_the_head_is_lost_and_comes_back(unbroken):  # noqa: F811
+    """A worker may end with it, as Ray has it; the next one, which the app starts, takes over."""
+    theirs, whole = unbroken
+
+    def head(**at):
+        return ray.cluster_utils.Cluster(initialize_head=True, head_node_args={
+            "num_cpus": 2, "include_dashboard": False, **at})
+
+    def work():
+        return subprocess.Popen([sys.executable, "-m", "kdcore", "worker", "--store", str(theirs.folder)],
+                                cwd=worker.ROOT, start_new_session=True, stderr=subprocess.DEVNULL, env={
+                                    **os.environ, "KD_STORE": str(theirs.folder),
+                                    "RAY_gcs_rpc_server_reconnect_timeout_s": "5"})
+
+    first = head()
+    address = first.address
+    (theirs.folder / "settings.toml").write_text(f"ray = {json.dumps(address)}")
+    run = theirs.submit(read(LONG).planned())
+    process = work()
+    try:
+        wait_for(lambda: theirs.run(run)["step"] > 50)
+        first.remove_node(first.head_node, allow_graceful=False)
+        wait_for(lambda: theirs.run(run)["state"] == "queued")
+        second = head(gcs_server_port=int(address.rpartition(":")[2]))
+        last = time.monotonic() + 120
+        while theirs.run(run)["state"] != "done":
+            assert time.monotonic() < last, theirs.queue.workers()
+            if process.poll() is not None:
+                process = work()
+            time.sleep(0.2)
+        assert_same_run(theirs, run, whole)
+        second.shutdown()
+    finally:
+        end(process)
+        (theirs.folder / "settings.toml").unlink()
 
 
 def test_an_address_that_is_none_is_said_and_tried_again(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import math
 import time
 
+import numpy as np
 import pytest
 
 from kdcore import estimate, train
@@ -114,6 +115,14 @@ def test_a_grid_over_a_weight_leaves_the_other_methods_alone():
             if temperature} == {2, 8}
 
 
+def test_every_weight_of_a_grid_has_its_formula_and_may_be_a_number_of_numpy():
+    formulas = experiment(["full_jacobian", "soft_targets"], vary={
+        "method.full_jacobian": [*np.array([1, 10])], "data.per_class": [*np.arange(1, 3)]}).planned()["formulas"]
+    assert list(formulas) == ["Labels only", "Full Jacobian · weight of full jacobian 1",
+                              "Full Jacobian · weight of full jacobian 10", "Soft targets"]
+    assert len(set(formulas.values())) == 4 and r"10 \cdot" in formulas["Full Jacobian · weight of full jacobian 10"]
+
+
 def test_what_a_grid_changes_takes_the_place_of_what_it_excludes():
     run = {**RUN, "data": {"name": "digits", "images": 100}, "network": {"name": "fc_student"}}
     runs = experiment([], run=run, vary={"data.per_class": [1], "network.name": ["fc_student", "wrn_10_1"]}).runs()
@@ -147,8 +156,8 @@ def test_the_demo_has_nine_runs():
 
 def assert_plausible(found):
     assert found["slots"] > 0 and 0 < found["tried"] <= found["kinds"]
-    assert all(math.isfinite(one[name]) and one[name] > 0 for one in found["each"]
-               for name in ("seconds", "teacher_seconds", "bytes", "trainings"))
+    assert all(math.isfinite(number) and number > 0 for one in found["each"]
+               for number in (one["seconds"], one["bytes"], one["trainings"], *one["teacher"].values()))
 
 
 def test_an_estimate_is_near_the_cost():
@@ -182,7 +191,7 @@ def test_what_differs_in_nothing_that_costs_time_is_tried_once(monkeypatch):
     found = estimate.estimate(experiment(["full_jacobian"], vary=grid, seeds=[0, 1]))
     assert len(tried) == found["tried"] == found["kinds"] == 5 and len(found["each"]) == 2 * 8 * 3
     assert {one["seconds"] for one in found["each"]} == {50.0, 100.0}
-    assert {one["teacher_seconds"] for one in found["each"]} == {5.0}
+    assert {one["teacher"]["seconds"] for one in found["each"]} == {5.0}
     monkeypatch.setattr(estimate, "MOST_SECONDS", 0.0)
     monkeypatch.setattr(estimate.time, "monotonic", iter([0, -1, *range(100)]).__next__)
     found = estimate.estimate(experiment(["full_jacobian"], vary=grid))

@@ -177,6 +177,14 @@ def test_a_baseline_that_was_trained_under_another_name_is_the_baseline(store):
     assert (after["id"], after["method"], after["title"]) == (before, "labels_only", "Labels only")
 
 
+def test_a_role_that_has_no_place_waits_and_the_next_run_comes(store):
+    ensemble, other = submitted(store, "ensemble", "run")
+    with store.transaction() as db:
+        db.execute("UPDATE runs SET role = 'ensemble' WHERE id = ?", (ensemble,))
+    assert store.queue.claim(1, without="ensemble")["id"] == other
+    assert store.queue.claim(1, without="ensemble") is None and store.queue.claim(1)["id"] == ensemble
+
+
 def jump(monkeypatch, seconds):
     real = time.time
     monkeypatch.setattr(queue.time, "time", lambda: real() + seconds)

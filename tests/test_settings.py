@@ -162,9 +162,10 @@ def test_tracking_without_its_packages_is_a_sentence(store, file, monkeypatch): 
     assert store.run(row["id"])["state"] == "failed"
 
 
-@pytest.mark.parametrize("named", ["/etc/passwd", "../elsewhere.zip", "{data}/../elsewhere"])
+@pytest.mark.parametrize("named", ["/etc/passwd", "../elsewhere.zip", "{data}/../elsewhere", "{data}/store/runs"])
 def test_on_a_server_for_several_nobody_names_files_outside_the_data_folder(file, tmp_path, monkeypatch, named):
     monkeypatch.setenv("KD_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("KD_STORE", str(tmp_path / "data" / "store"))
     (tmp_path / "data").mkdir()
     named = named.format(data=tmp_path / "data")
     start = File(path=named if named.startswith("/") else str(tmp_path / "data" / named))

@@ -30,6 +30,14 @@ TWO_STAGES = {"stages": [
      "optimiser": {"kind": "sgd", "learning_rate": 0.01}},
     {"name": "task", "share": 0.5, "objective": {"labels": CROSS_ENTROPY,
                                                  "soft": {"share": 0.5, "term": {"kind": "soft_targets"}}}}]}
+CONNECTED = {"stages": [
+    {"share": 0.5, "dropout": 0.3, "objective": {
+        "boundary": {"weight": 0.1, "term": {"kind": "activation_boundary"}},
+        "noise": {"weight": 1.0, "final": 0.0, "term": {"kind": "noisy_outputs"}}}},
+    {"share": 0.5, "restarts": True, "objective": {
+        "labels": CROSS_ENTROPY, "maps": {"weight": 1.0, "term": {"kind": "map_information"}},
+        "head": {"share": 0.5, "term": {"kind": "second_head"}}}}]}
+CUDA = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU"))
 SGD = {"kind": "sgd", "learning_rate": 0.01, "nesterov": True, "weight_decay": 1e-3}
 
 
@@ -131,14 +139,7 @@ def test_a_continued_run_is_the_unbroken_one(name, teacher):
 
 def test_connectors_learn_and_are_resumed(normed):
     """Their weights, batch norm and variances, in two stages with different terms, under dropout."""
-    config = run({"stages": [
-        {"share": 0.5, "dropout": 0.3, "objective": {
-            "boundary": {"weight": 0.1, "term": {"kind": "activation_boundary"}},
-            "noise": {"weight": 1.0, "final": 0.0, "term": {"kind": "noisy_outputs"}}}},
-        {"share": 0.5, "restarts": True, "objective": {
-            "labels": CROSS_ENTROPY, "maps": {"weight": 1.0, "term": {"kind": "map_information"}},
-            "head": {"share": 0.5, "term": {"kind": "second_head"}}}}]},
-        network={"name": "test_student"}, teacher={**TEACHER, "network": {"name": "test_teacher"}})
+    config = run(CONNECTED, network={"name": "test_student"}, teacher={**TEACHER, "network": {"name": "test_teacher"}})
     snapshots = of(Snapshot, assert_continues(config, build(config.teacher)))
     assert {key for shot in snapshots for key, weights in shot.connectors.items() if weights} == {
         "boundary", "maps", "head"}
@@ -146,6 +147,22 @@ def test_connectors_learn_and_are_resumed(normed):
         for key in early.connectors.keys() & late.connectors.keys():
             assert all(not torch.equal(value, late.connectors[key][name])
                        for name, value in early.connectors[key].items())
+
+
+@pytest.mark.parametrize("method", [CONNECTED, "full_jacobian", "attention_jacobian", "flow_then_soft_targets"],
+                         ids=str)
+@pytest.mark.parametrize("where", ["cpu", CUDA])
+def test_in_deterministic_mode_it_is_on_every_device(method, where, normed, monkeypatch):
+    monkeypatch.setenv("KD_DETERMINISTIC", "1")
+    config = run(method, network={"name": "test_student"}, device=where, teacher={
+        **TEACHER, "network": {"name": "test_teacher"}})
+    teacher = build(config.teacher)
+    begun = train(config, teacher=teacher)
+    next(begun)
+    assert torch.are_deterministic_algorithms_enabled()
+    begun.close()
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert_continues(config, teacher)
 
 
 def test_a_resume_point_stays_what_it_was(teacher):

@@ -129,6 +129,8 @@ FAULTS = {
     "The memory was not enough; lower the batch size": torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB"),
     "The memory was not enough;": MemoryError(),
     "The disk is full; what was recorded before is kept": OSError(28, "No space left on device"),
+    "This run needs an operation that has no deterministic form on this device; leave": RuntimeError(
+        "put does not have a deterministic implementation, but you set 'torch.use_deterministic_algorithms(True)'."),
     "An unexpected error ended the run (ZeroDivisionError: why": ZeroDivisionError("why"),
 }
 

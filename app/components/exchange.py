@@ -11,15 +11,19 @@ from kdcore import frames
 
 
 def downloads(experiment: str, run: dict | None) -> None:
-    """Curves and settings as tables, the whole experiment, and one run's network; each is made when it is asked for."""
+    """Tables of an experiment and the whole of it, or of one run and its network; each is made when it is asked for."""
     store, key = engine.store(), f"download.{experiment}.{run and run['id']}"
+    ids = [row["id"] for row in store.runs(experiment)[::-1]] if run is None else [run["id"]]
     offered = [
-        ("Settings and results", "settings.csv", lambda: frames.runs(experiment, store).to_csv().encode()),
-        ("Curves (CSV)", "curves.csv", lambda: frames.metrics(experiment, store).to_csv(index=False).encode()),
-        ("Curves (Parquet)", "curves.parquet", lambda: frames.metrics(experiment, store).to_parquet()),
-        ("Everything (zip)", "experiment.zip", partial(engine.ask, "export_experiment", what=experiment))]
-    if run is not None and store.snapshot_steps(run["id"]):
-        offered.append(("Its network", f"run-{run['id']}.zip", partial(engine.ask, "export_student", what=run["id"])))
+        ("Settings and results", "settings.csv", lambda: frames.runs(experiment, store).loc[ids].to_csv().encode()),
+        ("Curves (CSV)", "curves.csv", lambda: frames.recorded(store, ids).to_csv(index=False).encode()),
+        ("Curves (Parquet)", "curves.parquet", lambda: frames.recorded(store, ids).to_parquet())]
+    if run is None:
+        offered.append(("Everything (zip)", "experiment.zip",
+                        partial(engine.ask_apart, "export_experiment", what=experiment)))
+    elif store.snapshot_steps(run["id"]):
+        offered.append(("Its network", f"run-{run['id']}.zip",
+                        partial(engine.ask_apart, "export_student", what=run["id"])))
     with st.container(horizontal=True):
         for label, file, make in offered:
             st.download_button(label, make, file, icon=":material/download:", on_click="ignore", key=f"{key}.{file}",
@@ -44,7 +48,7 @@ def import_form() -> None:
 def _import() -> None:
     if file := st.session_state["import"]:
         try:
-            st.session_state["experiment"] = engine.ask("import_experiment", content=file.getvalue(),
-                                                        owner=engine.owner())
+            st.session_state["experiment"] = engine.ask_apart("import_experiment", content=file.getvalue(),
+                                                              owner=engine.owner())
         except engine.UserError as error:
             st.session_state["import.error"] = str(error)

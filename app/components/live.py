@@ -13,17 +13,20 @@ POLL_SECONDS = 0.5
 
 
 def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = None, logarithmic: bool = False,
-                table: bool = False) -> None:
-    """Curves of a metric, updated twice a second until all runs have ended; then the page is drawn once more."""
-    ended, known = _all_ended(ids), len(engine.store().metric_names(ids))
+                table: bool = False, among: list[int] | None = None) -> None:
+    """Curves of a metric, updated twice a second until all runs have ended; then the page is drawn once more.
+
+    Where the runs are some `among` others, all of those are waited for, and their progress is shown.
+    """
+    awaited = ids if among is None else among
+    ended, known = _all_ended(awaited), len(engine.store().metric_names(ids))
 
     @st.fragment(run_every=None if ended else POLL_SECONDS)
     def draw() -> None:
-        runs = engine.store().runs(ids=ids)[::-1]  # in the order in which they run
+        everyone = engine.store().runs(ids=awaited)[::-1]  # in the order in which they run
+        runs = [run for run in everyone if run["id"] in ids]
         teachers = engine.store().runs(ids=list({run["teacher"] for run in runs if run["teacher"]}))
-        members = [member for run in runs if run["role"] == "ensemble" for member in engine.store().parts(run["id"])]
-        needed = [*teachers, *engine.store().runs(ids=members)]
-        progress_line([*(run for run in needed if run["state"] not in results.ENDED), *runs])
+        progress_line([*(run for run in _needed(everyone) if run["state"] not in results.ENDED), *everyone])
         percent = metric == "accuracy"
         learning = [run for run in teachers if run["state"] == "running"]
         lines = [*results.lines(learning, metric), *results.lines(results.students(runs) or runs, metric)]
@@ -47,10 +50,16 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
                 st.caption(f"No run has recorded {metric}." if ended else f"{coming}.")
         if table:
             results_table(runs)
-        if not ended and (_all_ended(ids) or len(engine.store().metric_names(ids)) > known):
+        if not ended and (_all_ended(awaited) or len(engine.store().metric_names(ids)) > known):
             st.rerun()  # the page around this fragment has something new to say
 
     draw()
+
+
+def _needed(runs: list[dict]) -> list[dict]:
+    """The teachers of runs, and the students of those that are ensembles."""
+    ids = [run["id"] for run in runs]
+    return engine.store().runs(ids=[run for run in engine.queue().with_needed(ids) if run not in ids])
 
 
 def _all_ended(ids: list[int]) -> bool:

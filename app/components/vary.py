@@ -7,7 +7,9 @@ from typing import Any
 
 import streamlit as st
 
+from app import figures
 from app.components.forms import KEPT, TYPED
+from kdcore import grid
 
 WHOSE = {"": "Budget", "data": "Images", "network": "Student", "optimiser": "Optimiser", "teacher": "Teacher",
          "teacher.network": "Teacher"}
@@ -28,7 +30,12 @@ def vary_form(catalogue: dict, methods: list[dict], run: dict) -> dict[str, list
         vary = {path: _values(path, schemas[path], catalogue, _now(path, run)) for path in chosen}
         if empty := [schemas[path]["label"] for path, values in vary.items() if not values]:
             st.caption(f"Give at least one value of {', '.join(empty)}; until then it stays as above.")
-    return {path: values for path, values in vary.items() if values}
+    vary = {path: values for path, values in vary.items() if values}
+    if vary:  # in sight when the box is closed
+        st.caption("**Varied:** " + " · ".join(
+            f"{figures.markdown(schemas[path]['label'])} {figures.markdown(', '.join(map(grid.told, values)))}"
+            for path, values in vary.items()))
+    return vary
 
 
 def varied_settings(catalogue: dict, methods: list[dict]) -> dict[str, dict]:

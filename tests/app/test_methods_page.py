@@ -33,6 +33,14 @@ def test_what_was_saved_is_there_under_its_own_heading(page):
     assert len(titles(page)) == 1
 
 
+def test_a_number_that_is_searched_for_is_a_whole_one(page):
+    page.run()
+    page.text_input("search").set_value("eq. 1").run()
+    first = titles(page)
+    page.text_input("search").set_value("eq. 10").run()
+    assert first and titles(page) and not set(first) & set(titles(page))
+
+
 def test_words_that_nothing_says(page):
     page.run()
     page.text_input("search").set_value("no such words").run()

@@ -87,3 +87,21 @@ def test_a_cluster_that_does_not_answer_is_said_and_the_time_left_is_that_of_one
     page = page_of("queue").run()
     assert not page.exception
     assert any("2 waiting · about 2 min left" in element.value for element in page.markdown)
+
+
+def test_a_worker_is_kept_awake_whoever_looks(monkeypatch):
+    tries = iter([engine.UserError("not now"), None])
+
+    def wake():
+        if fault := next(tries):
+            raise fault
+
+    class Over(Exception):
+        """It has seen enough."""
+
+    sleeps = iter([None, None, Over])
+    monkeypatch.setattr(engine, "wake_worker", wake)
+    monkeypatch.setattr(engine.time, "sleep", lambda seconds: (over := next(sleeps)) and (_ for _ in ()).throw(over))
+    with pytest.raises(Over):
+        engine._keep_awake()
+    assert next(tries, "both were made") == "both were made"

@@ -19,7 +19,7 @@ OWN = {"name": "custom", "title": "My own", "sentence": "", "stages": [
 
 @pytest.fixture
 def page(page_of, monkeypatch, questions):
-    one = {"seconds": 5.0, "teacher_seconds": 7.0, "bytes": 500_000, "trainings": 1}
+    one = {"seconds": 5.0, "bytes": 500_000, "trainings": 1, "teacher": {"seconds": 7.0, "bytes": 600_000}}
     monkeypatch.setitem(questions, "estimate", lambda content: {
         "slots": 1, "each": [one] * len(parse(Experiment, content).runs()), "tried": 3, "kinds": 3})
     made = page_of("train")
@@ -42,7 +42,7 @@ def starts(page):
 def test_the_form_is_drawn_with_what_it_costs(page):
     page.run()
     assert not page.exception and not page.error
-    assert ("**6 runs**: about **37 s** on this machine (1 at a time), and 3 MB of disk. Their teacher is trained "
+    assert ("**6 runs**: about **37 s** on this machine (1 at a time), and 4 MB of disk. Their teacher is trained "
             "first.") in words(page)
     assert starts(page)
 
