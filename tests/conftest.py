@@ -16,8 +16,13 @@ from kdcore.places import data_folder
 
 torch.set_num_threads(1)  # threads only slow down tensors this small
 
+LONGEST = ("test_cluster.py", "browser/test_app.py", "test_worker.py", "browser/test_login.py")  # begun first
 CLASSES = 3
 WIDTHS = {"fc_student": 0.012, "fc_teacher": 0.02, "conv_student": 0.4, "conv_teacher": 0.2}
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
 
 
 class Couple(NamedTuple):
