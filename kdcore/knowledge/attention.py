@@ -136,11 +136,11 @@ class AttentionJacobian(GroupTerm):
             taught |= {f"{i}.direction": _unit(gradient), f"{i}.location": location}
         return taught
 
-    def paid(self, student: Response, taught: Taught, bound: Bound) -> list[Tensor]:
+    def compared(self, student: Response, taught: Taught, bound: Bound) -> list[tuple[Tensor, Tensor]]:
         gradients = [_gradient(student.taps[layer.student], layer.size, student.inputs, self._pixels(layer.size),
                                taught[f"{i}.location"])[0]
                      for i, layer in enumerate(bound.layers)]
-        return [self.error(_unit(gradient), taught[f"{i}.direction"]) for i, gradient in enumerate(gradients)]
+        return [(_unit(gradient), taught[f"{i}.direction"]) for i, gradient in enumerate(gradients)]
 
     def error(self, ours: Tensor, theirs: Tensor) -> Tensor:
         return (theirs - ours).square().sum(1)

@@ -117,7 +117,11 @@ class LayerTerm(Term):
 
     def paid(self, student: Response, taught: Taught, bound: Bound) -> list[Tensor]:
         """What the student pays at each layer: one (N,) for each."""
-        return [self.error(ours, taught[str(i)]) for i, ours in enumerate(self.offered(student, bound))]
+        return [self.error(ours, theirs) for ours, theirs in self.compared(student, taught, bound)]
+
+    def compared(self, student: Response, taught: Taught, bound: Bound) -> list[tuple[Any, Tensor]]:
+        """What is compared at each layer: what the student offers, and what the teacher handed over."""
+        return [(ours, taught[str(i)]) for i, ours in enumerate(self.offered(student, bound))]
 
     def layer_weights(self, count: int) -> list[float]:
         """What each layer counts, from the image to the outputs."""

@@ -1,21 +1,17 @@
-"""What the pages draw, as arrays: the same knowledge functions as in the losses, in evaluation mode.
-
-Networks are named by (run, step); a step of None is the last snapshot.
-"""
+"""Maps of an image in several networks: the same knowledge functions as in the losses, in evaluation mode."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from kdcore import data, snapshots
-from kdcore.config import RunConfig, read
-from kdcore.data.sources import Source
+from kdcore import data
 from kdcore.errors import UserError
+from kdcore.inspect.attributions import attribution
+from kdcore.inspect.networks import Named, class_names, config_of, images_of, loaded, probabilities
 from kdcore.knowledge import TERMS
 from kdcore.knowledge.sensitivity import SensitivityTerm
 from kdcore.response import Response
@@ -23,13 +19,12 @@ from kdcore.store import Store
 from kdcore.teaching import answer
 
 CHUNK = 1000
-Named = tuple[int, int | None]
 Drawer = Callable[[nn.Module], tuple[np.ndarray, float | None]]
 
 
 def image(store: Store, run: int, index: int, part: str = "test") -> dict:
     """One image of the set that a run belongs to: {"pixels" (C, H, W) in [0, 1], "label", "classes"}."""
-    one, source = _one(store, run, index, part)
+    one, source = images_of(store, run, [index], part)
     return {"pixels": one.pixels[0].numpy(), "label": int(one.labels[0]), "classes": source.classes}
 
 
@@ -43,9 +38,9 @@ def maps(store: Store, networks: list[Named], kind: str, index: int, part: str =
     "probabilities" (classes,), "classes" (their names), "reason" (why there is no map, in a sentence)}.
     """
     students = [run for run, _ in networks if not teacher or run != teacher[0]]
-    one, source = _one(store, students[0] if students else networks[0][0], index, part)
-    comparable = teacher and _classes(store, teacher[0]) == source.classes
-    reference = _network(store, *teacher) if comparable else None
+    one, source = images_of(store, students[0] if students else networks[0][0], [index], part)
+    comparable = teacher and class_names(store, teacher[0]) == source.classes
+    reference = loaded(store, *teacher) if comparable else None
     if kind.startswith("attribution."):
         draw, of_class = _attribution_drawer(kind.removeprefix("attribution."), one, reference), True
     else:
@@ -65,11 +60,11 @@ def disagreements(store: Store, first: Named, second: Named, count: int = 50, pa
 
     `part` is "test", or "validation" for the images that the second network's run held out.
     """
-    images = data.of_run(_config(store, second[0]), part)
-    if _classes(store, first[0]) != _classes(store, second[0]):
+    images = data.of_run(config_of(store, second[0]), part)
+    if class_names(store, first[0]) != class_names(store, second[0]):
         return []  # what the one is asked, the other cannot answer
-    networks = [_network(store, *named) for named in (first, second)]
-    chunks = [[_probabilities(network, chunk.pixels) for network in networks] for chunk in images.chunks(CHUNK)]
+    networks = [loaded(store, *named) for named in (first, second)]
+    chunks = [[probabilities(network, chunk.pixels) for network in networks] for chunk in images.chunks(CHUNK)]
     ours, theirs = (torch.cat(of_network) for of_network in zip(*chunks))
     wrong = (ours.argmax(1) == images.labels) & (theirs.argmax(1) != images.labels)
     surest = theirs.amax(1).masked_fill(~wrong, -1).argsort(descending=True)
@@ -78,11 +73,11 @@ def disagreements(store: Store, first: Named, second: Named, count: int = 50, pa
 
 def _entry(store: Store, named: Named, one: data.Images, draw: Drawer, asked: tuple[str, ...] | None) -> dict:
     """`asked` are the classes that the maps are about, where they are about any."""
-    classes = _classes(store, named[0])
+    classes = class_names(store, named[0])
     entry = {"maps": None, "distance": None, "probabilities": None, "classes": classes, "reason": ""}
     try:
-        network = _network(store, *named)
-        entry["probabilities"] = _probabilities(network, one.pixels)[0].numpy()
+        network = loaded(store, *named)
+        entry["probabilities"] = probabilities(network, one.pixels)[0].numpy()
         if asked not in (None, classes):
             raise UserError("It tells other classes apart, and has no maps of these; choose the summed Jacobian, which "
                             "is about no class.")
@@ -116,74 +111,3 @@ def _attribution_drawer(name: str, one: data.Images, teacher: nn.Module | None) 
         return ours[None].numpy(), float((ours - theirs).square().mean()) if theirs is not None else None
 
     return draw
-
-
-ATTRIBUTIONS = {"saliency": "Saliency", "integrated_gradients": "Integrated gradients",
-                "input_x_gradient": "Input × gradient", "deep_lift": "DeepLift", "lrp": "LRP",
-                "occlusion": "Occlusion"}
-
-
-def attribution(name: str, network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """One of captum's attributions of each image's label output: (N, C, H, W) -> (N, C, H, W). Baselines are black.
-
-    Raises UserError where the attribution is not defined for the network.
-    """
-    from captum import attr
-
-    methods = {"saliency": attr.Saliency, "integrated_gradients": attr.IntegratedGradients,
-               "input_x_gradient": attr.InputXGradient, "deep_lift": attr.DeepLift, "lrp": attr.LRP,
-               "occlusion": attr.Occlusion}
-    side = max(1, images.shape[-1] // 8)
-    settings = {"saliency": {"abs": False}, "occlusion": {"perturbations_per_eval": 128,
-                                                          "sliding_window_shapes": (images.shape[1], side, side)}}
-    try:
-        return methods[name](network).attribute(images.detach().clone().requires_grad_(), target=labels,
-                                                **settings.get(name, {})).detach()
-    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).partition(" and no")[0].partition(". ")[0].rstrip(".")
-        raise UserError(f"{ATTRIBUTIONS[name]} is not defined for this network; choose another map ({reason}).") \
-            from error
-
-
-@torch.no_grad()
-def _probabilities(network: nn.Module, pixels: Tensor) -> Tensor:
-    return network(pixels).softmax(1)
-
-
-def _network(store: Store, run: int, step: int | None) -> nn.Module:
-    steps = store.snapshot_steps(run)
-    return _loaded(store, run, steps[-1] if step is None and steps else step)
-
-
-@lru_cache(maxsize=100)
-def _loaded(store: Store, run: int, step: int | None) -> nn.Module:
-    return snapshots.network(store, run, step).requires_grad_(False)
-
-
-def _one(store: Store, run: int, index: int, part: str) -> tuple[data.Images, Source]:
-    config = _config(store, run)
-    source = data.source(config.data)
-    rows = _rows(config, source, part)
-    if not 0 <= index < len(rows):
-        raise UserError(f"{source.title} has {part} images 0 to {len(rows) - 1}; there is no image {index}.")
-    stored = "test" if part == "test" else "train"
-    return data.images(config.data, stored, index=rows[index : index + 1])[:], source
-
-
-def _rows(config: RunConfig, source: Source, part: str) -> Tensor:
-    """Positions of a part's images in the set: all to train or to test on, or those that the run holds out."""
-    if part == "validation":
-        held_out = data.selection(config).validation
-        if not len(held_out):
-            raise UserError("This run holds out no images for validation; choose the test images.")
-        return held_out
-    return torch.arange(source.test if part == "test" else source.train)
-
-
-def _classes(store: Store, run: int) -> tuple[str, ...]:
-    """What a network's outputs are called."""
-    return _config(store, run).side().classes
-
-
-def _config(store: Store, run: int) -> RunConfig:
-    return read(store.run(run)["config"])

@@ -1,0 +1,9 @@
+"""What the pages draw, as arrays.
+
+Networks are named by (run, step); a step of None is the last snapshot.
+"""
+
+from kdcore.inspect.attributions import ATTRIBUTIONS, attribution
+from kdcore.inspect.maps import disagreements, image, maps, timeline
+
+__all__ = ["ATTRIBUTIONS", "attribution", "disagreements", "image", "maps", "timeline"]

@@ -1,0 +1,64 @@
+"""Networks of a store, and the images that they are asked about."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from kdcore import data, snapshots
+from kdcore.config import RunConfig, read
+from kdcore.data.sources import Source
+from kdcore.errors import UserError
+from kdcore.store import Store
+
+Named = tuple[int, int | None]  # run, step: None is the last snapshot
+
+
+@torch.no_grad()
+def probabilities(network: nn.Module, pixels: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, classes): the network's softmax."""
+    return network(pixels).softmax(1)
+
+
+def loaded(store: Store, run: int, step: int | None) -> nn.Module:
+    """A run's network at a step, in evaluation mode. Raises UserError where it is gone."""
+    steps = store.snapshot_steps(run)
+    return _kept(store, run, steps[-1] if step is None and steps else step)
+
+
+@lru_cache(maxsize=100)
+def _kept(store: Store, run: int, step: int | None) -> nn.Module:
+    return snapshots.network(store, run, step).requires_grad_(False)
+
+
+def images_of(store: Store, run: int, indices: list[int], part: str) -> tuple[data.Images, Source]:
+    """Images of the set that a run belongs to, by their positions in a part of it. Raises UserError."""
+    config = config_of(store, run)
+    source = data.source(config.data)
+    rows = _rows(config, source, part)
+    if outside := [index for index in indices if not 0 <= index < len(rows)]:
+        raise UserError(f"{source.title} has {part} images 0 to {len(rows) - 1}; there is no image {outside[0]}.")
+    stored = "test" if part == "test" else "train"
+    return data.images(config.data, stored, index=rows[indices])[:], source
+
+
+def _rows(config: RunConfig, source: Source, part: str) -> Tensor:
+    """Positions of a part's images in the set: all to train or to test on, or those that the run holds out."""
+    if part == "validation":
+        held_out = data.selection(config).validation
+        if not len(held_out):
+            raise UserError("This run holds out no images for validation; choose the test images.")
+        return held_out
+    return torch.arange(source.test if part == "test" else source.train)
+
+
+def class_names(store: Store, run: int) -> tuple[str, ...]:
+    """What a network's outputs are called."""
+    return config_of(store, run).side().classes
+
+
+def config_of(store: Store, run: int) -> RunConfig:
+    """A run's configuration. Raises UserError where there is no such run."""
+    return read(store.run(run)["config"])
