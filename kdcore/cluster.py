@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdcore import settings
 from kdcore.errors import NodeLost, UserError
 from kdcore.places import replace_file, store_folder
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from kdcore.train import Record
 
 PACKAGE = Path(__file__).parent
-PASSED = ("KD_DATA", "KD_CACHE", "KD_DETERMINISTIC")  # what a node has of these goes before what we have
+FOLDERS = ("KD_DATA", "KD_CACHE")  # what a node has of these goes before what we have
 
 
 class Cluster:
@@ -67,7 +68,8 @@ class Cluster:
         try:
             trainer = ray.remote(_Trainer).options(**self._needs(config)).remote()
             try:
-                begun = trainer.begin.remote(config, teacher, resume, _files(config), _environment())
+                begun = trainer.begin.remote(config, teacher, resume, _files(config), _folders(),
+                                             settings.read().deterministic)
                 while not ray.wait([begun], timeout=1)[0]:  # until there is a place for it
                     if (yield waiting):
                         yield waiting  # there is nothing new to keep
@@ -106,17 +108,17 @@ class _Trainer:
     """A training on a node."""
 
     def begin(self, config: str, teacher: nn.Module | None, resume: dict | None, files: dict[str, bytes],
-              environment: dict[str, str]) -> list[Record]:
+              folders: dict[str, str], deterministic: bool) -> list[Record]:
         """Begin it and return the first records. `files` are those of the store that are read at the beginning."""
-        for name, value in environment.items():
-            os.environ.setdefault(name, value)
+        for name, folder in folders.items():
+            os.environ.setdefault(name, folder)
         with tempfile.TemporaryDirectory() as store:
             os.environ["KD_STORE"] = store
             for name, content in files.items():
                 replace_file(Path(store, name), content)
             from kdcore.train import train
 
-            self._records = train(config, teacher=teacher, resume=resume)
+            self._records = train(config, teacher=teacher, resume=resume, deterministic=deterministic)
             return self.more(None)
 
     def more(self, said: object) -> list[Record]:
@@ -141,8 +143,8 @@ def _files(config: str) -> dict[str, bytes]:
     return {str(file.relative_to(store_folder())): file.read_bytes() for file in (start.kept() if start else ())}
 
 
-def _environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in PASSED if name in os.environ}
+def _folders() -> dict[str, str]:
+    return {name: os.environ[name] for name in FOLDERS if name in os.environ}
 
 
 def _line(error: Exception) -> str:

@@ -62,6 +62,11 @@ CREATE TABLE experiments (
 INSERT INTO experiments (name, created) SELECT experiment, MIN(created) FROM runs WHERE experiment != ''
     GROUP BY experiment;
 CREATE TABLE turns (owner TEXT PRIMARY KEY, turn INTEGER NOT NULL)
+""", 4: """
+ALTER TABLE runs ADD COLUMN gpu INTEGER;
+ALTER TABLE runs ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;
+DROP VIEW present;
+CREATE VIEW present AS SELECT * FROM runs WHERE deleted IS NULL
 """}
 VERSION = max(_FORMATS)
 FIELDS = ("id, name, experiment, role, method, title, seed, config, hash, teacher, state, message, claim, wish, "

@@ -69,17 +69,18 @@ def threads(count: int):
 
 
 @contextmanager
-def determinism():
-    """Compute the same bits each time inside the block, on CUDA too, where `$KD_DETERMINISTIC` is set; slower.
+def determinism(wanted: bool):
+    """Compute the same bits each time inside the block, on CUDA too, where it is wanted; slower.
 
     An operation that has no such form raises RuntimeError then.
     """
-    before = torch.are_deterministic_algorithms_enabled()
-    if os.environ.get("KD_DETERMINISTIC"):
+    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
         torch.utils.deterministic.fill_uninitialized_memory = False  # which nothing here reads
         torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(before[0])
+        torch.utils.deterministic.fill_uninitialized_memory = before[1]

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from kdcore import data, device, snapshots
-from kdcore.config import read
+from kdcore import data, device, settings, snapshots
+from kdcore.config import RunConfig, read
 from kdcore.store import Store
 from kdcore.train import Measurement, log_probabilities, score
 
@@ -23,6 +23,11 @@ def measure(store: Store, run: int) -> Iterator[Measurement]:
     the members' own accuracies, "seconds" the sum of theirs, in which the stages that one learns for all count once.
     """
     config = read(store.run(run)["config"])
+    with device.threads(config.threads), device.determinism(settings.read().deterministic):
+        yield from _measured(store, run, config)
+
+
+def _measured(store: Store, run: int, config: RunConfig) -> Iterator[Measurement]:
     where = device.pick(config.device)
     members = store.parts(run)
     parts = {part: data.of_run(config, part, where) for part in ("validation", "test")

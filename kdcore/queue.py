@@ -148,11 +148,15 @@ class Queue:
         return self._database.read(f"SELECT {fields} FROM present WHERE state IN ('running', {marks(WAITING)}) "
                                    "ORDER BY state != 'running', priority DESC, place", WAITING)
 
-    def threads_in_use(self) -> int:
-        """CPU threads of the runs that give signs of life."""
-        rows = self._database.read("SELECT COALESCE(SUM(threads), 0) AS threads FROM runs WHERE state = 'running' "
-                                   "AND ABS(? - heartbeat) <= ?", (time.time(), STALE_SECONDS))
-        return rows[0]["threads"]
+    def alive(self) -> list[dict]:
+        """Runs that give signs of life, this worker's or not: "id", "threads" and "gpu"."""
+        return self._database.read("SELECT id, threads, gpu FROM runs WHERE state = 'running' AND "
+                                   "ABS(? - heartbeat) <= ?", (time.time(), STALE_SECONDS))
+
+    def put_on(self, run: int, gpu: int) -> None:
+        """Keep on which GPU a run computes."""
+        with self._database.write() as db:
+            db.execute("UPDATE runs SET gpu = ? WHERE id = ?", (gpu, run))
 
     def greet(self, pid: int, device: str, slots: int) -> None:
         """Register a worker, or renew its sign of life."""

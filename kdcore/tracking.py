@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,16 +20,15 @@ def tracked(store: Store, row: dict, after: int) -> Iterator[Trackers]:
 
     Raises UserError where a package that the settings need is missing.
     """
-    chosen, asked = settings.read(), []
+    chosen, trackers = settings.read(), Trackers()
     try:
         if chosen.tensorboard:
-            asked.append(_TensorBoard(store.folder / "tensorboard" / f"{row['id']}", after))
+            trackers.ask(_TensorBoard, store.folder / "tensorboard" / f"{row['id']}", after)
         if chosen.mlflow:
-            asked.append(_MLflow(chosen.mlflow, store.folder / "mlflow" / f"{row['id']}.json", row))
+            trackers.ask(_MLflow, chosen.mlflow, store.folder / "mlflow" / f"{row['id']}.json", row)
     except ImportError as error:
         raise UserError(f"The settings ask for tracking, and {error.name} is not installed: pip install -r "
                         "requirements-tracking.txt, or leave the setting out.") from error
-    trackers = Trackers(asked)
     try:
         yield trackers
     finally:
@@ -36,11 +36,24 @@ def tracked(store: Store, row: dict, after: int) -> Iterator[Trackers]:
 
 
 class Trackers:
-    """Those that a run reports to; set `state` to the one that it ends in. A fault of theirs is no fault of the run."""
+    """Those that a run reports to; set `state` to the one that it ends in. A fault of theirs is no fault of the run.
 
-    def __init__(self, asked: list):
-        self._asked = asked
+    `faults` are sentences on those that could not be asked from the beginning.
+    """
+
+    def __init__(self):
+        self._asked: list = []
+        self.faults: list[str] = []
         self.state = "failed"
+
+    def ask(self, kind: type, *arguments) -> None:
+        """Have one of a kind told the news. Raises ImportError where its package is missing."""
+        try:
+            self._asked.append(kind(*arguments))
+        except ImportError:
+            raise
+        except Exception as error:  # as in `tell`
+            self.faults.append(_fault(kind, error))
 
     def tell(self, what: str, *news) -> list[str]:
         """Tell each; returns why some of them cannot be told any more, in sentences."""
@@ -50,8 +63,12 @@ class Trackers:
                 getattr(tracker, what)(*news)
             except Exception as error:  # a server that is gone, a full disk, and what else other people's code meets
                 self._asked.remove(tracker)
-                faults.append(f"{tracker.title} is not told any more: {type(error).__name__}: {str(error)[:200]}.")
+                faults.append(_fault(tracker, error))
         return faults
+
+
+def _fault(tracker, error: Exception) -> str:
+    return f"{tracker.title} is not told any more: {type(error).__name__}: {str(error)[:200]}."
 
 
 class _TensorBoard:
@@ -78,6 +95,8 @@ class _MLflow:
     _ENDS = {"done": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 
     def __init__(self, address: str, memory: Path, row: dict):
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # else a server that is away costs minutes
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         from mlflow import MlflowClient
 
         self.client, self.memory = MlflowClient(tracking_uri=address), memory

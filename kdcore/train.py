@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kdcore import data, device, models
+from kdcore import data, device, models, settings
 from kdcore.config import RunConfig, read
 from kdcore.errors import UserError
 from kdcore.knowledge import Taught
@@ -90,13 +90,14 @@ Record = Measurement | Snapshot | ResumePoint | Notice | Progress
 
 
 def train(config: RunConfig | dict | str, *, teacher: nn.Module | None = None,
-          resume: dict | None = None) -> Iterator[Record]:
+          resume: dict | None = None, deterministic: bool | None = None) -> Iterator[Record]:
     """Train one run, yielding its records.
 
     `config` is a run, or JSON of one. `teacher` is the trained teacher; left out, `config.teacher` is trained first.
     `resume` is a ResumePoint's state: the run goes on from there, and ends with the same weights, to the last bit on
-    a CPU. Whoever sends anything to the generator after a Progress is given the ResumePoint of that step. Raises
-    UserError for a configuration that is not possible or a loss that stops being finite.
+    a CPU, and on CUDA where it is `deterministic` (left out: what this machine's settings say). Whoever sends anything
+    to the generator after a Progress is given the ResumePoint of that step. Raises UserError for a configuration that
+    is not possible or a loss that stops being finite.
     """
     config = read(config)
     if config.members():
@@ -108,7 +109,8 @@ def train(config: RunConfig | dict | str, *, teacher: nn.Module | None = None,
             raise UserError(reason)
     if untaught:
         teacher = fit(config.teacher)
-    with device.threads(config.threads), device.determinism():
+    exact = settings.read().deterministic if deterministic is None else deterministic
+    with device.threads(config.threads), device.determinism(exact):
         yield from _Training(config, teacher, resume).records()
 
 
@@ -421,7 +423,7 @@ def trial(config: RunConfig, teacher: nn.Module | None, steps: int, seconds: flo
 
     Each stage is tried for `steps`, fewer where these take longer than `seconds`; the measurement on some test images.
     """
-    with device.threads(config.threads), device.determinism():
+    with device.threads(config.threads), device.determinism(settings.read().deterministic):
         training = _Training(config, teacher, None)
         a_step = 0.0
         for span in training._stages():

@@ -69,7 +69,7 @@ def execute(store: Store, claimed: dict, cluster: Cluster | None = None) -> str:
         raise
     except Exception as error:
         with suppress(sqlite3.OperationalError):  # the disk is so full that not even this can be said: it goes on later
-            if _is_device_lost(error):
+            if _passes(error):
                 store.release(run, claim, f"{_reason(error)} It goes on from its last resume point.")
             else:
                 store.finish(run, claim, "failed", _reason(error))
@@ -96,7 +96,9 @@ def _train(store: Store, claimed: dict, cluster: Cluster | None) -> str:
     store.withdraw(run, claim, after=resume["step"] if resume else -1)
     resume = resume or _shared_state(store, claimed)
     begun = resume["step"] if resume else -1
-    with tracking.tracked(store, claimed, after=begun) as trackers, _heartbeat(store, run, claim) as wish:
+    with _heartbeat(store, run, claim) as wish, tracking.tracked(store, claimed, after=begun) as trackers:
+        for fault in trackers.faults:
+            store.note(run, claim, max(begun, 0), fault)
         records = (cluster or train).train(claimed["config"], teacher=teacher, resume=resume)
         for record in records:
             _keep(store, run, claim, record)
@@ -119,8 +121,10 @@ def _keep(store: Store, run: int, claim: int, record) -> None:
         case train.Measurement(step, values):
             store.append(run, claim, step, values)
         case train.Snapshot(step, state, connectors):
+            store.heartbeat(run, claim)  # refused where another process has taken over, whose files these are
             snapshots.save(store.snapshot(run, step), {"network": state, "connectors": connectors})
         case train.ResumePoint(_, state):
+            store.heartbeat(run, claim)
             snapshots.save(store.resume_point(run), state)
             store.saved(run, claim)
         case train.Notice(step, text):
@@ -182,6 +186,8 @@ def _reason(error: Exception) -> str:
     name = type(error).__name__
     if isinstance(error, NodeLost):
         return str(error)
+    if _is_locked(error):
+        return "The store was locked by somebody else for half a minute."
     if _is_device_lost(error):
         return f"The device stopped answering ({str(error).splitlines()[0][:200]})."
     if isinstance(error, MemoryError) or "OutOfMemory" in name or re.search(
@@ -195,11 +201,19 @@ def _reason(error: Exception) -> str:
     return f"An unexpected error ended the run ({name}: {str(error)[:300]}); the worker's log has the details."
 
 
+def _passes(error: Exception) -> bool:
+    """Whether the run may do better another time, elsewhere or later, as it is."""
+    return isinstance(error, NodeLost) or _is_device_lost(error) or _is_locked(error)
+
+
 def _is_device_lost(error: Exception) -> bool:
-    """Whether a GPU has gone or must be started anew, and not just run out of memory, or a node of a cluster."""
+    """Whether a GPU has gone or must be started anew, and not just run out of memory."""
     words = str(error)
-    return isinstance(error, NodeLost) or (bool(re.match(r"(CUDA|HIP|MPS) error", words))
-                                           and "out of memory" not in words.lower())
+    return bool(re.match(r"(CUDA|HIP|MPS) error", words)) and "out of memory" not in words.lower()
+
+
+def _is_locked(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 class _Worker:
@@ -210,18 +224,16 @@ class _Worker:
         if method == "forkserver":
             # torch's optimisers import its compiler, two seconds, when the first is made: once here, not in each run
             self.processes.set_forkserver_preload(["kdcore.train", "kdcore.snapshots", "torch._dynamo"])
-        self.settings = settings.read()
-        if self.settings.deterministic:
-            os.environ["KD_DETERMINISTIC"] = "1"  # for the runs' processes, and a cluster's nodes
+        self.settings = settings.Settings()
         self.cluster: Cluster | None = None
         self.asking, self.asked = ThreadPoolExecutor(1), None  # the cluster, and the answer that is yet to come
         self.running: dict[int, tuple[multiprocessing.Process, dict]] = {}
+        self.device = {"slots": 0}
         self.searched: dict[str, int] = {}  # how many runs of a search had ended when it was last advanced
         self.ending = False
 
     def work(self) -> None:
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ending", True))
-        self.device = self._describe_device()
         busy, purged = time.monotonic(), -math.inf
         while not self.ending and time.monotonic() - busy < self.idle_seconds:
             try:
@@ -237,22 +249,36 @@ class _Worker:
         self.store.queue.part(os.getpid())
 
     def _turn(self) -> None:
-        if self.settings.ray or not self.device["slots"]:
-            self.device = self._describe_device()
+        self._follow_settings()
         self.store.queue.greet(os.getpid(), self.device["title"], self.device["slots"])
         self._search()
         for run in [run for run, (process, _) in self.running.items() if not process.is_alive()]:
             self._reap(run)
         turned = time.monotonic()
         while time.monotonic() - turned < HEARTBEAT_SECONDS and all(p.is_alive() for p, _ in self.running.values()):
-            free = self.device["cores"] - self.store.queue.threads_in_use()
-            free = math.inf if free == self.device["cores"] else free  # a run with more threads than cores runs alone
-            room = len(self.running) < self.device["slots"]
+            going = {row["id"]: row for row in self.store.queue.alive()}  # those of a worker that is gone too
+            free = self.device["cores"] - sum(row["threads"] for row in going.values())
+            free = math.inf if not going else free  # a run with more threads than cores runs alone
+            room = len({*going, *self.running}) < self.device["slots"]
             claimed = self.store.queue.claim(free, mine=self.running, without=self._full()) if room else None
             if claimed:
-                self._start(claimed)
+                self._start(claimed, [row["gpu"] for row in going.values()])
             elif not self.ending:
                 time.sleep(POLL_SECONDS)
+
+    def _follow_settings(self) -> None:
+        """Read the settings again, and describe the device anew where they or it may have changed."""
+        try:
+            chosen = settings.read()
+        except UserError as error:
+            self.device = {"title": str(error), "slots": 0, "gpus": 0, "cores": 0, "device": ""}
+            return
+        before, self.settings = self.settings, chosen
+        if self.cluster and (before.ray, before.gpu_share) != (chosen.ray, chosen.gpu_share):
+            self.cluster.close()
+            self.cluster = None
+        if before != chosen or self.settings.ray or not self.device["slots"]:
+            self.device = self._describe_device()
 
     def _full(self) -> str:
         """Ensembles, which are measured here, where a cluster trains and no core of this machine is free for one."""
@@ -275,7 +301,11 @@ class _Worker:
         ours, theirs = self.processes.Pipe()
         self.processes.Process(target=_describe_device, args=(theirs,), daemon=True).start()
         theirs.close()  # so that a process that dies before it answers is an error here, not a wait without end
-        described = ours.recv()
+        try:
+            described = ours.recv()
+        except EOFError:
+            return {"title": "The device does not answer: it ends whatever asks what it is.", "slots": 0, "gpus": 0,
+                    "cores": 0, "device": ""}
         return {**described, "slots": self.settings.at_a_time(described)}
 
     def _describe_cluster(self) -> dict:
@@ -287,8 +317,6 @@ class _Worker:
             return {"title": f"The Ray cluster at {self.settings.ray} has not answered yet.", "slots": 0, "cores": 0}
         except (UserError, NodeLost) as error:
             self.asked = None
-            with suppress(UserError):  # it may have been mended there
-                self.settings = settings.read()
             return {"title": str(error), "slots": 0, "cores": 0}
         cores = math.inf if self.settings.slots else described["cores"]  # a cluster may grow when more is asked of it
         return {**described, "slots": self.settings.at_a_time(described), "cores": cores}
@@ -303,8 +331,7 @@ class _Worker:
             self.cluster = None
             raise
 
-    def _start(self, claimed: dict) -> None:
-        taken = [of_run["gpu"] for _, of_run in self.running.values()]
+    def _start(self, claimed: dict, taken: list[int | None]) -> None:
         gpu = min(range(max(self.device["gpus"], 1)), key=taken.count)
         where = f"cuda:{gpu}" if self.device["device"] == "cuda" else None
         # an ensemble is measured where its students are kept; of a run on a node, a thread here keeps the records
@@ -312,7 +339,8 @@ class _Worker:
         kind = multiprocessing.dummy if cluster else self.processes
         process = kind.Process(target=_execute, args=(str(self.store.folder), claimed, where, cluster))
         process.start()
-        self.running[claimed["id"]] = (process, {**claimed, "gpu": gpu})
+        self.running[claimed["id"]] = process, claimed
+        self.store.queue.put_on(claimed["id"], gpu)
 
     def _reap(self, run: int) -> None:
         process, claimed = self.running[run]
@@ -350,7 +378,7 @@ def _execute(folder: str, claimed: dict, where: str | None, cluster: Cluster | N
         execute(Store(folder), claimed, cluster)
     except UserError as error:
         traceback.print_exc()  # the store has the sentence, the worker's log the details
-        if error.__cause__ is not None and _is_device_lost(error.__cause__):
+        if error.__cause__ is not None and _passes(error.__cause__):
             sys.exit(LOST_DEVICE)
 
 

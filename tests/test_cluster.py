@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from kdcore import cluster, snapshots, train, worker
+from kdcore import cluster, settings, snapshots, train, worker
 from kdcore.config import read
 from kdcore.errors import NodeLost, UserError
 from kdcore.settings import Settings
@@ -260,11 +260,12 @@ def test_an_address_that_is_none_is_said_and_tried_again(tmp_path, monkeypatch):
     (tmp_path / "settings.toml").write_text('ray = "nonsense"')
     monkeypatch.setenv("KD_STORE", str(tmp_path))
     it = worker._Worker(Store(tmp_path), 1)
+    it.settings = settings.read()
     for _ in range(2):
         assert it._describe_device() == {"slots": 0, "cores": 0, "title": "The Ray cluster at nonsense cannot be "
                                          "reached (Invalid address format: nonsense); start it, or change the setting."}
     (tmp_path / "settings.toml").write_text("slots = 3")
-    it.processes, it.device = multiprocessing.get_context("fork"), it._describe_device()
+    it.processes = multiprocessing.get_context("fork")
     it._turn()
     assert it.device["slots"] == 3 and it.cluster is None, "without the setting, runs are trained here again"
 

@@ -203,7 +203,7 @@ def test_whatever_the_clock_does_the_silent_are_taken_over_and_no_one_else(store
         store.heartbeat(row["id"], row["claim"])
     taken = store.queue.claim(1)
     assert (taken and taken["claim"]) == (None if alive else row["claim"] + 1)
-    assert store.queue.threads_in_use() == 1
+    assert [row["id"] for row in store.queue.alive()] == [row["id"]]
 
 
 def test_a_run_that_is_silent_but_ours_is_left_alone(store, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 
 import pytest
 
@@ -71,11 +72,42 @@ def test_a_full_store_takes_no_more(store):  # noqa: F811
     assert "may take 0.002 GB on this server, and they take 0.0" in refusal(store, most_gigabytes=0.002)
 
 
-def test_slots_are_the_settings(file, tmp_path):
-    file.write_text("slots = 7")
+@pytest.fixture
+def at_work(tmp_path):
+    """A worker that has not begun."""
     made = worker._Worker(Store(tmp_path), 1)
     made.processes = multiprocessing.get_context("fork")  # under xdist there is no main module to start another way
-    assert made._describe_device()["slots"] == 7
+    return made
+
+
+def test_a_worker_follows_the_settings_and_waits_while_they_cannot_be_read(file, at_work):
+    file.write_text("slots = 7")
+    at_work._follow_settings()
+    assert at_work.device["slots"] == 7
+    file.write_text("slot = 3")
+    at_work.store.submit(planned())
+    at_work._turn()
+    (said,) = at_work.store.queue.workers()
+    assert said["slots"] == 0 and "there is no setting 'slot' (did you mean 'slots'?)" in said["device"]
+    assert at_work.store.run(1)["state"] == "queued"
+    file.write_text("slots = 3")
+    at_work._follow_settings()
+    assert at_work.device["slots"] == 3
+
+
+def test_what_a_worker_that_is_gone_left_behind_takes_its_slot(file, at_work):
+    file.write_text("slots = 1")
+    for _ in range(2):
+        at_work.store.submit(planned(hash=str(_)))
+    left = at_work.store.queue.claim(99)
+    at_work._turn()
+    assert [row["id"] for row in at_work.store.queue.alive()] == [left["id"]] and not at_work.running
+
+
+def test_a_device_that_ends_whoever_asks_is_said(file, at_work, monkeypatch):
+    monkeypatch.setattr(worker, "_describe_device", lambda pipe: os._exit(1))
+    at_work._follow_settings()
+    assert at_work.device["slots"] == 0 and "does not answer" in at_work.device["title"]
 
 
 def interrupted(store, monkeypatch):  # noqa: F811
@@ -151,6 +183,15 @@ def test_a_tracking_server_that_is_gone_costs_the_run_nothing(store, file, monke
     assert worker.execute(store, row) == "done"
     assert [event["text"] for event in store.events(row["id"])] == [
         "MLflow is not told any more: ConnectionError: nobody is there."]
+
+
+def test_a_tracking_server_that_is_not_there_from_the_beginning_neither(store, file):  # noqa: F811
+    pytest.importorskip("mlflow")
+    file.write_text('mlflow = "http://127.0.0.1:9"')
+    row = claimed(store)
+    assert worker.execute(store, row) == "done"
+    (event,) = store.events(row["id"])
+    assert event["text"].startswith("MLflow is not told any more: MlflowException: ")
 
 
 def test_tracking_without_its_packages_is_a_sentence(store, file, monkeypatch):  # noqa: F811

@@ -87,14 +87,14 @@ def test_runs_are_claimed_in_order_of_submission(store):
 def test_a_run_that_takes_more_threads_than_there_are_waits(store):
     store.submit(planned(threads=4))
     assert store.queue.claim(3) is None and store.queue.claim(4) is not None
-    assert store.queue.threads_in_use() == 4
+    assert sum(row["threads"] for row in store.queue.alive()) == 4
 
 
 def test_a_silent_run_is_taken_over_and_a_live_one_is_not(store):
     first = claimed(store)
     assert store.queue.claim(99) is None
     silence(store, first["id"])
-    assert store.queue.threads_in_use() == 0
+    assert store.queue.alive() == []
     second = store.queue.claim(99)
     assert (second["id"], second["claim"]) == (first["id"], first["claim"] + 1)
     assert store.queue.claim(99) is None

@@ -152,8 +152,9 @@ def test_connectors_learn_and_are_resumed(normed):
 @pytest.mark.parametrize("method", [CONNECTED, "full_jacobian", "attention_jacobian", "flow_then_soft_targets"],
                          ids=str)
 @pytest.mark.parametrize("where", ["cpu", CUDA])
-def test_in_deterministic_mode_it_is_on_every_device(method, where, normed, monkeypatch):
-    monkeypatch.setenv("KD_DETERMINISTIC", "1")
+def test_in_deterministic_mode_it_is_on_every_device(method, where, normed, tmp_path, monkeypatch):
+    (tmp_path / "settings.toml").write_text("deterministic = true")
+    monkeypatch.setenv("KD_SETTINGS", str(tmp_path / "settings.toml"))
     config = run(method, network={"name": "test_student"}, device=where, teacher={
         **TEACHER, "network": {"name": "test_teacher"}})
     teacher = build(config.teacher)

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -144,6 +145,15 @@ def test_a_fault_fails_the_run_in_words(store, monkeypatch, sentence):
         worker.execute(store, row)
     assert assert_ended_in(store, row["id"], "failed").startswith(sentence)
     assert len(steps(store, row["id"])) > 0 and max(steps(store, row["id"])) < 10
+
+
+def test_a_run_that_finds_the_store_locked_for_too_long_goes_on_later(store, monkeypatch):
+    monkeypatch.setattr(train, "train", failing(train.train, sqlite3.OperationalError("database is locked"), step=10))
+    row = claimed(store)
+    with pytest.raises(UserError, match="^The store was locked by somebody else for half a minute.$"):
+        worker.execute(store, row)
+    assert store.run(row["id"])["state"] == "queued"
+    assert "It goes on from its last resume point" in store.events(row["id"])[-1]["text"]
 
 
 def test_a_full_disk_leaves_a_store_that_can_be_read(store, monkeypatch):
