@@ -235,8 +235,7 @@ def submit(planned: dict, again: bool = False) -> str:
 
 def search(wanted: dict, run: dict, seeds: list[int], name: str) -> str:
     """Start a search for a weight and return its name; `wanted` is what the form asks for."""
-    named = store().free_name(name or f"Search: {wanted['method']['title']}")
-    ask("start_search", content={**wanted, "run": run, "seeds": seeds}, owner=owner(), name=named)
+    named = ask("start_search", content={**wanted, "run": run, "seeds": seeds}, owner=owner(), name=name)
     worker.ensure(store())
     return named
 

@@ -52,6 +52,8 @@ def search_in_foreground(content: str | dict, store: Store) -> dict:
         raise UserError(f"There is another experiment {name!r} in this store; give the search a name of its own.")
     with tqdm(total=wanted.trials, desc=name, unit="value") as bar:
         while not store.experiment(name)["content"].get("finished"):
+            if "stopped" in {row["state"] for row in store.runs(name)}:
+                raise UserError(f"{name!r} was stopped; continue its runs on Queue, and the same call goes on with it.")
             worker.ensure(store)
             time.sleep(0.5)
             bar.update(sum(score is not None for score in search.outcomes(store, name).values()) - bar.n)

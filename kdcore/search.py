@@ -19,6 +19,7 @@ from kdcore.objective import Method
 from kdcore.store import ENDED, Store
 
 SCORE = "accuracy.validation"
+ASKS = 200  # of Optuna, for values that were not tried
 
 
 class Search(BaseModel):
@@ -63,7 +64,8 @@ class Search(BaseModel):
 
     def value(self, config: dict) -> float | None:
         """What a run of this search tried."""
-        return next((found for path, found in grid.settings_of(config["method"]) if path == self.path), None)
+        found = next((found for path, found in grid.settings_of(config["method"]) if path == self.path), None)
+        return found if isinstance(found, (int, float)) else None
 
     def next(self, tried: dict[float, float | None], count: int) -> list[float]:
         """The next `count` values at most; `tried` are those before with their score, None where it is yet to come."""
@@ -84,7 +86,14 @@ class Search(BaseModel):
             study.add_trial(optuna.trial.create_trial(
                 params={"value": value}, distributions=known, value=score,
                 state=optuna.trial.TrialState.COMPLETE if score is not None else optuna.trial.TrialState.RUNNING))
-        return [_rounded(study.ask(known).params["value"]) for _ in range(count)]
+        found: dict[float, None] = {}
+        for _ in range(ASKS):
+            if len(found) >= count:
+                break
+            value = _rounded(study.ask(known).params["value"])
+            if value not in tried:  # what is rounded may be
+                found[value] = None
+        return list(found)
 
 
 def _rounded(value: float) -> float:
@@ -105,13 +114,13 @@ def start(store: Store, search: Search, owner: str = "", name: str = "", slots: 
 
 def advance(store: Store, name: str, slots: int) -> int:
     """Queue the next values of a search, so that `slots` of them are being tried; returns how many were queued."""
-    experiment = store.experiment(name)
-    search = parse(Search, experiment["content"]["search"])
+    search = parse(Search, store.experiment(name)["content"]["search"])
     tried = outcomes(store, name, search)
     going = sum(score is None for score in tried.values())
     worst = {value: 0.0 if score is not None and math.isnan(score) else score for value, score in tried.items()}
     values = search.next(worst, slots - going)
     with store.transaction():
+        experiment = store.experiment(name)  # which may have been deleted meanwhile
         for run in (run for value in values for run in search.runs(value)):
             store.ensure(run.planned(), name, experiment["owner"])
         if not values and not going:
@@ -124,9 +133,12 @@ def outcomes(store: Store, name: str, search: Search | None = None) -> dict[floa
     search = search or parse(Search, store.experiment(name)["content"]["search"])
     rows: dict[float, list[dict]] = {}
     for row in store.runs(name)[::-1]:
-        config = json.loads(row["config"])
-        if config["method"]["title"] == search.method.title and (value := search.value(config)) is not None:
+        if (value := search.value(json.loads(row["config"]))) is not None:
             rows.setdefault(value, []).append(row)
+    for value, each in rows.items():  # under whatever name they were trained first
+        ours = {run.hash() for run in search.runs(value)}
+        rows[value] = [row for row in each if row["hash"] in ours]
+    rows = {value: each for value, each in rows.items() if each}
     scores = store.summary([row["id"] for each in rows.values() for row in each], SCORE)
     found = {}
     for value, each in rows.items():

@@ -198,12 +198,14 @@ class Store:
             db.execute("UPDATE experiments SET content = ? WHERE name = ?", (json.dumps(content), name))
 
     def searches(self) -> dict[str, int]:
-        """Searches that are not finished and have no run that waits: {name: how many of its runs have ended}."""
+        """Searches that are not finished and have no run that waits or was stopped: {name: how many of its runs have
+        ended}.
+        """
         rows = self._read("SELECT e.name, SUM(r.state IN ('done', 'failed', 'stopped')) AS ended FROM experiments e "
                           "JOIN contents c ON c.experiment = e.name JOIN present r ON r.id = c.run "
                           "WHERE e.deleted IS NULL AND CASE WHEN json_valid(e.content) THEN json_extract(e.content, "
                           "'$.search') IS NOT NULL AND json_extract(e.content, '$.finished') IS NULL END GROUP BY 1 "
-                          "HAVING NOT SUM(r.state IN ('queued', 'paused'))")
+                          "HAVING NOT SUM(r.state IN ('queued', 'paused', 'stopped'))")
         return {row["name"]: row["ended"] for row in rows}
 
     def free_name(self, wanted: str) -> str:

@@ -33,6 +33,7 @@ from kdcore.store import Store
 POLL_SECONDS = 0.1
 HEARTBEAT_SECONDS = 1.0
 IDLE_SECONDS = 1800.0
+SEARCH_SECONDS = 60.0
 PURGE_SECONDS = 3600.0
 LOST_DEVICE = 3  # exit code of a run's process
 ROOT = Path(__file__).resolve().parent.parent
@@ -229,7 +230,7 @@ class _Worker:
         self.asking, self.asked = ThreadPoolExecutor(1), None  # the cluster, and the answer that is yet to come
         self.running: dict[int, tuple[multiprocessing.Process, dict]] = {}
         self.device = {"slots": 0}
-        self.searched: dict[str, int] = {}  # how many runs of a search had ended when it was last advanced
+        self.searched: dict[str, tuple[int, float]] = {}  # how many runs had ended when it was last advanced, and when
         self.ending = False
 
     def work(self) -> None:
@@ -288,8 +289,9 @@ class _Worker:
     def _search(self) -> None:
         """Let a process with torch queue the next runs of searches in which a run has ended since the last time."""
         for name, ended in self.store.searches().items():
-            if self.searched.get(name) != ended:
-                self.searched[name] = ended
+            before, since = self.searched.get(name, (None, 0.0))
+            if before != ended or time.monotonic() - since > SEARCH_SECONDS:  # it may not have come to its end
+                self.searched[name] = ended, time.monotonic()
                 self.processes.Process(target=_advance, args=(str(self.store.folder), name, self.device["slots"]),
                                        daemon=True).start()
 

@@ -57,17 +57,61 @@ def test_a_grid_is_tried_value_by_value(store):
     assert {row["title"] for row in store.runs(name)} == {"Labels only", "Full Jacobian"}
 
 
-def test_optuna_comes_closer(store):
+@pytest.mark.parametrize("slots", [1, 2])
+def test_optuna_comes_closer(store, slots):
+    """And tries as many values as were asked for, though three digits of one may have been tried before."""
     pytest.importorskip("optuna")
     wanted = parse(Search, {**WANTED, "how": "optuna", "trials": 24, "seeds": [1]})
-    name = search.start(store, wanted)
+    name = search.start(store, wanted, slots=slots)
     scored(store, lambda value: math.exp(-(math.log10(value) - 1) ** 2))
-    while search.advance(store, name, 2):
+    while search.advance(store, name, slots):
         scored(store, lambda value: math.exp(-(math.log10(value) - 1) ** 2))
     tried = search.outcomes(store, name)
     assert len(tried) == 24 and all(0.01 <= value <= 100 for value in tried)
     close = [3 < value < 30 for value in tried]
     assert sum(close[12:]) > sum(close[:6]) * 2 and 5 < max(tried, key=tried.get) < 20
+
+
+def test_a_range_with_few_values_ends_when_all_are_tried(store):
+    pytest.importorskip("optuna")
+    wanted = parse(Search, {**WANTED, "how": "optuna", "trials": 24, "seeds": [1], "low": 1.0, "high": 1.02})
+    name = search.start(store, wanted, slots=1)
+    scored(store, lambda value: value)
+    for _ in range(10):
+        if not search.advance(store, name, 1):
+            break
+        scored(store, lambda value: value)
+    assert list(search.outcomes(store, name)) and set(search.outcomes(store, name)) <= {1.0, 1.01, 1.02}
+    assert store.experiment(name)["content"]["finished"]
+
+
+def test_a_value_that_was_trained_under_another_title_is_one_of_the_search(store):
+    wanted = parse(Search, {**WANTED, "seeds": [1]})
+    first = wanted.runs(wanted.next({}, 1)[0])[0]
+    store.submit(first.model_copy(update={"method": first.method.model_copy(update={"title": "Another"})}).planned())
+    name = search.start(store, wanted, slots=1)
+    scored(store, lambda value: value)
+    assert list(search.outcomes(store, name).values()) == pytest.approx([wanted.low])
+
+
+def test_a_search_that_is_stopped_stays_so_until_it_is_continued(store):
+    name = search.start(store, parse(Search, WANTED), slots=1)
+    runs = [row["id"] for row in store.runs(name)]
+    store.queue.stop(runs)
+    assert store.searches() == {}
+    store.queue.restart(runs)
+    scored(store, lambda value: value)
+    assert list(store.searches()) == [name]
+
+
+def test_a_search_that_was_deleted_meanwhile_stays_so(store, monkeypatch):
+    name = search.start(store, parse(Search, WANTED), slots=1)
+    scored(store, lambda value: value)
+    real = search.outcomes
+    monkeypatch.setattr(search, "outcomes", lambda *asked: (real(*asked), store.bin.delete_experiment(name))[0])
+    with pytest.raises(UserError, match="There is no experiment"):
+        search.advance(store, name, 1)
+    assert store.experiments() == []
 
 
 def test_it_goes_on_after_the_worker_was_killed(store, capsys, tmp_path):
@@ -82,7 +126,8 @@ def test_it_goes_on_after_the_worker_was_killed(store, capsys, tmp_path):
     *lines, last = capsys.readouterr().out.splitlines()
     tried = search.outcomes(store, name)
     assert list(tried) == [0.01, 1, 100] and json.loads(last) == {"best": max(tried, key=tried.get), "experiment": name}
-    assert len(lines) == 3 and all(row["state"] == "done" for row in store.runs())
+    assert len(lines) == 3
+    wait_for(lambda: all(row["state"] == "done" for row in store.runs()))  # labels alone may have been killed too
     assert len(store.runs(name)) == 1 + 1 + 3
     for now in store.queue.workers():
         with suppress(ProcessLookupError):  # the one that was killed
