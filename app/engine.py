@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -12,24 +13,26 @@ import threading
 import time
 import zlib
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import plotly
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.inspector_link import InspectorLink
+from app.people import owner
 from kdcore import worker
 from kdcore.errors import UserError
 from kdcore.places import replace_file
 from kdcore.queue import PRIORITIES, Queue
-from kdcore.settings import Settings
+from kdcore.settings import DEMONSTRATION, Settings
 from kdcore.settings import read as read_settings
 from kdcore.store import Store
 from kdcore.version import code_version
 
 WAKE_SECONDS = 15.0
+_APART = threading.Lock()
 STATIC = Path(__file__).resolve().parent / "static"
 
 
@@ -47,7 +50,7 @@ def start() -> None:
 
 
 def _keep_awake() -> None:
-    """Have a worker while runs wait for one, whether or not anybody looks at a page."""
+    """Have a worker while runs wait for one, also when nobody looks any more."""
     while True:
         time.sleep(WAKE_SECONDS)
         with suppress(UserError, OSError, sqlite3.Error):  # the next time it may be possible
@@ -71,22 +74,31 @@ def settings() -> Settings:
     return read_settings()
 
 
-def owner() -> str:
-    """Who uses this page, as the settings tell people apart; empty where they do not."""
-    match settings().people:
-        case "login":
-            verified = st.user.get("email_verified") in (True, "true")  # else it may be somebody else's
-            return st.user.get("email" if verified else "sub") or ""
-        case "session":
-            return get_script_run_ctx().session_id
-    return ""
-
-
 def mine(runs: list[dict]) -> list[dict]:
-    """Those of the runs that whoever uses this page may change."""
+    """Those of the runs that whoever uses this page may change: what others list too goes its way."""
     if settings().read_only:
         return []
-    return runs if settings().people == "one" else [run for run in runs if run["owner"] == owner()]
+    if settings().people == "one":
+        return runs
+    shared = store().shared([run["id"] for run in runs], owner())
+    return [run for run in runs if run["owner"] == owner() and run["id"] not in shared]
+
+
+def owns(experiment: str) -> bool:
+    """Whether whoever uses this page may change an experiment."""
+    theirs = settings().people != "one" and store().experiment(experiment)["owner"] != owner()
+    return not (theirs or settings().read_only)
+
+
+def deleted() -> list[dict]:
+    """What whoever uses this page has deleted and may have back."""
+    return [] if settings().read_only else store().bin.deleted(None if settings().people == "one" else owner())
+
+
+def _may_change() -> None:
+    """Raises UserError on a server that is a demonstration."""
+    if settings().read_only:
+        raise UserError(DEMONSTRATION)
 
 
 def visible(runs: list[dict]) -> list[dict]:
@@ -105,8 +117,9 @@ def ask(question: str, **arguments: Any) -> Any:
 
 
 def ask_apart(question: str, **arguments: Any) -> Any:
-    """A fresh answer of an inspector that ends with it, for what takes long: the others' maps do not wait for it."""
-    return InspectorLink(store().folder).ask(question, **arguments)
+    """A fresh answer of an inspector that ends with it, one at a time: maps do not wait for what takes long."""
+    with _APART:
+        return InspectorLink(store().folder).ask(question, **arguments)
 
 
 @st.cache_data(max_entries=60, show_spinner=False)
@@ -137,7 +150,7 @@ def described(method: dict | bytes) -> dict:
 def saved_methods() -> dict[str, dict]:
     """Methods that users made and saved, by name, as the catalogue has its own; kept as JSON beside the runs."""
     found = {}
-    for path in sorted((store().folder / "methods").glob("*.json")):
+    for path in sorted(_methods_folder().glob("*.json")):
         with suppress(UserError):  # not ours, or of another version
             told = described(path.read_bytes())
             found[f"saved {path.stem}"] = {**told.pop("method"), **told}
@@ -146,30 +159,48 @@ def saved_methods() -> dict[str, dict]:
 
 def save_method(method: dict) -> None:
     """Keep a method under its title, replacing the one of that title."""
+    _may_change()
     replace_file(_saved(method["title"]), json.dumps(method, indent=2).encode())
 
 
 def forget_method(title: str) -> None:
     """Delete the saved method of a title; runs that it trained keep it."""
+    _may_change()
     _saved(title).unlink(missing_ok=True)
 
 
 def _saved(title: str) -> Path:
     slug = re.sub(r"[^\w-]+", "-", title).strip("-").lower()
     number = zlib.crc32(title.encode())  # two titles may have one slug
-    return store().folder / "methods" / f"{slug}-{number:08x}.json"
+    return _methods_folder() / f"{slug}-{number:08x}.json"
+
+
+def _methods_folder() -> Path:
+    """Each person's own, where people are told apart."""
+    whose = hashlib.sha256(owner().encode()).hexdigest()[:16]
+    return store().folder / "methods" / (whose if settings().people != "one" else "")
 
 
 def plan(experiment: dict) -> dict:
     """The experiment as plain data for the store. Raises UserError where one of its runs cannot be trained."""
     planned = ask("plan", content=experiment)
-    if reason := next(filter(None, map(store().obstacle, planned["runs"])), "") or _refusal(planned):
+    reasons = (store().obstacle(run, owner()) for run in planned["runs"])
+    if reason := next(filter(None, reasons), "") or _hidden_start(planned) or _refusal(planned):
         raise UserError(reason)
     return planned
 
 
-def _refusal(planned: dict) -> str:
-    return settings().refusal(planned["runs"], store(), owner())
+def _refusal(planned: dict, again: bool = False) -> str:
+    return settings().refusal(planned["runs"], store(), owner(), again)
+
+
+def _hidden_start(planned: dict) -> str:
+    """Why runs cannot start from what another one learnt, where nobody here may see that one; empty where they can."""
+    starts = (run["config"]["network"].get("start") for run in planned["runs"] + [
+        run["teacher"] for run in planned["runs"] if run["teacher"]])
+    needed = {start["run"] for start in starts if start and start["kind"] == "run"}
+    hidden = needed - {run["id"] for run in visible(store().runs(ids=[*needed]))}
+    return f"There is no run {min(hidden)} to start from; choose one of yours." if hidden else ""
 
 
 def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
@@ -179,12 +210,13 @@ def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
     "bytes", "slots" at a time "where", "teacher" a sentence, "tried" of how many "kinds" of run}.
     """
     run, teachers = experiment["run"], {}
-    states = {hash: (store().find(hash) or {"state": None})["state"]
+    find = partial(store().find, owner=owner())
+    states = {hash: (find(hash) or {"state": None})["state"]
               for hash in dict.fromkeys(run["teacher"]["hash"] for run in planned["runs"] if run["teacher"])}
     if set(states.values()) == {"done"}:  # what they started from may be gone
         run = {**run, "teacher": {**run["teacher"], "network": {**run["teacher"]["network"], "start": None}}}
     found = answer("estimate", content={**experiment, "run": run, "name": ""})
-    fresh = [(one, run) for one, run in zip(found["each"], planned["runs"]) if again or not store().find(run["hash"])]
+    fresh = [(one, run) for one, run in zip(found["each"], planned["runs"]) if again or not find(run["hash"])]
     for one, run in fresh:
         run["expected"] = one["seconds"] if not run["parts"] else 0.0
         for part in run["parts"]:
@@ -196,7 +228,7 @@ def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
                         (found["slots"], "this machine"))
     students = [one for one, _ in fresh]
     return {"runs": sum(one["trainings"] for one in found["each"]), "found": 0 if again else sum(
-                one["trainings"] for one, run in zip(found["each"], planned["runs"]) if store().find(run["hash"])),
+                one["trainings"] for one, run in zip(found["each"], planned["runs"]) if find(run["hash"])),
             "seconds": sum(_shared_out([one["seconds"] for one in wave], at_a_time)
                            for wave in (teachers.values(), students)),
             "bytes": sum(one["bytes"] for one in (*teachers.values(), *students)),
@@ -224,7 +256,7 @@ def submit(planned: dict, again: bool = False) -> str:
     Runs that are there already are not trained twice, unless `again`. Raises UserError where the server's settings are
     against it.
     """
-    if reason := _refusal(planned):
+    if reason := _refusal(planned, again):
         raise UserError(reason)
     with store().transaction():  # two sessions may choose one name
         name = store().free_name(planned["name"])
@@ -235,9 +267,21 @@ def submit(planned: dict, again: bool = False) -> str:
 
 def search(wanted: dict, run: dict, seeds: list[int], name: str) -> str:
     """Start a search for a weight and return its name; `wanted` is what the form asks for."""
+    _may_change()
     named = ask("start_search", content={**wanted, "run": run, "seeds": seeds}, owner=owner(), name=name)
     worker.ensure(store())
     return named
+
+
+def import_experiment(content: bytes) -> str:
+    """Read an exported experiment, as this person's, and return the name that it has here. Raises UserError."""
+    _may_change()
+    most = settings().most_upload_megabytes
+    if len(content) > most * 1e6:
+        raise UserError(f"This file has {len(content) / 1e6:.0f} MB, and {most} are the most that this server takes.")
+    if reason := settings().full(store()):
+        raise UserError(reason)
+    return ask_apart("import_experiment", content=content, owner=owner())
 
 
 def present() -> dict[str, float]:
@@ -247,6 +291,7 @@ def present() -> dict[str, float]:
 
 def start_download(name: str) -> None:
     """Download an image set in a process of its own; `present` follows it, `download_error` says why it failed."""
+    _may_change()
     log = _download_log(name)
     with log.open("wb") as file:
         subprocess.Popen([sys.executable, "-m", "kdcore", "data", name], stdout=subprocess.DEVNULL, stderr=file,
@@ -273,7 +318,10 @@ def wake_worker() -> bool:
 
 
 def restart(runs: list[int]) -> None:
-    """Start runs that failed, were stopped or paused once more."""
+    """Start runs that failed, were stopped or paused once more. Raises UserError where the settings are against it."""
+    _may_change()
+    if reason := settings().refusal_again(store().runs(ids=runs), store(), owner()):
+        raise UserError(reason)
     store().queue.restart(runs)
     worker.ensure(store())
 
@@ -293,7 +341,7 @@ def free_disk() -> int:
     return shutil.disk_usage(store().folder).free
 
 
-__all__ = ["PRIORITIES", "UserError", "answer", "ask", "ask_apart", "catalogue", "cost", "described", "download_error",
-           "experiments", "free_disk", "inspector", "mine", "owner", "present", "queue", "restart", "save_method",
-           "saved_methods", "search", "settings", "slots", "start", "start_download", "store", "submit", "visible",
-           "wake_worker"]
+__all__ = ["PRIORITIES", "UserError", "answer", "ask", "ask_apart", "catalogue", "cost", "deleted", "described",
+           "download_error", "experiments", "free_disk", "import_experiment", "inspector", "mine", "owner", "owns",
+           "present", "queue", "restart", "save_method", "saved_methods", "search", "settings", "slots", "start",
+           "start_download", "store", "submit", "visible", "wake_worker"]

@@ -18,6 +18,8 @@ from kdcore.errors import UserError
 from kdcore.inspector import KEY_VARIABLE
 from kdcore.worker import ROOT
 
+ONCE = ("import_experiment", "start_search")  # what may have been done when the answer is lost
+
 
 class InspectorLink:
     """One inspector process, shared by all sessions; questions wait for each other."""
@@ -31,7 +33,7 @@ class InspectorLink:
     def ask(self, question: str, **arguments: Any) -> Any:
         """The inspector's answer. Raises UserError with its sentence where the question cannot be answered."""
         with self._lock:
-            for last_try in (False, True):
+            for last_try in (False, True) if question not in ONCE else (True,):
                 try:
                     self._connect()
                     self._connection.send((question, arguments))
@@ -40,8 +42,8 @@ class InspectorLink:
                 except (EOFError, OSError) as error:
                     self._connection = None
                     if last_try:
-                        raise UserError("The process that computes maps ended unexpectedly twice; is there enough "
-                                        "memory? Try again, or with fewer networks.") from error
+                        raise UserError("The process that computes maps ended unexpectedly; is there enough memory? "
+                                        "Try again, or with fewer networks.") from error
         if kind == "sentence":
             raise UserError(value)
         if kind == "error":

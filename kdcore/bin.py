@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 
 from kdcore.database import Database, marks
 from kdcore.errors import UserError
 from kdcore.queue import Queue
 
 KEPT_SECONDS = 24 * 3600.0
+CONFIRM_SECONDS = 600.0  # by a clock that only runs: the other one may jump
 STARTS = """
 SELECT id, json_extract(config, '$.network.start.run') AS run, json_extract(config, '$.network.start.step') AS step
     FROM present WHERE state IN ('queued', 'paused', 'running') AND run IS NOT NULL"""  # what begins with what
 
 
 class Bin:
-    """The runs and experiments of a store that were deleted; `place` is the folder of a run's files."""
+    """The runs and experiments of a store that were deleted; `remove` removes a run's files."""
 
-    def __init__(self, database: Database, queue: Queue, place: Callable[[int], Path]):
-        self._database, self._queue, self._place = database, queue, place
+    def __init__(self, database: Database, queue: Queue, remove: Callable[[int], None]):
+        self._database, self._queue, self._remove = database, queue, remove
+        self._expired: dict[float, float] = {}  # when it was deleted: when we first saw that this is long ago
 
     def delete(self, run: int) -> None:
         """Delete a run; for a day `undelete` has it back. Raises UserError where it runs or others need it."""
@@ -58,13 +58,17 @@ class Bin:
             db.execute("UPDATE experiments SET deleted = ? WHERE name = ?", (now, experiment))
             db.execute(f"UPDATE runs SET deleted = ? WHERE id IN ({marks(own)}) AND deleted IS NULL", (now, *own))
 
-    def deleted(self) -> list[dict]:
-        """What can still be had back, newest first: {"deleted" when, "name" of the run or experiment, "runs"}."""
+    def deleted(self, owner: str | None = None) -> list[dict]:
+        """What can still be had back, newest first: all, or what was somebody's.
+
+        {"deleted" when, "name" of the run or experiment, "runs" how many, "owner"}.
+        """
         return self._database.read(
-            "SELECT r.deleted, COALESCE(e.name, MIN(r.name)) AS name, COUNT(r.id) AS runs FROM runs r LEFT JOIN "
-            "experiments e ON e.deleted = r.deleted WHERE r.deleted IS NOT NULL GROUP BY r.deleted "
-            "UNION SELECT deleted, name, 0 FROM experiments WHERE deleted IS NOT NULL AND deleted NOT IN "
-            "(SELECT deleted FROM runs WHERE deleted IS NOT NULL) ORDER BY 1 DESC")
+            "SELECT * FROM (SELECT r.deleted, COALESCE(e.name, MIN(r.name)) AS name, COUNT(r.id) AS runs, "
+            "COALESCE(e.owner, MIN(r.owner)) AS owner FROM runs r LEFT JOIN experiments e ON e.deleted = r.deleted "
+            "WHERE r.deleted IS NOT NULL GROUP BY r.deleted UNION SELECT deleted, name, 0, owner FROM experiments "
+            "WHERE deleted IS NOT NULL AND deleted NOT IN (SELECT deleted FROM runs WHERE deleted IS NOT NULL)) "
+            "WHERE :owner IS NULL OR owner = :owner ORDER BY deleted DESC", {"owner": owner})
 
     def undelete(self, deleted: float) -> None:
         """Have back what was deleted at that time, and what it needs."""
@@ -74,17 +78,27 @@ class Bin:
             db.execute(f"UPDATE runs SET deleted = NULL WHERE id IN ({marks(back)})", back)
             db.execute("UPDATE experiments SET deleted = NULL WHERE deleted = ?", (deleted,))
 
-    def purge(self, kept_seconds: float = KEPT_SECONDS) -> None:
-        """Remove for good, with their files, the runs that were deleted longer ago than this."""
+    def purge(self, kept_seconds: float = KEPT_SECONDS, confirm_seconds: float = CONFIRM_SECONDS) -> None:
+        """Remove for good what was deleted longer ago than this, and was so ten minutes ago as well."""
+        long_ago = self._database.read(
+            "SELECT deleted FROM runs WHERE deleted < :before UNION SELECT deleted FROM experiments WHERE deleted < "
+            ":before", {"before": time.time() - kept_seconds})
+        seen = time.monotonic()
+        self._expired = {row["deleted"]: self._expired.get(row["deleted"], seen) for row in long_ago}
+        self.empty(at for at, since in self._expired.items() if seen - since >= confirm_seconds)
+
+    def empty(self, times: Iterable[float]) -> None:
+        """Remove for good, with their files, what was deleted at these times and nothing that is kept needs."""
+        times = list(times)
+        stays = f"(deleted IS NULL OR deleted NOT IN ({marks(times)}))"
         with self._database.write() as db:
             gone = [row["id"] for row in db.execute(
-                "SELECT id FROM runs WHERE deleted < :before AND id NOT IN (SELECT teacher FROM runs WHERE teacher IS "
-                "NOT NULL AND (deleted IS NULL OR deleted >= :before)) AND id NOT IN (SELECT member FROM members JOIN "
-                "runs r ON r.id = run WHERE r.deleted IS NULL OR r.deleted >= :before)",
-                {"before": time.time() - kept_seconds})]  # by a clock that jumped, a student may be kept for longer
+                f"SELECT id FROM runs WHERE deleted IN ({marks(times)}) AND id NOT IN (SELECT teacher FROM runs WHERE "
+                f"teacher IS NOT NULL AND {stays}) AND id NOT IN (SELECT member FROM members JOIN runs ON id = run "
+                f"WHERE {stays})", [*times, *times, *times])]
             db.execute(f"DELETE FROM members WHERE member IN ({marks(gone)})", gone)
             db.execute(f"DELETE FROM runs WHERE id IN ({marks(gone)})", gone)
-            db.execute("DELETE FROM experiments WHERE deleted < ?", (time.time() - kept_seconds,))
+            db.execute(f"DELETE FROM experiments WHERE deleted IN ({marks(times)})", times)
             db.execute("DELETE FROM contents WHERE experiment NOT IN (SELECT name FROM experiments)")
         for run in gone:
-            shutil.rmtree(self._place(run), ignore_errors=True)
+            self._remove(run)

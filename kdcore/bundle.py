@@ -211,15 +211,19 @@ def _opened(file: Path) -> zipfile.ZipFile:
     return packed
 
 
-def _entry(packed: zipfile.ZipFile, name: str) -> bytes:
-    """What an entry holds, and no more than it says."""
+def _entry(packed: zipfile.ZipFile, name: str, most: int = MOST_BYTES) -> bytes:
+    """What an entry holds, and no more than it says, nor than `most` bytes."""
     try:
         with packed.open(name) as content:
             size = packed.getinfo(name).file_size
+            if size > most:
+                raise UserError(f"{name} is too long to be read; export the experiment with fewer runs.")
             found = content.read(size + 1)
     except (KeyError, zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
         raise UserError(f"{name} is missing in this file, or damaged; choose an experiment that Apprentice exported."
                         ) from error
+    except UserError:
+        raise
     except Exception as error:  # zlib and lzma have errors of their own
         raise UserError(f"{name} is damaged in this file; export the experiment again.") from error
     if len(found) != size:
@@ -229,7 +233,7 @@ def _entry(packed: zipfile.ZipFile, name: str) -> bytes:
 
 def _described(packed: zipfile.ZipFile) -> _Described:
     try:
-        content = json.loads(_entry(packed, "experiment.json"))
+        content = json.loads(_entry(packed, "experiment.json", MOST_TABLE))
         if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
             raise UserError(f"This experiment has the format {content['format']!r}, and this version of Apprentice "
                             f"reads {FORMAT}; update Apprentice.")
@@ -256,9 +260,7 @@ def _metrics(packed: zipfile.ZipFile) -> dict[int, list[tuple[int, str, float]]]
     """{run: [(step, metric, value)]}; what is not finite is left out."""
     found: dict[int, list] = {}
     try:
-        if packed.getinfo("metrics.csv").file_size > MOST_TABLE:
-            raise UserError("The curves of this experiment are too long to be read; export it with fewer runs.")
-        for row in csv.DictReader(io.StringIO(_entry(packed, "metrics.csv").decode())):
+        for row in csv.DictReader(io.StringIO(_entry(packed, "metrics.csv", MOST_TABLE).decode())):
             run, step = int(row.pop("run")), int(row.pop("step"))
             values = ((name[:200], float(value)) for name, value in row.items() if value)
             if 0 <= step < 2**31:

@@ -163,14 +163,16 @@ class RunConfig(BaseModel):
             return str(error)
 
     def planned(self) -> dict:
-        """The run as plain data for the store: {"config", "hash", "obstacle", "teacher", "parts"}.
+        """The run as plain data for the store: {"config", "hash", "obstacle", "side" (the most pixels of an image's),
+        "published" (whether the method is a paper's), "teacher", "parts"}.
 
         The last two are planned too.
         """
         teacher = self.teacher and self.teacher.model_copy(update={"name": self.teacher.name or self._teachers_name()})
         return {"config": {**self.model_dump(mode="json"), "name": self._name()}, "hash": self.hash(),
-                "obstacle": self.obstacle(), "teacher": teacher.planned() if teacher else None,
-                "parts": [part.planned() for part in self.parts()]}
+                "obstacle": self.obstacle(), "side": max(*source(self.data).shape[1:], self.network.resize or 0),
+                "published": self.method == METHODS.get(self.method.name),
+                "teacher": teacher.planned() if teacher else None, "parts": [part.planned() for part in self.parts()]}
 
     def _name(self) -> str:
         return self.name or f"{self.method.title} · seed {self.seed}"

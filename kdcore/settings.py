@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from kdcore.store import Store
 
 
+DEMONSTRATION = ("This server shows what was trained, and starts and changes nothing; run Apprentice on your own "
+                 "machine for that.")
+
+
 class Settings(BaseModel):
     """What a server's owner decides."""
 
@@ -45,7 +49,8 @@ class Settings(BaseModel):
     most_side: int | None = Field(None, ge=8, description="The most pixels of an image's side.")
     most_gigabytes: float | None = Field(None, gt=0, description="How large all runs on the disk may grow before no "
                                          "further one is queued.")
-    most_upload_megabytes: int = Field(500, ge=1, le=100_000, description="The largest file that may be uploaded.")
+    most_upload_megabytes: int = Field(500, ge=1, le=100_000, description="The largest file that may be uploaded; no "
+                                       "larger than server.maxUploadSize in .streamlit/config.toml.")
     tensorboard: bool = Field(False, description="Whether runs are also written as TensorBoard event files, into "
                               "tensorboard beside the store's runs (needs requirements-tracking.txt).")
     mlflow: str = Field("", description="The tracking server, or folder, at which runs are also logged with MLflow, "
@@ -56,18 +61,36 @@ class Settings(BaseModel):
         each = math.floor(1 / self.gpu_share + 1e-9)  # a run's share is of one GPU
         return self.slots or device["gpus"] * each or device["slots"]
 
-    def refusal(self, planned: list[dict], store: Store, owner: str) -> str:
-        """Why planned runs are not queued for a person on this server, in a sentence; empty where they are."""
+    def refusal(self, planned: list[dict], store: Store, owner: str, again: bool = False) -> str:
+        """Why planned runs are not queued for a person on this server, in a sentence; empty where they are.
+
+        Those that are there do not count, unless they are trained `again`.
+        """
         if self == Settings():
             return ""
         every = [part for run in planned for part in _with_parts(run)]
-        waiting = sum(row["owner"] == owner for row in store.queue.line())
         steps = max((run["config"]["steps"] for run in every), default=0)
-        side = max((size for run in every for size in (run["config"]["data"]["size"],
-                                                       run["config"]["network"]["resize"]) if size), default=0)
-        new = len({run["hash"] for run in every if not store.find(run["hash"])})
+        side = max((run["side"] for run in every), default=0)
+        new = len({run["hash"] for run in every if again or not store.find(run["hash"], owner)})
+        return self._refusal(steps, side, new, store, owner)
+
+    def refusal_again(self, rows: list[dict], store: Store, owner: str) -> str:
+        """The same of runs in the store that are to go on."""
+        steps = max((row["steps"] for row in rows), default=0)
+        return self._refusal(steps, 0, sum(row["state"] not in ("queued", "running") for row in rows), store, owner)
+
+    def full(self, store: Store) -> str:
+        """Why nothing more is kept, in a sentence; empty where there is room."""
+        taken = store.size() if self.most_gigabytes else 0
+        if taken <= (self.most_gigabytes or 0) * 1e9:
+            return ""
+        return (f"All runs may take {self.most_gigabytes:g} GB on this server, and they take {taken / 1e9:.1f}; delete "
+                "some, or thin their snapshots, on Queue. What was deleted counts until it is removed there.")
+
+    def _refusal(self, steps: int, side: int, new: int, store: Store, owner: str) -> str:
+        waiting = sum(row["owner"] == owner and row["state"] != "paused" for row in store.queue.line())
         if self.read_only:
-            return "This server shows what was trained and starts nothing; run Apprentice on your own machine for that."
+            return DEMONSTRATION
         if self.most_steps and steps > self.most_steps:
             return f"A run may have {self.most_steps} steps on this server, and one of these has {steps}; lower them."
         if self.most_side and side > self.most_side:
@@ -76,10 +99,7 @@ class Settings(BaseModel):
         if self.most_queued and waiting + new > self.most_queued:
             return (f"One person may have {self.most_queued} runs waiting or running on this server; you have "
                     f"{waiting}, and these are {new} more. Wait for some, or ask for fewer.")
-        if self.most_gigabytes and new and (taken := store.size()) > self.most_gigabytes * 1e9:
-            return (f"All runs may take {self.most_gigabytes:g} GB on this server, and they take {taken / 1e9:.1f}; "
-                    "delete some, or thin their snapshots, on Queue.")
-        return ""
+        return self.full(store) if new else ""
 
 
 def _with_parts(run: dict) -> list[dict]:
@@ -117,8 +137,8 @@ def allowed(place: Path) -> Path:
     named, folder = place.absolute(), data_folder().absolute()
     inside = named.is_relative_to(folder) and ".." not in named.relative_to(folder).parts  # links are the owner's
     inside &= not named.is_relative_to(store_folder().absolute())  # where everybody's runs are
-    if read().people != "one" and not inside:
-        raise UserError(f"This server is several people's and reads from its data folder alone; {place} is not in it. "
+    if (read().people != "one" or read().read_only) and not inside:
+        raise UserError(f"This server is not one person's and reads from its data folder alone; {place} is not in it. "
                         "Ask its owner to put it there.")
     return place
 

@@ -26,6 +26,7 @@ WITH RECURSIVE ticks(at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM ticks WHERE a
 SELECT DISTINCT m.run, m.step, m.value FROM ticks JOIN metrics m ON m.run = :run AND m.name = :name AND m.step =
     (SELECT MAX(step) FROM metrics WHERE run = :run AND name = :name AND step <= :last * at / :most) ORDER BY m.step"""
 ENDED = ("done", "failed", "stopped")
+TRACKED = ("tensorboard", "mlflow")  # folders with one for each run that is tracked
 
 
 class Store:
@@ -39,7 +40,7 @@ class Store:
         self._database = Database(self.folder / "store.sqlite")
         self._read, self.transaction = self._database.read, self._database.write
         self.queue = Queue(self._database)
-        self.bin = Bin(self._database, self.queue, self._place)
+        self.bin = Bin(self._database, self.queue, self._remove)
 
     def submit(self, planned: dict, experiment: str = "", owner: str = "", anew: dict[str, int] | None = None) -> int:
         """Queue a planned run (`RunConfig.planned()`) and return its id.
@@ -50,7 +51,7 @@ class Store:
         """
         if anew and planned["hash"] in anew:
             return anew[planned["hash"]]
-        if reason := self.obstacle(planned):
+        if reason := self.obstacle(planned, owner):
             raise UserError(reason)
         with self.transaction() as db:
             teacher = self.ensure(planned["teacher"], experiment, owner) if planned["teacher"] else None
@@ -74,26 +75,27 @@ class Store:
              planned["hash"], teacher, config["threads"], config["steps"], time.time(), owner,
              planned.get("expected"))).lastrowid
         db.executemany("INSERT INTO members VALUES (?, ?)", [(run, part) for part in parts])
-        shutil.rmtree(self._place(run), ignore_errors=True)  # files of a number that was given before and taken back
+        self._remove(run)  # files of a number that was given before and taken back
         self._list(experiment, run, owner)
         return run
 
     def ensure(self, planned: dict, experiment: str = "", owner: str = "") -> int:
         """The run with this configuration, which the experiment lists too; queued where none is done, waits or runs.
 
-        One that paused goes on. One that has the method under another name gets this one.
+        One that paused, was asked to, or waits for what did, goes on. One's own run that has a paper's method under
+        another name gets this one.
         """
         with self.transaction() as db:  # so that no other process queues it at the same moment
-            found = self.find(planned["hash"])
+            found = self.find(planned["hash"], owner)
             if not found:
                 return self.submit(planned, experiment, owner)
             needed = self.queue.with_needed([found["id"]])
             for run in needed:
                 self._list(experiment, run, owner)
-            if found["state"] == "paused":
+            if found["state"] != "done":
                 self.queue.restart(needed)
             method = planned["config"]["method"]
-            if method.get("paper") and found["method"] != method["name"]:
+            if planned.get("published") and found["method"] != method["name"] and found["owner"] == owner:
                 db.execute("UPDATE runs SET method = ?, title = ?, name = ? WHERE id = ?",
                            (method["name"], method["title"], planned["config"]["name"], found["id"]))
         return found["id"]
@@ -117,13 +119,13 @@ class Store:
 
         `ended` has its "state", "message", "step", "created", "started" and "finished".
         """
-        if (found := self.find(planned["hash"])) and found["state"] == "done":
+        if (found := self.find(planned["hash"], owner)) and found["state"] == "done":
             self._list(experiment, found["id"], owner)
             return found["id"], False
         with self.transaction() as db:
             run = self._insert(db, planned, experiment, owner, teacher, parts)
             db.execute("UPDATE runs SET state = :state, message = :message, step = :step, created = :created, "
-                       "started = :started, finished = :finished WHERE id = :run", {**ended, "run": run})
+                       "started = :started, finished = :finished, imported = 1 WHERE id = :run", {**ended, "run": run})
         return run, True
 
     def take(self, run: int, step: int, file: Path) -> None:
@@ -145,19 +147,23 @@ class Store:
                            "DO UPDATE SET deleted = NULL", (experiment, owner, time.time()))
                 db.execute("INSERT OR IGNORE INTO contents VALUES (?, ?)", (experiment, run))
 
-    def obstacle(self, planned: dict) -> str:
+    def obstacle(self, planned: dict, owner: str = "") -> str:
         """Why a planned run cannot be trained, or what has to be trained before it; empty where it can."""
-        needed = [run for run in (planned["teacher"], *planned["parts"]) if run and not self.find(run["hash"])]
-        return planned["obstacle"] or next(filter(None, map(self.obstacle, needed)), "")
+        needed = [run for run in (planned["teacher"], *planned["parts"]) if run and not self.find(run["hash"], owner)]
+        return planned["obstacle"] or next(filter(None, (self.obstacle(run, owner) for run in needed)), "")
 
     def parts(self, run: int) -> list[int]:
         """The runs that a run is made of, see `RunConfig.parts`."""
         return [row["member"] for row in self._read("SELECT member FROM members WHERE run = ? ORDER BY member", (run,))]
 
-    def find(self, hash: str) -> dict | None:
-        """The run with this configuration that is done, else the newest that waits or runs."""
+    def find(self, hash: str, owner: str = "") -> dict | None:
+        """The run with this configuration that is done, else the newest that waits or runs.
+
+        Not what others have imported: nobody here saw it trained.
+        """
         rows = self._read(f"SELECT {FIELDS} FROM present WHERE hash = ? AND state IN ('queued', 'paused', 'running', "
-                          "'done') ORDER BY state = 'done' DESC, id DESC LIMIT 1", (hash,))
+                          "'done') AND (NOT imported OR owner = ?) ORDER BY state = 'done' DESC, id DESC LIMIT 1",
+                          (hash, owner))
         return rows[0] if rows else None
 
     def run(self, run: int) -> dict:
@@ -196,6 +202,12 @@ class Store:
         """Keep another account of how an experiment is made."""
         with self.transaction() as db:
             db.execute("UPDATE experiments SET content = ? WHERE name = ?", (json.dumps(content), name))
+
+    def shared(self, ids: list[int], owner: str) -> set[int]:
+        """Those of the runs that an experiment of somebody else lists."""
+        return {row["run"] for row in self._read(
+            "SELECT c.run FROM contents c JOIN experiments e ON e.name = c.experiment WHERE e.deleted IS NULL AND "
+            f"e.owner != ? AND c.run IN ({marks(ids)})", [owner, *ids])}
 
     def searches(self) -> dict[str, int]:
         """Searches that are not finished and have no run that waits or was stopped: {name: how many of its runs have
@@ -347,11 +359,11 @@ class Store:
 
     def sizes(self, runs: list[int]) -> dict[int, int]:
         """Bytes on disk of each run's files."""
-        return {run: _bytes(self._place(run)) for run in runs}
+        return {run: sum(map(_bytes, self._places(run))) for run in runs}
 
     def size(self) -> int:
         """Bytes on disk of all runs' files."""
-        return _bytes(self.folder / "runs")
+        return sum(_bytes(self.folder / name) for name in ("runs", *TRACKED))
 
     def thin(self, runs: list[int], keep: int) -> None:
         """Keep `keep` snapshots, two or more, of each run that is done, the first and the last among them.
@@ -370,6 +382,13 @@ class Store:
     def resume_point(self, run: int) -> Path:
         """File of all that is needed to continue the run."""
         return self._place(run) / "resume.pt"
+
+    def _places(self, run: int) -> list[Path]:
+        return [self._place(run), *(self.folder / name / str(int(run)) for name in TRACKED)]
+
+    def _remove(self, run: int) -> None:
+        for place in self._places(run):
+            shutil.rmtree(place, ignore_errors=True)
 
     def _place(self, run: int) -> Path:
         return self.folder / "runs" / str(int(run))

@@ -25,7 +25,7 @@ def tracked(store: Store, row: dict, after: int) -> Iterator[Trackers]:
         if chosen.tensorboard:
             trackers.ask(_TensorBoard, store.folder / "tensorboard" / f"{row['id']}", after)
         if chosen.mlflow:
-            trackers.ask(_MLflow, chosen.mlflow, store.folder / "mlflow" / f"{row['id']}.json", row)
+            trackers.ask(_MLflow, chosen.mlflow, store.folder / "mlflow" / f"{row['id']}" / "told.json", row)
     except ImportError as error:
         raise UserError(f"The settings ask for tracking, and {error.name} is not installed: pip install -r "
                         "requirements-tracking.txt, or leave the setting out.") from error

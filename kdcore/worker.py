@@ -34,7 +34,7 @@ POLL_SECONDS = 0.1
 HEARTBEAT_SECONDS = 1.0
 IDLE_SECONDS = 1800.0
 SEARCH_SECONDS = 60.0
-PURGE_SECONDS = 3600.0
+PURGE_SECONDS = 900.0
 LOST_DEVICE = 3  # exit code of a run's process
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,7 +16,7 @@ if runs:
 else:
     st.info("Nothing runs and nothing waits. Set up an experiment on **Train**.", icon=":material/done_all:")
 
-if engine.store().bin.deleted() and engine.settings().people == "one" and not engine.settings().read_only:
+if engine.deleted():
     st.subheader("Deleted")
     deleted()
 st.subheader("Disk")

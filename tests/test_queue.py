@@ -169,12 +169,43 @@ def test_an_ensemble_is_trained_again_as_a_whole(store):
 
 
 def test_a_baseline_that_was_trained_under_another_name_is_the_baseline(store):
-    def named(name, title, paper):
-        return planned(title, "b", method={"name": name, "title": title, "paper": paper})
+    def named(name, title, published):
+        return {**planned(title, "b", method={"name": name, "title": title}), "published": published}
 
-    before = store.submit(named("custom", "My labels", ""))
-    after = store.run(store.ensure(named("labels_only", "Labels only", "Ehmann")))
+    before = store.submit(named("custom", "My labels", False))
+    for other in (named("slander", "Not a paper's", False), named("labels_only", "Labels only", True)):
+        after = store.run(store.ensure(other, owner="somebody"))
+        assert (after["id"], after["title"]) == (before, "My labels"), "another one's run keeps its name"
+    after = store.run(store.ensure(named("labels_only", "Labels only", True)))
     assert (after["id"], after["method"], after["title"]) == (before, "labels_only", "Labels only")
+
+
+def test_what_is_asked_for_while_it_is_asked_to_stop_goes_on_and_so_does_its_paused_teacher(store):
+    run = store.submit(planned("student", "s", TEACHER))
+    store.queue.pause([store.run(run)["teacher"]])
+    assert store.ensure(planned("student", "s", TEACHER)) == run
+    teacher = store.queue.claim(1)
+    assert teacher["role"] == "teacher"
+    store.queue.stop([teacher["id"]])
+    store.ensure(planned("student", "s", TEACHER))
+    assert store.heartbeat(teacher["id"], teacher["claim"]) == ""
+
+
+def test_what_somebody_imported_is_found_by_nobody_else(store):
+    ended = {"state": "done", "message": "", "step": 10, "created": 0.0, "started": None, "finished": None}
+    forged, fresh = store.admit(planned("forged", "f"), ended, "imported", None, [], "bob")
+    assert fresh and store.find("f", "bob")["id"] == forged and store.find("f", "ada") is None
+    assert store.ensure(planned("mine", "f"), "hers", "ada") != forged
+    assert store.ensure(planned("mine", "f"), "his", "bob") == forged
+
+
+def test_what_others_list_is_shared(store):
+    run = store.submit_all([planned("a", "a")], "ada's", owner="ada")[0]
+    assert store.shared([run], "ada") == set()
+    store.submit_all([planned("a", "a")], "bob's", owner="bob")
+    assert store.shared([run], "ada") == {run} == store.shared([run], "bob")
+    store.bin.delete_experiment("bob's")
+    assert store.shared([run], "ada") == set() and store.run(run)
 
 
 def test_a_role_that_has_no_place_waits_and_the_next_run_comes(store):

@@ -44,14 +44,12 @@ def test_a_wrong_file_is_a_sentence(file, text, sentence):
 
 
 def refusal(store, count=1, owner="ada", **chosen):  # noqa: F811
-    runs = [planned(str(number), str(number), TEACHER) for number in range(count)]
-    for run in (*runs, TEACHER):
-        run["config"] = {"data": {"size": 64}, "network": {"resize": None}, **run["config"]}
+    runs = [{**planned(str(number), str(number), TEACHER), "side": 64} for number in range(count)]
     return settings.Settings(**chosen).refusal(runs, store, owner)
 
 
 @pytest.mark.parametrize("chosen, sentence", [
-    ({}, ""), ({"read_only": True}, "shows what was trained and starts nothing"),
+    ({}, ""), ({"read_only": True}, "shows what was trained, and starts and changes nothing"),
     ({"most_steps": 9}, "A run may have 9 steps on this server, and one of these has 10"), ({"most_steps": 10}, ""),
     ({"most_side": 32}, "32 pixels a side on this server, and these have 64"), ({"most_side": 64}, ""),
     ({"most_queued": 3}, ""), ({"most_gigabytes": 1}, "")])
@@ -63,6 +61,24 @@ def test_what_waits_counts_for_its_owner_alone(store):  # noqa: F811
     store.submit_all([planned("a", "a", TEACHER)], "mine", owner="ada")
     assert "you have 2, and these are 2 more" in refusal(store, 2, most_queued=3)
     assert refusal(store, 2, owner="bob", most_queued=3) == "", "the teacher is there already"
+
+
+def test_what_is_trained_again_counts_and_so_does_what_goes_on(store):  # noqa: F811
+    chosen = settings.Settings(most_queued=2, most_steps=9)
+    runs = store.submit_all([planned("a", "a"), planned("b", "b")], "mine", owner="ada")
+    run = [planned("a", "a", steps=9)]
+    assert not chosen.refusal(run, store, "bob") and not chosen.refusal(run, store, "bob", again=True)
+    assert "you have 2, and these are 1 more" in chosen.refusal(run, store, "ada", again=True)
+    store.queue.pause(runs)
+    assert chosen.refusal_again(store.runs(ids=runs), store, "ada").startswith("A run may have 9 steps")
+    assert not settings.Settings(most_queued=2).refusal_again(store.runs(ids=runs), store, "ada")
+    assert "you have 0, and these are 2 more" in settings.Settings(most_queued=1).refusal_again(
+        store.runs(ids=runs), store, "ada")
+
+
+def test_the_side_of_images_is_what_they_have_where_nobody_says():
+    assert read({"data": {"name": "cifar10"}, "network": {"name": "wrn_10_1"}}).planned()["side"] == 32
+    assert read({"data": {"name": "digits"}, "network": {"name": "wrn_10_1", "resize": 48}}).planned()["side"] == 48
 
 
 def test_a_full_store_takes_no_more(store):  # noqa: F811
@@ -157,7 +173,7 @@ def test_mlflow_has_every_point_once(unbroken, file, tmp_path, monkeypatch):  # 
     file.write_text(f"mlflow = {json.dumps((tmp_path / 'mlruns').as_uri())}")
     run = interrupted(store, monkeypatch)
     client = mlflow.MlflowClient(tracking_uri=(tmp_path / "mlruns").as_uri())
-    known = json.loads((store.folder / "mlflow" / f"{run}.json").read_text())
+    known = json.loads((store.folder / "mlflow" / f"{run}" / "told.json").read_text())
     found = client.get_run(known["run"])
     assert found.info.status == "FINISHED" and found.data.params["steps"] == "500"
     steps, values = store.curves([run], "accuracy")[run]

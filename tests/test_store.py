@@ -16,12 +16,12 @@ from kdcore.store import Store
 
 TEACHER = {"config": {"name": "teacher", "seed": 0, "member": None, "threads": 1, "steps": 10,
                       "method": {"name": "labels_only", "title": "Labels only"}},
-           "hash": "a teacher's hash", "obstacle": "", "teacher": None, "parts": []}
+           "hash": "a teacher's hash", "obstacle": "", "side": 8, "published": True, "teacher": None, "parts": []}
 
 
 def planned(name="run", hash="a hash", teacher=None, members=(), obstacle="", **changes):
     """A planned run as plain data; the store reads nothing else of it."""
-    return {"config": {**TEACHER["config"], "name": name, **changes}, "hash": hash, "obstacle": obstacle,
+    return {**TEACHER, "config": {**TEACHER["config"], "name": name, **changes}, "hash": hash, "obstacle": obstacle,
             "teacher": teacher, "parts": list(members)}
 
 
@@ -307,9 +307,23 @@ def test_what_is_deleted_is_gone_and_had_back_for_a_day(store):
     store.bin.undelete(gone["deleted"])
     assert everything(store) == before and store.bin.deleted() == []
     store.bin.delete(run)
+    replace_file(store.folder / "tensorboard" / str(run) / "events", b"points")
     store.bin.purge(kept_seconds=-1)
+    assert store.bin.deleted(), "a clock that jumps empties nothing: it has to be long ago for a while"
+    store.bin.purge(kept_seconds=-1, confirm_seconds=0)
     assert everything(store) == [[], [], []] and store.bin.deleted() == []
-    assert not list(store.folder.rglob("*.pt"))
+    assert not list(store.folder.rglob("*.pt")) and store.size() == 0
+
+
+def test_everybody_has_back_or_removes_what_was_theirs(store):
+    for who in ("ada", "bob"):
+        store.submit_all([planned(who, who)], who, owner=who)
+        store.bin.delete_experiment(who)
+    assert [gone["name"] for gone in store.bin.deleted()] == ["bob", "ada"]
+    (gone,) = store.bin.deleted("ada")
+    assert (gone["name"], gone["runs"], gone["owner"]) == ("ada", 1, "ada")
+    store.bin.empty([gone["deleted"]])
+    assert [gone["name"] for gone in store.bin.deleted()] == ["bob"] and store.bin.deleted("ada") == []
 
 
 def test_a_student_is_had_back_with_its_teacher(store):

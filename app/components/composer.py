@@ -82,7 +82,7 @@ def _begin(catalogue: dict) -> None:
     if name in saved:
         with st.popover(f"Delete {figures.markdown(saved[name]['title'])}", icon=":material/delete:"):
             st.write("It is then no longer among the methods. Runs that it trained keep it.")
-            if st.button("Delete it", type="primary", key="draft.delete"):
+            if st.button("Delete it", type="primary", key="draft.delete", disabled=engine.settings().read_only):
                 engine.forget_method(saved[name]["title"])
                 st.rerun()
     uploaded = right.file_uploader("Or a method's file", type="json", key="draft.file", max_upload_size=1)
@@ -183,7 +183,8 @@ def _finish(method: dict) -> list[dict] | None:
     else:
         st.latex(found["formula"], width="content")
     save, file, drop, note = st.columns([1, 1, 1, 2], vertical_alignment="center")
-    if save.button("Save", icon=":material/save:", width="stretch", disabled=found is None,
+    saves = found is not None and not engine.settings().read_only
+    if save.button("Save", icon=":material/save:", width="stretch", disabled=not saves,
                    help="It is then among the methods, under its name, instead of one that you saved under it before."):
         if method["title"] in [known["title"] for known in engine.catalogue()["methods"].values()]:
             st.error(f"{figures.markdown(method['title'])} is a method of the papers; call yours something else.")

@@ -26,13 +26,13 @@ def disk() -> None:
         "experiment": "Experiment", "runs": st.column_config.NumberColumn("Runs", width=75),
         "megabytes": st.column_config.NumberColumn("Size", format="%.1f MB", width=100)})
     name, thin, delete = st.columns([2.4, 1.2, 1.3], vertical_alignment="bottom")
-    chosen = name.selectbox("Experiment", [name for name, own in experiments.items() if engine.mine(own) == own], None,
+    chosen = name.selectbox("Experiment", list(filter(engine.owns, experiments)), None,
                             key="disk.experiment", placeholder="of which to free some space")
     with thin.popover("Thin…", icon=":material/compress:", width="stretch", disabled=not chosen):
         st.markdown(f"Keep {SNAPSHOTS} snapshots of each run: the first, the last and some between. The maps of other "
                     "steps are then gone, also in other experiments that list these runs. **This cannot be undone.**")
         if st.button(f"Keep {SNAPSHOTS}", type="primary", key="disk.thin"):
-            store.thin([run["id"] for run in experiments[chosen]], SNAPSHOTS)
+            store.thin([run["id"] for run in engine.mine(experiments[chosen])], SNAPSHOTS)
             st.rerun()
     with delete.popover("Delete…", icon=":material/delete:", width="stretch", disabled=not chosen):
         st.markdown("With those of its runs that no other experiment lists. It can be undone for a day, above.")
@@ -46,12 +46,17 @@ def disk() -> None:
 
 
 def deleted() -> None:
-    """What was deleted within a day, with a button to have it back."""
-    for gone in engine.store().bin.deleted():
+    """What was deleted within a day, with a button to have it back, and one to make room of all."""
+    for gone in engine.deleted():
         words, back = st.columns([4, 1], vertical_alignment="center")
         runs = f", {gone['runs']} runs" if gone["runs"] > 1 else ""
         words.markdown(f"{figures.markdown(gone['name'])}{runs}, deleted "
                        f"{time.strftime('%d %B, %H:%M', time.localtime(gone['deleted']))}")
         if back.button("Undo", icon=":material/undo:", key=f"back.{gone['deleted']}", width="stretch"):
             engine.store().bin.undelete(gone["deleted"])
+            st.rerun()
+    with st.popover("Remove all of it…", icon=":material/delete_forever:"):
+        st.markdown("It makes room on the disk at once, and not in a day. **This cannot be undone.**")
+        if st.button("Remove", type="primary", key="bin.empty"):
+            engine.store().bin.empty(gone["deleted"] for gone in engine.deleted())
             st.rerun()

@@ -48,7 +48,6 @@ def import_form() -> None:
 def _import() -> None:
     if file := st.session_state["import"]:
         try:
-            st.session_state["experiment"] = engine.ask_apart("import_experiment", content=file.getvalue(),
-                                                              owner=engine.owner())
+            st.session_state["experiment"] = engine.import_experiment(file.getvalue())
         except engine.UserError as error:
             st.session_state["import.error"] = str(error)

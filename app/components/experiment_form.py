@@ -271,7 +271,7 @@ def _start_form(name: str, width: float, networks: dict, schema: dict, key: str)
                 st.stop()
             return {"kind": kind, "path": path}
         case "run":
-            done = [(run, json.loads(run["config"])["network"]) for run in engine.store().runs()
+            done = [(run, json.loads(run["config"])["network"]) for run in engine.visible(engine.store().runs())
                     if run["state"] == "done" and run["role"] != "ensemble"]
             runs = {run["id"]: _run_title(run) for run, of in done if (of["name"], of["width"]) == (name, width)}
             chosen = st.selectbox("Run", list(runs), format_func=runs.get, key=f"{key}.run", **KEPT,
@@ -297,7 +297,8 @@ def _offer_download(data: str, entry: dict) -> None:
         return
     st.info(f"{entry['title']} is not on this machine yet. It is a download of {entry['bytes'] / 1e6:.0f} MB, once.",
             icon=":material/download:")
-    if st.button(f"Download {entry['title']}", type="primary", disabled="downloading" in st.session_state):
+    if st.button(f"Download {entry['title']}", type="primary", disabled=engine.settings().read_only
+                 or "downloading" in st.session_state):
         engine.start_download(data)
         st.session_state["downloading"] = data
     if st.session_state.get("downloading") == data:

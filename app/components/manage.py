@@ -29,8 +29,8 @@ def manage(runs: list[dict], experiment: str) -> None:
         may = engine.mine(rows) == rows
         with st.container(horizontal=True):
             line_buttons(engine.mine(rows), f"managed.{chosen}")
-            if st.button("Delete…", icon=":material/delete:",
-                         disabled=not may or any(row["state"] == "running" for row in rows)):
+            if st.button("Delete…", icon=":material/delete:", disabled=not (
+                    engine.owns(experiment) if chosen == EVERY else may and rows[0]["state"] != "running")):
                 _confirm(experiment, None if chosen == EVERY else rows[0], len(runs))
         downloads(experiment, None if chosen == EVERY else rows[0])
         if chosen != EVERY:

@@ -1,8 +1,11 @@
 """One server for several people: who sees, starts and changes what, as its settings say."""
 
+import re
+from types import SimpleNamespace
+
 import pytest
 
-from app import engine
+from app import engine, people
 from app.components import login
 from kdcore.errors import UserError
 from tests.test_store import planned
@@ -55,14 +58,67 @@ def test_a_demonstration_changes_nothing(server):
     page = server("train", "read_only = true")
     page.query_params["data"] = "digits"
     page.run()
-    assert not page.exception and "starts nothing" in page.error[0].value and "Start" not in buttons(page)
-    with pytest.raises(UserError, match="starts nothing"):
-        engine.submit({"runs": [], "name": "", "content": {}})
+    assert not page.exception and "changes nothing" in page.error[0].value and "Start" not in buttons(page)
+    for change in (lambda: engine.submit({"runs": [], "name": "", "content": {}}), lambda: engine.restart([1]),
+                   lambda: engine.save_method({"title": "A"}), lambda: engine.forget_method("A"),
+                   lambda: engine.start_download("mnist"), lambda: engine.import_experiment(b""),
+                   lambda: engine.search({}, {}, [], "")):
+        with pytest.raises(UserError, match="starts and changes nothing"):
+            change()
+    assert not engine.owns("of ada") and not engine.deleted() and not engine.mine(engine.store().runs())
+
+
+def test_what_belongs_to_somebody_is_changed_by_them_alone(server):
+    """Also where they found each other's runs: an experiment is whose it is, a shared run nobody's to stop."""
+    engine.store().submit_all([planned("bob's", "bob")], "of ada too", owner="ada")
+    for who, other in (("ada", "bob"), ("bob", "ada")):
+        server("queue", 'people = "session"', who)
+        assert engine.owns(f"of {who}") and not engine.owns(f"of {other}")
+        assert [run["name"] for run in engine.mine(engine.store().runs())] == ["ada's"] * (who == "ada")
+    engine.store().bin.delete_experiment("of bob")
+    assert len(engine.deleted()) == 1 and engine.store().runs("of ada too")
+    server("queue", 'people = "session"', "ada")
+    assert engine.deleted() == []
+
+
+def test_methods_and_starts_are_ones_own(server):
+    server("train", 'people = "session"\nsees = "own"', "ada")
+    engine.save_method({"title": "Hers"})
+    assert list(engine._methods_folder().glob("*.json"))
+    mine = {**planned("new", "new"), "config": {"network": {"start": {"kind": "run", "run": 1}}}}
+    assert engine._hidden_start({"runs": [mine]}) == ""
+    server("train", 'people = "session"\nsees = "own"', "bob")
+    assert not list(engine._methods_folder().glob("*.json"))
+    assert engine._hidden_start({"runs": [mine]}) == "There is no run 1 to start from; choose one of yours."
+
+
+def test_a_browser_is_known_by_a_secret_that_it_keeps(server, monkeypatch):
+    """Over reloads, which mask it anew, and never by what could be used in its place."""
+    server("train", 'people = "session"')
+    seen = []
+    for cookie in ("2|00000000|00112233|1", "2|0000ff00|0011dd33|2", "2|00000000|00112234|1"):
+        monkeypatch.setattr(people.st, "context", SimpleNamespace(cookies={people.COOKIE: cookie}))
+        seen.append(people.owner())
+    assert seen[0] == seen[1] != seen[2] and re.fullmatch("visitor [0-9a-f]{16}", seen[0])
+    assert "00112233" not in seen[0]
+    monkeypatch.setattr(people.st, "context", SimpleNamespace(cookies={}))
+    monkeypatch.setattr(people, "get_script_run_ctx", lambda: SimpleNamespace(session_id="a number"))
+    assert people.owner() not in seen and "a number" not in people.owner()
+
+
+@pytest.mark.parametrize("user, known", [
+    ({"email": "Ada@Example.org", "email_verified": True, "sub": "7"}, "ada@example.org"),
+    ({"email": "ada@example.org", "email_verified": False, "sub": "7"}, "number 7"),
+    ({"sub": "ada@example.org"}, "number ada@example.org")])
+def test_people_are_known_by_what_their_provider_vouches_for(server, monkeypatch, user, known):
+    server("train", 'people = "login"')
+    monkeypatch.setattr(people.st, "user", user)
+    assert people.owner() == known
 
 
 def test_what_is_started_is_its_owners(server, monkeypatch):
     server("train", 'people = "login"')
-    run = planned("new", "new", data={"size": None}, network={"resize": None})
+    run = planned("new", "new")
     name = engine.submit({"runs": [run], "name": "mine", "content": {}})
     assert engine.store().experiment(name)["owner"] == engine.store().runs(name)[0]["owner"] == "ada"
 
@@ -75,8 +131,8 @@ def test_a_stranger_is_asked_to_log_in(server, monkeypatch):
     said = []
     monkeypatch.setattr(login.st, "stop", lambda: (_ for _ in ()).throw(Stopped))
     monkeypatch.setattr(login.st, "button", lambda label, **_: said.append(label))
-    for people, user, ends in (("one", {}, False), ("login", {}, True), ("login", {"is_logged_in": True}, False)):
-        server("start", f'people = "{people}"')
+    for whom, user, ends in (("one", {}, False), ("login", {}, True), ("login", {"is_logged_in": True}, False)):
+        server("start", f'people = "{whom}"')
         monkeypatch.setattr(login.st, "user", user)
         if ends:
             with pytest.raises(Stopped):
