@@ -73,8 +73,9 @@ class Experiment(BaseModel):
 
     def varied(self) -> list[Method]:
         """The methods, the baselines first."""
-        baselines = [methods.baseline(members)
-                     for members in dict.fromkeys((1, *(method.members for method in self.methods)))]
+        sizes = [self.vary.get("method.members", (method.members,)) for method in self.methods if method.members > 1]
+        counts = dict.fromkeys((1, *(members for some in sizes for members in some)))
+        baselines = [methods.baseline(members) for members in counts]
         return [*baselines, *(method for method in self.methods if method not in baselines)]
 
     def runs(self) -> list[RunConfig]:

@@ -1,6 +1,7 @@
 """Grids: a run's fields by path, such as data.per_class, varied, and the differences of runs in words. No torch.
 
-method.KEY is the weight of the term KEY in whatever stages have one, method.KEY.SETTING one of its settings.
+method.KEY is the weight of the term KEY in whatever stages have one, method.KEY.SETTING one of its settings,
+method.stages.NAME.share the share of the steps of a stage (and so on), method.members the networks of an ensemble.
 """
 
 from __future__ import annotations
@@ -35,9 +36,7 @@ def changed(run: dict, cell: dict[str, Any]) -> dict:
         if path in _SPOKEN_FOR:
             raise UserError(f"{path!r} cannot be varied as a whole: {_SPOKEN_FOR[path]}.")
         *inside, last = path.split(".")
-        place = run
-        for part in inside:
-            place = place.get(part) if isinstance(place, dict) else None
+        place = _inside(run, inside)
         if inside[:1] == ["method"]:
             continue  # of each method, what it has of it: `with_settings`
         if not isinstance(place, dict) or last not in place:
@@ -50,37 +49,56 @@ def changed(run: dict, cell: dict[str, Any]) -> dict:
 
 
 def with_settings(method: dict, cell: dict[str, Any]) -> dict:
-    """A method with those of the cell's weights and settings that it has. Raises UserError for an unknown setting."""
+    """A method with those of the cell's weights and settings that it has. Raises UserError for an unknown setting.
+
+    Where a stage takes another share of the steps, the other stages share the rest as they did before.
+    """
     method = copy.deepcopy(method)
     for path, value in cell.items():
-        for weighted in _weighted(method, path):
-            setting = path.split(".")[2:]
-            if not setting:
-                weighted |= {"weight": value, "share": None}
-            elif len(setting) == 1 and setting[0] in weighted["term"]:
-                weighted["term"][setting[0]] = value
-            else:
-                raise UserError(f"{path!r} cannot be varied: {weighted['term']['kind']} has no setting "
-                                f"{'.'.join(setting)!r}{meant(setting[0], weighted['term'])}.")
+        for place, name in _places(method, path):
+            if name not in place:
+                raise UserError(f"{path!r} cannot be varied: {place.get('kind', 'this method')} has no setting "
+                                f"{name!r}{meant(name, place)}.")
+            if "objective" in place and name == "share" and isinstance(value, (int, float)) and place["share"] < 1:
+                for stage in method["stages"]:
+                    stage["share"] *= (1 - value) / (1 - place["share"]) if stage is not place else 1
+            if "term" in place and name in ("weight", "share"):
+                place |= {"weight": None, "share": None, "final": place["final"] if name == "weight" else None}
+            place[name] = value
     return method
 
 
 def of_method(cell: dict[str, Any], method: dict) -> dict[str, Any]:
     """What of a cell says something about a method: all but the weights and settings that it does not have."""
-    return {path: value for path, value in cell.items() if not path.startswith("method.") or _weighted(method, path)}
+    return {path: value for path, value in cell.items() if not path.startswith("method.") or _places(method, path)}
 
 
 def unknown(vary: Iterable[str], methods: list[dict]) -> str | None:
-    """The first path of a weight that none of the methods has."""
+    """The first path of a weight or setting that none of the methods has."""
     return next((path for path in vary if path.startswith("method.")
-                 and not any(_weighted(method, path) for method in methods)), None)
+                 and not any(_places(method, path) for method in methods)), None)
 
 
-def _weighted(method: dict, path: str) -> list[dict]:
-    """The weighted terms of a method that a path names."""
-    place, *key = path.split(".")
-    return [stage["objective"][key[0]] for stage in method["stages"] if key[:1] and place == "method"
-            and key[0] in stage["objective"]]
+def _places(method: dict, path: str) -> list[tuple[dict, str]]:
+    """Where a path leads to in a method: (what holds the field, the field's name), once for each stage that has it."""
+    of_method, _, inside = path.partition(".")
+    key, *rest = inside.split(".")
+    if of_method != "method":
+        return []
+    if not rest and key in method and key not in (*_UNTOLD, "stages"):
+        return [(method, key)] if key != "members" or method["members"] > 1 else []  # one network is no ensemble
+    if key == "stages":
+        stages = [stage for stage in method["stages"] if rest[:1] == [stage["name"]] and rest[1:]]
+        return [(inner, rest[-1]) for stage in stages if isinstance(inner := _inside(stage, rest[1:-1]), dict)]
+    name = ".".join(rest) or "weight"
+    terms = [stage["objective"][key] for stage in method["stages"] if key in stage["objective"]]
+    return [(weighted if name in ("weight", "share", "final") else weighted["term"], name) for weighted in terms]
+
+
+def _inside(place: Any, path: list[str]) -> Any:
+    for part in path:
+        place = place.get(part) if isinstance(place, dict) else None
+    return place
 
 
 def words(cell: dict[str, Any]) -> str:
@@ -144,7 +162,7 @@ def settings_of(method: dict) -> Iterator[tuple[str, Any]]:
                 if name != "term":
                     yield f"method.{key}" + ("" if name == "weight" else f".{name}"), value
         yield from fields({name: value for name, value in stage.items() if name not in ("name", "objective")},
-                           f"method.{stage['name']}.")
+                          f"method.stages.{stage['name']}.")
 
 
 def _words(path: str, value: Any) -> str:
@@ -166,4 +184,6 @@ def spelt(path: str) -> str:
     place, last = parts[0], parts[-1].replace("_", " ")
     if place == "method" and len(parts) == 2:
         return f"weight of {last}"
+    if parts[:2] == ["method", "stages"]:
+        return f"{last} of {parts[2].replace('_', ' ')}"
     return (f"teacher's {last}" if place == "teacher" else last).replace("name", parts[-2] if parts[1:] else "name")

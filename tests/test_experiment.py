@@ -115,6 +115,21 @@ def test_a_grid_over_a_weight_leaves_the_other_methods_alone():
             if temperature} == {2, 8}
 
 
+def test_a_grid_over_a_stage_a_share_or_the_members_of_an_ensemble():
+    run = {**RUN, "network": {"name": "wrn_10_1"}, "teacher": {**TEACHER, "network": {"name": "wrn_10_1"}}}
+    runs = experiment(["flow_then_labels"], run=run, vary={"method.stages.flow.share": [0.2, 0.6]}).runs()
+    shares = [[stage.share for stage in run.method.stages] for run in runs if run.method.name != BASELINE]
+    assert [share for share, _ in shares] == [0.2, 0.6] and all(sum(share) == pytest.approx(1) for share in shares)
+    runs = experiment(["flow_ensemble", "flow_then_labels"], run=run, vary={"method.members": [2, 4]}).runs()
+    assert [(run.method.members, run.method.name == "flow_ensemble") for run in runs if run.method.members > 1] == [
+        (2, False), (4, False), (2, True), (4, True)], "each beside as many networks that learn from labels alone"
+    assert sum(run.method.members == 1 for run in runs) == 2
+    (moved,) = [weighted for run in experiment(["full_jacobian"], vary={
+        "method.full_jacobian.share": [0.5]}).runs() for key, weighted in run.method.stages[0].objective.items()
+        if key == "full_jacobian"]
+    assert (moved.share, moved.weight) == (0.5, None)
+
+
 def test_every_weight_of_a_grid_has_its_formula_and_may_be_a_number_of_numpy():
     formulas = experiment(["full_jacobian", "soft_targets"], vary={
         "method.full_jacobian": [*np.array([1, 10])], "data.per_class": [*np.arange(1, 3)]}).planned()["formulas"]

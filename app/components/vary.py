@@ -49,6 +49,10 @@ def varied_settings(catalogue: dict, methods: list[dict]) -> dict[str, dict]:
             found[path] = {**schema[name], "label": f"{WHOSE[place]}: {title}"}
     for method in methods:
         for stage in method["stages"]:
+            for name in ("share", "dropout") if len(method["stages"]) > 1 else ("dropout",):
+                found[f"method.stages.{stage['name']}.{name}"] = {
+                    **catalogue["schemas"]["stage"][name],
+                    "label": f"{method['title']}: {name} of the stage {stage['name'] or 'alone'}"}
             for key, weighted in stage["objective"].items():
                 term = catalogue["terms"][weighted["term"]["kind"]]
                 settings = {f"method.{key}.{name}": {**schema, "label": f"{method['title']}: {schema['title'].lower()}"}
