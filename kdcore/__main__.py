@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -81,10 +82,19 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--out", type=Path, help="a file ending in .csv or .parquet, instead of the screen")
     runs.set_defaults(command=_runs)
 
+    for name, words in (("stop", "stop an experiment's runs, or one run: it keeps what it has"),
+                        ("delete", "delete an experiment, or one run; for a day Queue has it back")):
+        act = commands.add_parser(name, help=words)
+        act.add_argument("what", metavar="EXPERIMENT|RUN", help="an experiment's name, or a run's number")
+        act.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
+        act.set_defaults(command={"stop": _stop, "delete": _delete}[name])
+
     chosen = commands.add_parser("settings", help="print this server's settings as a file, each with its sentence")
     chosen.set_defaults(command=_settings)
 
-    worker = commands.add_parser("worker", help="execute queued runs; the app starts one by itself")
+    worker = commands.add_parser("worker", help="execute queued runs; the app starts one when a page is opened")
+    worker.add_argument("--stay", action="store_true", help="do not end after half an hour without a run: for a "
+                        "service that the machine starts")
     worker.set_defaults(command=_worker)
 
     inspector = commands.add_parser("inspector", help="answer the app's questions; the app starts it by itself")
@@ -191,7 +201,7 @@ def _export(options: argparse.Namespace) -> None:
     from kdcore.bundle import export_experiment, export_student
 
     store = Store(options.store)
-    if options.what.isdecimal() and options.what not in store.experiments():
+    if _is_run(options.what, store):
         folder = options.out or Path(f"run-{options.what}")
         export_student(store, int(options.what), folder)
         print(f"The network of run {options.what} is in {folder}.")
@@ -199,6 +209,27 @@ def _export(options: argparse.Namespace) -> None:
         file = options.out or Path(f"{store.experiment(options.what)['name'].replace('/', '-')[:60]}.zip")
         export_experiment(store, options.what, file)
         print(f"The experiment is in {file}.")
+
+
+def _is_run(what: str, store: Store) -> bool:
+    return what.isdecimal() and what not in store.experiments()
+
+
+def _stop(options: argparse.Namespace) -> None:
+    store = Store(options.store)
+    experiment = None if _is_run(options.what, store) else store.experiment(options.what)["name"]
+    runs = [row["id"] for row in store.runs(experiment)] if experiment else [store.run(int(options.what))["id"]]
+    store.queue.stop(runs)
+    print(f"{options.what} stops, and keeps what it has.")
+
+
+def _delete(options: argparse.Namespace) -> None:
+    store = Store(options.store)
+    if _is_run(options.what, store):
+        store.bin.delete(int(options.what))
+    else:
+        store.bin.delete_experiment(store.experiment(options.what)["name"])
+    print(f"{options.what} is deleted; for a day, Queue has it back.")
 
 
 def _import(options: argparse.Namespace) -> None:
@@ -234,9 +265,9 @@ def _settings(options: argparse.Namespace) -> None:
 
 
 def _worker(options: argparse.Namespace) -> None:
-    from kdcore.worker import work
+    from kdcore.worker import IDLE_SECONDS, work
 
-    work(Store(options.store))
+    work(Store(options.store), math.inf if options.stay else IDLE_SECONDS)
 
 
 def _inspector(options: argparse.Namespace) -> None:

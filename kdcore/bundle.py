@@ -44,6 +44,12 @@ program = torch.export.load("student.pt2").module()  # the whole network: needs 
 images = torch.zeros(1, {shape})  # N, channels, height, width; values from 0 to 1
 print(program(images).argmax(1))  # classes: {classes}
 '''
+_LOADING_WEIGHTS = '''import torch
+
+weights = torch.load("student.pt", weights_only=True)  # torch could not export this network as a program of its own
+for name, values in weights.items():
+    print(name, tuple(values.shape))  # for load_state_dict of a module like it; classes: {classes}
+'''
 Number = Annotated[int, Field(ge=1, lt=2**31)]
 Step = Annotated[int, Field(ge=0, lt=2**31)]
 Moment = Annotated[float, Field(ge=0, lt=2**33, allow_inf_nan=False)]
@@ -138,7 +144,9 @@ def import_experiment(store: Store, file: Path, owner: str = "") -> str:
 
 def export_student(store: Store, run: int, folder: Path) -> list[Path]:
     """Write a run's network: student.safetensors, student.pt (a state_dict), student.pt2 (a program that needs torch
-    alone) with load.py, and run.json. Returns the files; the program is missing where torch cannot export the network.
+    alone), run.json, and load.py with the lines that load it. Returns the files.
+
+    Where torch cannot export the network as a program, load.py reads the state_dict and says what it is for.
     """
     network, config = snapshots.network(store, run), read(store.run(run)["config"])
     side, state = config.side(), network.state_dict()
@@ -150,8 +158,9 @@ def export_student(store: Store, run: int, folder: Path) -> list[Path]:
     with suppress(Exception):  # foreign modules fail in as many ways as there is code
         torch.export.save(_program(network, side.images), program)
         replace_file(folder / "student.pt2", program.getvalue())
-        loading = _LOADING.format(shape=", ".join(map(str, side.images)), classes=json.dumps(side.classes))
-        replace_file(folder / "load.py", loading.encode())
+    loading = _LOADING if (folder / "student.pt2").exists() else _LOADING_WEIGHTS
+    loading = loading.format(shape=", ".join(map(str, side.images)), classes=json.dumps(side.classes))
+    replace_file(folder / "load.py", loading.encode())
     return sorted(folder.iterdir())
 
 

@@ -329,6 +329,9 @@ class Store:
             db.execute("DELETE FROM metrics WHERE run = ? AND step > ?", (run, after))
             db.execute("DELETE FROM events WHERE run = ? AND step > ? AND NOT lasting", (run, after))
             db.execute("UPDATE runs SET step = MAX(?, 0) WHERE id = ?", (after, run))
+        for stray in self._place(run).glob("**/*.*"):  # of a process that was killed while it wrote: see `replacing`
+            if stray.suffix[1:].isdigit():
+                stray.unlink(missing_ok=True)
 
     def finish(self, run: int, claim: int, state: str, message: str = "") -> None:
         """End a run as "done", "stopped" or "failed", with the reason in words, or as "paused"."""

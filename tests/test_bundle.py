@@ -90,6 +90,16 @@ def test_an_empty_store_is_an_empty_frame(tmp_path):
     assert len(kdcore.runs(store=Store(tmp_path))) == len(kdcore.metrics(store=Store(tmp_path))) == 0
 
 
+def test_a_network_that_is_no_program_comes_with_lines_that_read_its_weights(made, tmp_path, monkeypatch):
+    store, _ = made
+    run = next(row["id"] for row in store.runs("mine") if row["role"] == "student")
+    monkeypatch.setattr(bundle, "_program", lambda *_: (_ for _ in ()).throw(RuntimeError("no")))
+    files = bundle.export_student(store, run, tmp_path)
+    assert [file.name for file in files] == ["load.py", "run.json", "student.pt", "student.safetensors"]
+    said = subprocess.run([sys.executable, "-I", "load.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert len(said.stdout.splitlines()) == len(torch.load(tmp_path / "student.pt", weights_only=True))
+
+
 def test_a_student_loads_without_this_project(made, tmp_path):
     store, _ = made
     run = next(row["id"] for row in store.runs("mine") if row["role"] == "student")

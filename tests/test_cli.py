@@ -14,6 +14,7 @@ from kdcore.data.sources import SOURCES
 from kdcore.knowledge import TERMS
 from kdcore.methods import METHODS
 from kdcore.store import Store
+from tests.test_store import planned
 
 TEACHER = {"data": {"name": "digits"}, "network": {"name": "fc_teacher", "width": 0.02, "initial": "he"},
            "optimiser": {"learning_rate": 3e-3}, "steps": 20, "evaluations": 1, "device": "cpu"}
@@ -115,6 +116,18 @@ def test_an_interrupted_line_goes_on_where_it_was(cli, config, store_folder, mon
     assert (status, out) == (130, "") and "kdcore: interrupted; the same line goes on where it was." in err
     assert cli("train", config(RUN))[0] == 0
     assert [(row["state"], row["claim"]) for row in Store(store_folder).runs()] == [("done", 2)]
+
+
+def test_a_run_or_an_experiment_is_stopped_and_deleted(cli, store_folder):
+    store = Store(store_folder)
+    first, second = store.submit_all([planned("one", "1"), planned("two", "2")], "mine")
+    assert cli("stop", first) == (0, f"{first} stops, and keeps what it has.\n", "")
+    assert [store.run(run)["state"] for run in (first, second)] == ["stopped", "queued"]
+    assert cli("stop", "mine")[0] == 0 and store.run(second)["state"] == "stopped"
+    assert cli("delete", first)[0] == 0 and [row["id"] for row in store.runs()] == [second]
+    assert cli("delete", "mine")[0] == 0 and store.runs() == [] and len(store.bin.deleted()) == 2
+    assert_one_sentence(cli("stop", "nothing"), "There is no experiment 'nothing'")
+    assert_one_sentence(cli("delete", 99), "was deleted already")
 
 
 def test_the_store_can_be_named(cli, config, tmp_path, store_folder):

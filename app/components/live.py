@@ -47,7 +47,7 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
                 coming = "The first point is on its way"
                 if any(run["state"] not in results.ENDED for run in teachers):
                     coming += ": the teacher trains first, then its students"
-                st.caption(f"No run has recorded {metric}." if ended else f"{coming}.")
+                st.caption(f"No run has recorded {metric}." if _all_ended(ids) else f"{coming}.")
         if table:
             results_table(runs)
         if not ended and (_all_ended(awaited) or len(engine.store().metric_names(ids)) > known):

@@ -1,12 +1,15 @@
 """What a newcomer does, in a real browser."""
 
+import os
 import re
+import signal
 import time
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from kdcore.config import read
 from kdcore.experiment import demo
 from kdcore.store import Store
 
@@ -124,6 +127,19 @@ def test_a_reload_and_a_restart_change_nothing_for_a_running_job(demo_link, page
         assert max(run["step"] for run in running.values()) > step
     finally:
         stop(server, ids)
+
+
+def test_runs_go_on_when_nobody_looks(demo_link, server):
+    """The web server starts another worker where one was killed."""
+    store = Store(server.store)
+    for known in store.queue.workers():
+        os.kill(known["pid"], signal.SIGKILL)
+    run = store.submit(read({"data": {"name": "digits", "per_class": 1}, "network": {"name": "fc_student"}, "steps": 5,
+                             "device": "cpu"}).planned())
+    last = time.monotonic() + 90
+    while store.run(run)["state"] != "done":
+        assert time.monotonic() < last, store.run(run)
+        time.sleep(0.5)
 
 
 def test_the_slider_turns_the_students_map_into_the_teachers(demo_link, page, server):
