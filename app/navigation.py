@@ -11,6 +11,7 @@ TITLES = {
     "runs": ("Runs", ":material/monitoring:"),
     "queue": ("Queue", ":material/format_list_numbered:"),
     "sensitivity": ("Sensitivity maps", ":material/visibility:"),
+    "attention": ("Attention maps", ":material/center_focus_strong:"),
     "methods": ("Methods", ":material/menu_book:"),
 }
 

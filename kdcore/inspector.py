@@ -100,6 +100,7 @@ def _questions(store: Store) -> dict:
             partial(bundle.import_experiment, store, owner=owner), content),
         "image": partial(inspect.image, store),
         "maps": partial(inspect.maps, store),
+        "layers": partial(inspect.layers, store),
         "timeline": partial(inspect.timeline, store),
         "disagreements": partial(inspect.disagreements, store),
     }

@@ -17,6 +17,14 @@ LEAST = 8
 FITTED = 128
 
 
+def parts(images: ImageSet, classes: int) -> tuple[Images, Images]:
+    """A fixed random choice of images to measure on, and further ones to fit maps on: the same, where there are few."""
+    count = max(LEAST, min(IMAGES, CLASS_MAPS // classes))
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).to(images.index_device)
+    measured, further = images[order[:count]], images[order[count : count + FITTED]]
+    return measured, further if len(further) >= count else measured
+
+
 class Probe:
     """Measures every kind of knowledge on fixed images of the test part, whatever a run trains on.
 
@@ -27,11 +35,8 @@ class Probe:
     """
 
     def __init__(self, teacher: nn.Module | None, student: nn.Module, images: ImageSet, pair: Pair):
-        count = max(LEAST, min(IMAGES, CLASS_MAPS // len(pair.student.classes)))
         self.student, self.teacher = student, teacher
-        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).to(images.index_device)
-        self.images, further = images[order[:count]], images[order[count : count + FITTED]]
-        self.others = further if len(further) >= count else self.images
+        self.images, self.others = parts(images, len(pair.student.classes))
         terms = [cls() for cls in TERMS.values()] if teacher is not None else []
         if not hasattr(teacher, "taps"):  # a module of one's own, handed over as it is
             terms = [term for term in terms if not isinstance(term, LayerTerm)]

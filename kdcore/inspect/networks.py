@@ -24,8 +24,13 @@ def probabilities(network: nn.Module, pixels: Tensor) -> Tensor:
 
 def loaded(store: Store, run: int, step: int | None) -> nn.Module:
     """A run's network at a step, in evaluation mode. Raises UserError where it is gone."""
+    return _kept(store, run, last_step(store, run, step))
+
+
+def last_step(store: Store, run: int, step: int | None) -> int | None:
+    """The step itself, or else that of the last snapshot."""
     steps = store.snapshot_steps(run)
-    return _kept(store, run, steps[-1] if step is None and steps else step)
+    return steps[-1] if step is None and steps else step
 
 
 @lru_cache(maxsize=100)

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from kdcore.derivatives import derivative
 from kdcore.knowledge.layers import GroupTerm, pooled
+from kdcore.knowledge.pair import Layer, Shape
 from kdcore.knowledge.term import NOTHING, Bound, Taught
 
 if TYPE_CHECKING:
@@ -108,6 +109,9 @@ class AttentionMaps(GroupTerm):
     def error(self, ours: Tensor, theirs: Tensor) -> Tensor:
         return _errors(ours, theirs, self.form)
 
+    def drawn_as(self, layer: Layer, image: Shape) -> Shape:
+        return layer.size
+
 
 class AttentionJacobian(GroupTerm):
     """Match the derivatives of attention with respect to the image (Srinivas & Fleuret 2018, eq. 10).
@@ -144,6 +148,16 @@ class AttentionJacobian(GroupTerm):
 
     def error(self, ours: Tensor, theirs: Tensor) -> Tensor:
         return (theirs - ours).square().sum(1)
+
+    def drawn_as(self, layer: Layer, image: Shape) -> Shape:
+        return image
+
+    def marked(self, taught: Taught, number: int, layer: Layer) -> Tensor:
+        height, width = layer.size
+        window = self._pixels(layer.size) or (1, 1)
+        row, column = (taught[f"{number}.location"] // (width - window[1] + 1),
+                       taught[f"{number}.location"] % (width - window[1] + 1))
+        return torch.stack([(row + window[0] / 2) / height, (column + window[1] / 2) / width], 1)
 
     def _pixels(self, size: tuple[int, ...]) -> tuple[int, ...] | None:
         if self.window not in WINDOWS:

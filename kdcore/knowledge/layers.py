@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kdcore.knowledge.pair import Groups, Layer, Pair, Unsuited
+from kdcore.knowledge.pair import Groups, Layer, Pair, Shape, Unsuited
 from kdcore.knowledge.term import NOTHING, Bound, Taught, Term
 
 if TYPE_CHECKING:
@@ -126,6 +126,14 @@ class LayerTerm(Term):
     def layer_weights(self, count: int) -> list[float]:
         """What each layer counts, from the image to the outputs."""
         return [1.0] * count
+
+    def drawn_as(self, layer: Layer, image: Shape) -> Shape | None:
+        """The shape in which what is compared at a layer is drawn: of itself, where it has one."""
+        return None
+
+    def marked(self, taught: Taught, number: int, layer: Layer) -> Tensor | None:
+        """(N, 2): the place that a layer's picture is about, as shares of the image's height and width, if any."""
+        return None
 
     def handed(self, features: Tensor) -> Tensor:
         """What the teacher hands over of a layer (N, C, ...), first dimension the batch."""

@@ -1,0 +1,92 @@
+"""What is compared layer by layer: each term's own numbers on some images, in evaluation mode."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import torch
+from torch import Tensor, nn
+
+from kdcore import data, snapshots
+from kdcore.errors import UserError
+from kdcore.inspect.networks import Named, class_names, config_of, images_of, last_step, loaded, probabilities
+from kdcore.knowledge import TERMS, Bound, Layer
+from kdcore.knowledge.layers import LayerTerm
+from kdcore.probe import parts
+from kdcore.response import Response
+from kdcore.store import Store
+from kdcore.teaching import answer, union
+
+
+@torch.no_grad()
+def layers(store: Store, networks: list[Named], kind: str, indices: list[int], teacher: Named, part: str = "test",
+           settings: dict | None = None) -> list[dict]:
+    """What teacher and students have at each layer that a term compares: means over the images.
+
+    The images are of the first network; `settings` are the term's hyper-parameters. Each entry: {"layers": [{"teacher"
+    and "student" (the taps), "theirs" and "ours" (arrays without a batch), "spread" (σ of each of the teacher's
+    channels, where the term has one), "paid" (what the student pays there), "mark" (the place that it is about, as
+    shares of height and width, where there is one)}], "connected" ("" where channels are compared as they are; "learnt"
+    where the run's own connectors stand between; "fitted" where a least-squares map on other images does),
+    "probabilities" (classes,), "classes", "reason" (why there is nothing, in a sentence)}.
+    """
+    images, _ = images_of(store, networks[0][0], indices, part)
+    return [_entry(store, named, TERMS[kind](**(settings or {})), images, teacher) for named in networks]
+
+
+def _entry(store: Store, named: Named, term: LayerTerm, images: data.Images, teacher: Named) -> dict:
+    entry = {"layers": [], "connected": "", "probabilities": None, "classes": class_names(store, named[0]),
+             "reason": ""}
+    try:
+        network, theirs = loaded(store, *named), loaded(store, *teacher)
+        entry["probabilities"] = probabilities(network, images.pixels).mean(0).numpy()
+        bound, entry["connected"] = _bound(store, named, term, network, theirs)
+        taught, response = answer(term, theirs, images, bound), _response(term, bound, network, images)
+        paid = term.paid(response, taught, bound)
+        for i, (layer, both) in enumerate(zip(_ends(bound, len(paid)), term.compared(response, taught, bound))):
+            mark = term.marked(taught, i, layer) if len(images) == 1 else None
+            entry["layers"].append({**_layer(term, layer, images, *both), "paid": float(paid[i].mean()),
+                                    "mark": None if mark is None else tuple(mark[0].tolist())})
+    except UserError as error:
+        entry["reason"] = str(error)
+    return entry
+
+
+def _layer(term: LayerTerm, layer: Layer, images: data.Images, ours: Tensor | tuple[Tensor, Tensor],
+           theirs: Tensor) -> dict:
+    ours, spread = ours if isinstance(ours, tuple) else (ours, None)
+    shape = term.drawn_as(layer, tuple(images.pixels.shape[1:]))
+    drawn = {"theirs": theirs.float().mean(0), "ours": ours.mean(0)}
+    return {"teacher": layer.teacher, "student": layer.student, "spread": spread if spread is None else spread.numpy(),
+            **{name: (values.view(shape) if shape else values).numpy() for name, values in drawn.items()}}
+
+
+def _ends(bound: Bound, count: int) -> tuple[Layer, ...]:
+    """The layer that each number is about: of several that make one, the last."""
+    return bound.layers[len(bound.layers) // count - 1 :: len(bound.layers) // count]
+
+
+def _response(term: LayerTerm, bound: Bound, network: nn.Module, images: data.Images, side: str = "student_taps",
+              differentiable: bool | None = None) -> Response:
+    return Response(network, images.pixels, images.labels, taps=union([getattr(bound, side)]),
+                    differentiable=term.differentiates_input if differentiable is None else differentiable)
+
+
+def _bound(store: Store, named: Named, term: LayerTerm, network: nn.Module, teacher: nn.Module) -> tuple[Bound, str]:
+    """What the term settles for the pair, with the connectors that the run has learnt, or else fitted ones."""
+    config = config_of(store, named[0])
+    if reason := term.unsuited(config.pair()):
+        raise UserError(f"{term.title} cannot be compared: {reason}.")
+    bound = term.bind(config.pair()).eval()
+    if all(isinstance(module, nn.Identity) for module in bound.connectors):
+        return bound, ""
+    learnt = snapshots.load(store.snapshot(named[0], last_step(store, *named)))["connectors"]
+    for stage in config.method.stages:
+        for key, weighted in stage.objective.items():
+            if weighted.term.kind == term.kind and key in learnt:
+                with suppress(RuntimeError):  # of other settings, and so of other layers
+                    bound.load_state_dict(learnt[key])
+                    return bound, "learnt"
+    _, others = parts(data.of_run(config, "test"), len(config.side().classes))
+    ours = _response(term, bound, network, others, differentiable=False)
+    return term.fitted(ours, _response(term, bound, teacher, others, "teacher_taps", False), bound).eval(), "fitted"

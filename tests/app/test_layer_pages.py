@@ -1,0 +1,70 @@
+"""The pages on what is inside the networks, without a browser, on real runs."""
+
+import pytest
+
+from app import engine
+from kdcore import worker
+from kdcore.config import read
+from kdcore.inspector import _questions
+from kdcore.store import Store
+
+TEACHER = {"data": {"name": "digits"}, "network": {"name": "wrn_10_1", "width": 0.5}, "steps": 12, "evaluations": 1,
+           "device": "cpu"}
+STUDENT = {"data": {"name": "digits", "per_class": 2}, "network": {"name": "wrn_10_1", "width": 0.25},
+           "teacher": TEACHER, "steps": 8, "evaluations": 2, "device": "cpu"}
+PAGES = {"attention": "maps"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A store with two students of a convolutional teacher, and one of a fully connected one."""
+    store = Store(tmp_path_factory.mktemp("trained"))
+    store.submit_all([read({**STUDENT, "method": method}).planned() for method in ("labels_only", "attention")], "maps")
+    flat = {**STUDENT, "network": {"name": "fc_student", "width": 0.05}, "teacher": {
+        **TEACHER, "network": {"name": "fc_teacher", "width": 0.05}}}
+    store.submit_all([read(flat).planned()], "no maps")
+    store.submit_all([read({**STUDENT, "teacher": None}).planned()], "no teacher")
+    while row := store.queue.claim(99):
+        worker.execute(store, row)
+    return store
+
+
+@pytest.fixture
+def page(trained, page_of, monkeypatch):
+    """A page by name, on an experiment of that store."""
+    questions = _questions(trained)
+    monkeypatch.setattr(engine, "store", lambda: trained)
+    for name in ("ask", "answer"):
+        monkeypatch.setattr(engine, name, lambda question, **arguments: questions[question](**arguments))
+
+    def open_on(name, experiment, **parameters):
+        made = page_of(name)
+        made.query_params["experiment"] = experiment
+        for parameter, value in parameters.items():
+            made.query_params[parameter] = value
+        return made.run()
+
+    return open_on
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_drawn(page, name):
+    made = page(name, PAGES[name])
+    assert not made.exception and not made.error and not made.info
+    assert any("Test image 0 is of class" in caption.value for caption in made.caption)
+    made.select_slider("step").set_value(0).run()
+    assert not made.exception and not made.error
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_has_no_such_maps_says_so(page, name):
+    made = page(name, "no maps")
+    assert not made.exception and "the layers of a fully connected network are vectors" in made.info[0].value
+    made = page(name, "no teacher")
+    assert not made.exception and "have no teacher to compare with" in made.info[0].value
+
+
+def test_the_jacobian_of_attention_has_its_window(page):
+    made = page("attention", "maps", kind="What would draw it", window="third", smooth="true", under="true")
+    assert not made.exception and not made.selectbox("window").disabled
+    assert any("The ring marks where the teacher attends most" in caption.value for caption in made.caption)
