@@ -84,8 +84,12 @@ def over_snapshots(timeline: dict[int, dict], step: int, title: str) -> go.Figur
     return figure
 
 
-def layers_over_snapshots(timeline: dict[int, dict], step: int, title: str) -> go.Figure:
-    """What a student pays at each layer at every snapshot, one line a layer, the shown step marked."""
+def layers_over_snapshots(timeline: dict[int, dict], step: int, title: str,
+                          stages: list[tuple[str, int]] = ()) -> go.Figure:
+    """What a student pays at each layer at every snapshot, one line a layer, the shown step marked.
+
+    `stages` are (name, the step at which it ends); where there are several, a line stands between them.
+    """
     steps = [str(at) for at in timeline]
     names = [layer["student"].removesuffix(".pre") for layer in timeline[step]["layers"]]
     figure = go.Figure()
@@ -95,6 +99,9 @@ def layers_over_snapshots(timeline: dict[int, dict], step: int, title: str) -> g
                                                        "dash": DASHES[i % len(DASHES)]},
                            hovertemplate="%{y:.4g}")
     figure.add_vline(x=steps.index(str(step)), line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5})
+    for name, end in list(stages)[:-1]:
+        figure.add_vline(x=sum(at <= end for at in timeline) - 0.5, line={"color": BASELINE_COLOUR, "width": 1.5},
+                         annotation={"text": f"{escape(name)} ends", "yanchor": "bottom"}, annotation_position="top")
     figure.update_layout(height=280, uirevision="constant", margin={"l": 64, "r": 16, "t": 30, "b": 48},
                          hovermode="x unified", legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     figure.update_xaxes(title="snapshot at training step", type="category")
@@ -239,6 +246,11 @@ def stitched(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
     padded = np.pad(tiles.astype(np.float32), ((0, 0), (0, 0), (0, gap), (0, 1)), constant_values=np.nan)
     rows, columns, height, width = padded.shape
     return padded.swapaxes(1, 2).reshape(rows * height, columns * width)[:-gap, :-1]
+
+
+def number(value: float) -> str:
+    """A number with three digits, or all that stand before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def markdown(text: str) -> str:

@@ -12,6 +12,7 @@ TITLES = {
     "queue": ("Queue", ":material/format_list_numbered:"),
     "sensitivity": ("Sensitivity maps", ":material/visibility:"),
     "attention": ("Attention maps", ":material/center_focus_strong:"),
+    "flow": ("FSP matrices", ":material/grid_view:"),
     "methods": ("Methods", ":material/menu_book:"),
 }
 

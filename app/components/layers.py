@@ -8,8 +8,8 @@ import streamlit as st
 from app import figures
 from app.components.chart import chart
 
-TOLD = {"": "", "learnt": "through the connectors that it has learnt", "fitted": "through a linear map that was fitted "
-        "on other images, since the layers differ in width"}
+_WAYS = {"learnt": "through the connectors that the run has learnt", "fitted": "through linear maps that were fitted on "
+         "other images, since the layers differ in width"}
 
 
 def usable(entries: list[dict], names: list[str]) -> list[tuple[str, dict]]:
@@ -20,16 +20,37 @@ def usable(entries: list[dict], names: list[str]) -> list[tuple[str, dict]]:
     return [(name, entry) for name, entry in zip(names, entries) if entry["layers"]]
 
 
+def connected(shown: list[tuple[str, dict]]) -> str:
+    """How students' channels were brought to their teacher's, in a sentence; empty where they are taken as they are."""
+    names = {way: ", ".join(figures.markdown(name) for name, entry in shown if entry["connected"] == way)
+             for way in _WAYS}
+    told = [f"{names[way]} {_WAYS[way]}" for way in _WAYS if names[way]]
+    return f" Compared with the teacher's channels: {'; '.join(told)}." if told else ""
+
+
 def layer_maps(shown: list[tuple[str, dict]], image: dict, key: str, *, smooth: bool, overlay: bool,
                description: str) -> None:
     """Draw each layer's map, one value a place, of the teacher and of the networks, a row for each layer."""
     rows = [{"name": _title(layer), "maps": [_flat(layer["theirs"]), *(_flat(entry["layers"][i]["ours"])
                                                                        for _, entry in shown)],
-             "notes": ["", *(f"{entry['layers'][i]['paid']:.3g}" for _, entry in shown)], "mark": layer["mark"]}
+             "notes": ["", *(figures.number(entry["layers"][i]["paid"]) for _, entry in shown)], "mark": layer["mark"]}
             for i, layer in enumerate(shown[0][1]["layers"])]
     figure = figures.layer_grid(rows, columns=["Teacher", *(name for name, _ in shown)], image=image["pixels"],
                                 overlay=overlay, smooth=smooth)
     chart(figure, key, f"{description} of the teacher, {', '.join(name for name, _ in shown)}, a row for each layer")
+
+
+def matrices(shown: list[tuple[str, dict]], key: str, *, differences: bool, description: str) -> None:
+    """Draw each section's matrix of the teacher and of the networks, or how these differ, a picture a section."""
+    for i, layer in enumerate(shown[0][1]["layers"]):
+        ours = [entry["layers"][i]["ours"] - (layer["theirs"] if differences else 0) for _, entry in shown]
+        height, width = layer["theirs"].shape
+        st.markdown(f"**{figures.markdown(_title(layer))}**: its first layer's {height} channels down, its last one's "
+                    f"{width} across" + "; of students, what they have more or less" * differences)
+        notes = ["", *(f"distance {figures.number(entry['layers'][i]['paid'])}" for _, entry in shown)]
+        figure = figures.map_grid(np.stack([[layer["theirs"], *ours]]), rows=[], notes=notes,
+                                  columns=["Teacher", *(name for name, _ in shown)])
+        chart(figure, f"{key}.{i}", f"{description} of {_title(layer)}")
 
 
 def _flat(values: np.ndarray) -> np.ndarray:

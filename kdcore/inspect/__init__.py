@@ -4,7 +4,7 @@ Networks are named by (run, step); a step of None is the last snapshot.
 """
 
 from kdcore.inspect.attributions import ATTRIBUTIONS, attribution
-from kdcore.inspect.layers import layers
+from kdcore.inspect.layers import layers, stages
 from kdcore.inspect.maps import disagreements, image, maps, timeline
 
-__all__ = ["ATTRIBUTIONS", "attribution", "disagreements", "image", "layers", "maps", "timeline"]
+__all__ = ["ATTRIBUTIONS", "attribution", "disagreements", "image", "layers", "maps", "stages", "timeline"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import numpy as np
 import torch
+from scipy.cluster.hierarchy import leaves_list, linkage
 from torch import Tensor, nn
 
 from kdcore import data, snapshots
@@ -20,8 +22,10 @@ from kdcore.teaching import answer, union
 
 @torch.no_grad()
 def layers(store: Store, networks: list[Named], kind: str, indices: list[int], teacher: Named, part: str = "test",
-           settings: dict | None = None) -> list[dict]:
+           settings: dict | None = None, alike: bool = False) -> list[dict]:
     """What teacher and students have at each layer that a term compares: means over the images.
+
+    `alike` puts the rows and columns of matrices that are alike in the teacher's next to each other, in all networks'.
 
     The images are of the first network; `settings` are the term's hyper-parameters. Each entry: {"layers": [{"teacher"
     and "student" (the taps), "theirs" and "ours" (arrays without a batch), "spread" (σ of each of the teacher's
@@ -31,10 +35,16 @@ def layers(store: Store, networks: list[Named], kind: str, indices: list[int], t
     "probabilities" (classes,), "classes", "reason" (why there is nothing, in a sentence)}.
     """
     images, _ = images_of(store, networks[0][0], indices, part)
-    return [_entry(store, named, TERMS[kind](**(settings or {})), images, teacher) for named in networks]
+    return [_entry(store, named, TERMS[kind](**(settings or {})), images, teacher, alike) for named in networks]
 
 
-def _entry(store: Store, named: Named, term: LayerTerm, images: data.Images, teacher: Named) -> dict:
+def stages(store: Store, run: int) -> list[tuple[str, int]]:
+    """The stages of a run's training: (name, the step at which it ends)."""
+    config = config_of(store, run)
+    return [(stage.name, end) for stage, end in zip(config.method.stages, config.ends())]
+
+
+def _entry(store: Store, named: Named, term: LayerTerm, images: data.Images, teacher: Named, alike: bool) -> dict:
     entry = {"layers": [], "connected": "", "probabilities": None, "classes": class_names(store, named[0]),
              "reason": ""}
     try:
@@ -47,6 +57,9 @@ def _entry(store: Store, named: Named, term: LayerTerm, images: data.Images, tea
             mark = term.marked(taught, i, layer) if len(images) == 1 else None
             entry["layers"].append({**_layer(term, layer, images, *both), "paid": float(paid[i].mean()),
                                     "mark": None if mark is None else tuple(mark[0].tolist())})
+        for layer in entry["layers"] if alike else ():
+            rows, columns = _order(layer["theirs"]), _order(layer["theirs"].T)
+            layer |= {who: layer[who][rows][:, columns] for who in ("theirs", "ours")}
     except UserError as error:
         entry["reason"] = str(error)
     return entry
@@ -59,6 +72,12 @@ def _layer(term: LayerTerm, layer: Layer, images: data.Images, ours: Tensor | tu
     drawn = {"theirs": theirs.float().mean(0), "ours": ours.mean(0)}
     return {"teacher": layer.teacher, "student": layer.student, "spread": spread if spread is None else spread.numpy(),
             **{name: (values.view(shape) if shape else values).numpy() for name, values in drawn.items()}}
+
+
+def _order(matrix: np.ndarray) -> np.ndarray:
+    """The order of a matrix's rows in which those that are alike, up to their size, lie next to each other."""
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    return leaves_list(linkage(matrix / np.where(lengths > 0, lengths, 1), "average", optimal_ordering=True))
 
 
 def _ends(bound: Bound, count: int) -> tuple[Layer, ...]:

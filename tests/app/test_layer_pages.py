@@ -12,7 +12,7 @@ TEACHER = {"data": {"name": "digits"}, "network": {"name": "wrn_10_1", "width": 
            "device": "cpu"}
 STUDENT = {"data": {"name": "digits", "per_class": 2}, "network": {"name": "wrn_10_1", "width": 0.25},
            "teacher": TEACHER, "steps": 8, "evaluations": 2, "device": "cpu"}
-PAGES = {"attention": "maps"}
+PAGES = {"attention": "maps", "flow": "maps"}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def page(trained, page_of, monkeypatch):
 def test_a_page_is_drawn(page, name):
     made = page(name, PAGES[name])
     assert not made.exception and not made.error and not made.info
-    assert any("Test image 0 is of class" in caption.value for caption in made.caption)
+    assert any("of which the loss is made: 0 is the same" in caption.value for caption in made.caption)
     made.select_slider("step").set_value(0).run()
     assert not made.exception and not made.error
 
