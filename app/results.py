@@ -80,7 +80,7 @@ def table(runs: list[dict]) -> list[dict]:
         gained = run["id"] in done and run["method"] not in alone and base in baselines
         rows.append({"run": run["id"], "name": run["name"], "method": group[run["id"]], "seed": run["seed"],
                      "state": run["state"], "last": found["last"], "best": found["best"],
-                     "progress": 1.0 if run["state"] == "done" else run["step"] / max(run["steps"], 1),
+                     "progress": 100.0 if run["state"] == "done" else 100 * run["step"] / max(run["steps"], 1),
                      "seconds": found["seconds"],
                      "gain": 100 * (found["last"] - baselines[base]) if gained else None})
     return rows

@@ -53,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
 
     search = commands.add_parser("search", help="search for a weight on held-out images; can be interrupted and called "
                                  "again")
-    search.add_argument("config", metavar="SEARCH.json", help="run, method, path, low, high, trials, how, seeds")
+    search.add_argument("config", metavar="SEARCH.json", help="name, run, method, path, low, high, trials, how and "
+                        "seeds: see README.md")
     search.set_defaults(command=_search)
 
     reproduce = commands.add_parser("reproduce", help="fill a paper's table; can be interrupted and called again")

@@ -8,7 +8,7 @@ import os
 import tomllib
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -147,6 +147,8 @@ def text(settings: Settings) -> str:
     """Settings as a TOML file, each with its sentence; those that are left out as comments."""
     lines = []
     for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        lines += [f"# {field.description}", f"# {name} =" if value is None else f"{name} = {json.dumps(value)}", ""]
+        value, words = getattr(settings, name), get_args(field.annotation)
+        choices = f" One of {', '.join(words)}." if get_origin(field.annotation) is Literal else ""
+        lines += [f"# {field.description}{choices}",
+                  f"# {name} =" if value is None else f"{name} = {json.dumps(value)}", ""]
     return "\n".join(lines)

@@ -14,7 +14,9 @@ if runs:
     if engine.mine(runs):
         line_controls(engine.mine(runs))
 else:
-    st.info("Nothing runs and nothing waits. Set up an experiment on **Train**.", icon=":material/done_all:")
+    others = len(engine.queue().line())
+    st.info(f"None of yours runs or waits. {others} of others have or want a place." if others else
+            "Nothing runs and nothing waits. Set up an experiment on **Train**.", icon=":material/done_all:")
 
 if engine.deleted():
     st.subheader("Deleted")

@@ -27,6 +27,10 @@ st.caption("Trains one teacher on 1297 handwritten digits, then three kinds of s
 
 demo = st.query_params.get("demo") or st.session_state.get("demo")
 if not demo:
+    last = next((name for name in engine.experiments() if name.startswith("Demo ")), None)
+    if last and st.button("Show the last demo", icon=":material/history:"):
+        st.session_state["demo"] = last
+        st.rerun()
     st.stop()
 st.query_params["demo"] = st.session_state["demo"] = demo
 if demo not in engine.experiments():

@@ -8,8 +8,9 @@ import torch
 
 from kdcore import models
 from kdcore.__main__ import main
-from kdcore.config import read
+from kdcore.config import parse, read
 from kdcore.models import ARCHITECTURES, NetworkConfig
+from kdcore.search import Search
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -42,8 +43,9 @@ def test_every_start_that_is_named_is_one():
 
 
 def test_the_example_of_a_run_is_one():
-    content, = blocks("json")
+    content, search = blocks("json")
     assert read(content).steps == json.loads(content)["steps"]
+    assert len(parse(Search, search).next({}, 9)) == 9
 
 
 def test_every_command_that_is_named_exists(capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import streamlit as st
@@ -13,17 +14,19 @@ from kdcore import frames
 def downloads(experiment: str, run: dict | None) -> None:
     """Tables of an experiment and the whole of it, or of one run and its network; each is made when it is asked for."""
     store, key = engine.store(), f"download.{experiment}.{run and run['id']}"
+    name = re.sub(r"[^\w-]+", "-", experiment).strip("-")[:50] if run is None else f"run-{run['id']}"
     ids = [row["id"] for row in store.runs(experiment)[::-1]] if run is None else [run["id"]]
     offered = [
-        ("Settings and results", "settings.csv", lambda: frames.runs(experiment, store).loc[ids].to_csv().encode()),
-        ("Curves (CSV)", "curves.csv", lambda: frames.recorded(store, ids).to_csv(index=False).encode()),
-        ("Curves (Parquet)", "curves.parquet", lambda: frames.recorded(store, ids).to_parquet())]
+        ("Settings and results", f"{name}-settings.csv",
+         lambda: frames.runs(experiment, store).loc[ids].to_csv().encode()),
+        ("Curves (CSV)", f"{name}-curves.csv", lambda: frames.recorded(store, ids).to_csv(index=False).encode()),
+        ("Curves (Parquet)", f"{name}-curves.parquet", lambda: frames.recorded(store, ids).to_parquet())]
     if run is None:
-        offered.append(("Everything (zip)", "experiment.zip",
+        offered.append(("Everything (zip)", f"{name}.zip",
                         partial(engine.ask_apart, "export_experiment", what=experiment)))
     elif store.snapshot_steps(run["id"]):
-        offered.append(("Its network", f"run-{run['id']}.zip",
-                        partial(engine.ask_apart, "export_student", what=run["id"])))
+        offered.append(("Its network", f"{name}.zip",
+                        partial(engine.ask, "export_student", what=run["id"])))
     with st.container(horizontal=True):
         for label, file, make in offered:
             st.download_button(label, make, file, icon=":material/download:", on_click="ignore", key=f"{key}.{file}",
@@ -43,11 +46,13 @@ def import_form() -> None:
                          max_upload_size=engine.settings().most_upload_megabytes)
         if error := st.session_state.pop("import.error", None):
             st.error(figures.markdown(error))
+        if name := st.session_state.pop("import.name", None):
+            st.toast(f"Imported as {figures.markdown(name)}; this page shows it now.")
 
 
 def _import() -> None:
     if file := st.session_state["import"]:
         try:
-            st.session_state["experiment"] = engine.import_experiment(file.getvalue())
+            st.session_state["experiment"] = st.session_state["import.name"] = engine.import_experiment(file.getvalue())
         except engine.UserError as error:
             st.session_state["import.error"] = str(error)

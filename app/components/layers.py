@@ -8,8 +8,8 @@ import streamlit as st
 from app import figures
 from app.components.chart import chart
 
-_WAYS = {"learnt": "through the connectors that the run has learnt", "fitted": "through linear maps that were fitted on "
-         "other images, since the layers differ in width"}
+_WAYS = {"learnt": "through the connectors that the run has learnt",
+         "fitted": "through linear maps that were fitted on other images, since the layers differ in width"}
 
 
 def usable(entries: list[dict], names: list[str]) -> list[tuple[str, dict]]:

@@ -7,7 +7,7 @@ import time
 import streamlit as st
 
 from app import engine, results
-from app.components.manage import line_buttons
+from app.components.manage import line_buttons, steady_choice
 
 POLL_SECONDS = 1.0
 
@@ -23,15 +23,17 @@ def line_table() -> None:
         words = [f"{counts[state]} {word}" for state, word in (("running", "running"), ("queued", "waiting"),
                                                               ("paused", "paused")) if counts[state]]
         st.markdown(f"**{' · '.join([*words, *results.time_left(runs, now)])}**")
+        me = engine.owner()
         rows = [{"name": run["name"], "experiment": run["experiment"], "state": _ENDING.get(run["wish"], run["state"]),
-                 "progress": run["step"] / max(run["steps"], 1), "priority": engine.PRIORITIES[run["priority"]],
-                 "left": _words(results.left([run], now)), "owner": run["owner"]} for run in runs]
-        owners = {run["owner"] for run in runs} - {""}
+                 "progress": 100 * run["step"] / max(run["steps"], 1), "priority": engine.PRIORITIES[run["priority"]],
+                 "left": _words(results.left([run], now)), "owner": "you" if run["owner"] == me else run["owner"]}
+                for run in runs]
+        owners = {row["owner"] for row in rows} - {"", "you"}
         st.dataframe(rows, hide_index=True, placeholder="", column_order=(
             "name", "state", "progress", "left", "priority", "experiment", *(("owner",) if owners else ())),
             column_config={
                 "name": "Run", "experiment": "Experiment", "state": st.column_config.TextColumn("State", width=80),
-                "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1,
+                "progress": st.column_config.ProgressColumn("Progress", format="%d %%", min_value=0, max_value=100,
                                                             width=115),
                 "left": st.column_config.TextColumn("Left", width=75, help="Of computing, once it has a place."),
                 "priority": st.column_config.TextColumn("Priority", width=80), "owner": "Whose"})
@@ -60,8 +62,8 @@ def line_controls(runs: list[dict]) -> None:
     groups |= {f"of {name}": (f"Experiment {name}", [run for run in runs if run["experiment"] == name])
                for name in experiments}
     groups |= {f"run {run['id']}": (f"{run['name']} ({run['id']})", [run]) for run in runs}
-    chosen = st.selectbox("Which", list(groups), format_func=lambda key: groups[key][0], key="queue.which")
-    _, rows = groups[chosen]
+    chosen = steady_choice("Which", {key: name for key, (name, _) in groups.items()}, "queue.which")
+    _, rows = groups.get(chosen, ("", []))
     ids = [run["id"] for run in rows]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         line_buttons(rows, "queue")

@@ -40,6 +40,9 @@ def live_curves(ids: list[int], metric: str, key: str, *, title: str | None = No
             ensembles = [run["id"] for run in runs if run["role"] == "ensemble" and run["state"] == "done"]
             if ensembles and not engine.store().curves(ensembles, metric):
                 notes.append("An ensemble has no line here: of its students, only the answers are averaged.")
+            early = sum(run["state"] == "done" and 0 < run["step"] < run["steps"] for run in runs)
+            if early:
+                notes.append(f"{early} ended before their last step: they had stopped improving.")
             if notes:
                 st.caption(" ".join(notes))
         else:
@@ -90,7 +93,7 @@ def results_table(runs: list[dict]) -> None:
     st.dataframe([row | shares for row, shares in zip(rows, percent)], hide_index=True, placeholder="–", column_order=(
         "name", *(() if ended else ("state", "progress")), "last", "best", "gain", "seconds"), column_config={
         "name": "Run", "state": st.column_config.TextColumn("State", width=80),
-        "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1, width=115),
+        "progress": st.column_config.ProgressColumn("Progress", format="%d %%", min_value=0, max_value=100, width=115),
         "last": number("Last", format="%.1f %%", width=75, help="Accuracy on the test images at the last step."),
         "best": number("Best", format="%.1f %%", width=75, help="The highest accuracy on the test images."),
         "gain": number("Gain", format="%+.1f", width=75, help="Points of the last accuracy over that of labels alone, "

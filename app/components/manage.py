@@ -21,8 +21,8 @@ def manage(runs: list[dict], experiment: str) -> None:
                      key="manage"):
         named = {EVERY: f"All {len(runs)} runs of {experiment}, teachers too",
                  **{run["id"]: f"{run['name']} ({run['id']})" for run in sorted(runs, key=lambda run: run["id"])}}
-        chosen = st.selectbox("Which", list(named), format_func=named.get, key=f"managed.{experiment}")
-        if chosen not in named:
+        chosen = steady_choice("Which", named, f"managed.{experiment}")
+        if chosen is None:
             st.caption("Choose the runs that this is about.")
             return
         rows = runs if chosen == EVERY else [row for row in runs if row["id"] == chosen]
@@ -46,6 +46,8 @@ def _confirm(experiment: str, row: dict | None, count: int) -> None:
     st.write("For a day it can be had back, on **Queue**.")
     if st.button("Delete", type="primary", icon=":material/delete:"):
         bin = engine.store().bin
+        if row is None:
+            st.session_state["just deleted"] = experiment
         _do(*((bin.delete_experiment, experiment) if row is None else (bin.delete, row["id"])))
 
 
@@ -62,6 +64,15 @@ def _one(row: dict, may: bool) -> None:
         st.text(row["message"])
 
 
+def steady_choice(label: str, named: dict, key: str):
+    """A choice by name that stays what it was when names change, and is none any more when it is gone."""
+    before = st.session_state.get(f"{key}.chosen", next(iter(named)))
+    index = list(named).index(before) if before in named else None
+    chosen = st.selectbox(label, list(named), index, format_func=named.get, key=key, placeholder="Choose again")
+    st.session_state[f"{key}.chosen"] = chosen
+    return chosen
+
+
 def line_buttons(rows: list[dict], key: str) -> None:
     """Pause, continue and stop the rows that this concerns."""
     for label, icon, states, act, help_ in (
@@ -71,7 +82,7 @@ def line_buttons(rows: list[dict], key: str) -> None:
              "What paused, was stopped or failed goes on from where it was, or from its last resume point."),
             ("Stop", ":material/stop:", GOING, engine.queue().stop, "A run keeps what it has recorded.")):
         concerned = [row["id"] for row in rows if (row["wish"] or row["state"]) in states]  # as it will be in a moment
-        some = f" {len(concerned)}" if 0 < len(concerned) < len(rows) else ""
+        some = f" {len(concerned)}" if len(concerned) > 1 or 0 < len(concerned) < len(rows) else ""
         if st.button(f"{label}{some}", icon=icon, disabled=not concerned, help=help_, key=f"{key}.{label}"):
             _do(act, concerned)
 

@@ -22,7 +22,9 @@ def experiment_picker() -> str:
     asked = (st.session_state.get("experiment") or st.query_params.get("experiment")
              or st.session_state.get("looked at"))
     if asked and asked not in names:
-        st.info("The experiment of this link is not in this store; this is the newest one.", icon=":material/link_off:")
+        gone = st.session_state.pop("just deleted", None) == asked
+        st.info("It is deleted; for a day, **Queue** has it back. This is the newest one." if gone else
+                "The experiment of this link is not in this store; this is the newest one.", icon=":material/link_off:")
     # chosen rather than a default, so that the link names it
     st.session_state["experiment"] = st.session_state["looked at"] = asked if asked in names else names[0]
     return st.selectbox("Experiment", names, index=None, key="experiment", bind="query-params",

@@ -3,10 +3,14 @@
 import streamlit as st
 
 from app import engine
+from kdcore.settings import DEMONSTRATION
 
 
 def worker_status() -> None:
     """Say on which device runs compute; a worker that is gone while runs wait for it is started again."""
+    if engine.settings().read_only:
+        st.sidebar.info(DEMONSTRATION, icon=":material/visibility:")
+        return
     workers = engine.store().queue.workers()
     if workers and not workers[0]["slots"]:
         st.sidebar.warning(workers[0]["device"], icon=":material/cloud_off:")

@@ -56,6 +56,8 @@ def _headline(groups: dict[str, dict]) -> str:
         return "One seed is too few for a verdict"
     if best:
         return f"{figures.markdown(best)}: {100 * groups[best]['gain'][0]:+.0f} percentage points over labels alone"
+    if max(group["accuracy"][2] for group in groups.values()) == 2 and any(group["gain"] for group in groups.values()):
+        return "Two seeds are too few for a verdict"
     if worse:
         return f"Labels alone do better than {figures.markdown(', '.join(worse))}"
     return "No method is clearly better than labels alone"

@@ -105,3 +105,22 @@ def test_a_worker_is_kept_awake_whoever_looks(monkeypatch):
     with pytest.raises(Over):
         engine._keep_awake()
     assert next(tries, "both were made") == "both were made"
+
+
+def test_a_choice_stays_when_names_change_and_is_none_when_it_is_gone():
+    def page():
+        import streamlit as st
+
+        from app.components.manage import steady_choice
+
+        st.session_state["told"] = steady_choice("Which", st.session_state["named"], "which")
+
+    test = AppTest.from_function(page)
+    test.session_state["named"] = {"all": "All", 1: "one", 2: "two"}
+    test.run().selectbox("which").set_value(2).run()
+    assert test.session_state["told"] == 2
+    test.session_state["named"] = {"all": "All", 1: "one", 2: "renamed"}
+    assert test.run().session_state["told"] == 2
+    test.session_state["named"] = {"all": "All", 1: "one"}
+    assert test.run().session_state["told"] is None
+    assert test.run().session_state["told"] is None
