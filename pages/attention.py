@@ -5,8 +5,7 @@ import streamlit as st
 from app import engine, figures, results
 from app.components.chart import chart
 from app.components.image_picker import image_picker
-from app.components.layers import layer_maps, usable
-from app.components.pickers import experiment_picker, student_picker, trained
+from app.components.layers import formula, layer_maps, taught_students, usable, while_it_trained
 
 ATTENTION, JACOBIAN = "attention_maps", "attention_jacobian"
 KINDS = {ATTENTION: "Attention", JACOBIAN: "What would draw it"}
@@ -14,11 +13,7 @@ KINDS = {ATTENTION: "Attention", JACOBIAN: "What would draw it"}
 st.title("Attention maps")
 st.markdown("Where in the image each group of layers is active, whatever the channel: the squares of all its maps, "
             "added up. Early groups see edges, late ones see things.")
-runs = trained(engine.store().runs(experiment_picker()))
-students, teacher = student_picker(runs)
-if teacher is None:
-    st.info("These students have no teacher to compare with; choose an experiment with one.", icon=":material/block:")
-    st.stop()
+students, teacher = taught_students()
 names = results.short_names(students)
 index = image_picker(teacher, students)
 
@@ -43,24 +38,13 @@ shown = usable(entries, names)
 if not shown:
     st.stop()
 layer_maps(shown, image, "maps", smooth=smooth, overlay=overlay, description=KINDS[kind])
-term = engine.catalogue()["terms"][kind]
 st.caption(f"Test image {index} is of class {figures.markdown(image['classes'][image['label']])}. Each row has a scale "
            "of its own. Under each student's map stands its distance to the teacher's, of which the loss is made: 0 is "
            "the same." + " The ring marks where the teacher attends most." * (kind == JACOBIAN))
-with st.expander("The formula"):
-    st.latex(term["formula"], width="content")
-    st.caption(f"{term['paper']}, eq. {term['equation']}. {term['sentence']}")
+formula(kind)
 
-st.subheader("While it trained")
-followed = st.selectbox("Student", students, index=len(students) - 1, format_func=lambda run: run["name"],
-                        key="followed")
-steps = engine.store().snapshot_steps(followed["id"])
-with st.spinner("Computing the maps of every snapshot…"):
-    timeline = dict(zip(steps, engine.answer("layers", networks=[(followed["id"], step) for step in steps], **asked)))
-step = st.select_slider("Training step", steps, steps[-1], key="step", bind="query-params",
-                        help="Snapshots lie close together early on, where most changes.")
-at = usable([timeline[step]], [f"{followed['title']} · step {step}"])
-if at:
+run, step, timeline = while_it_trained(students, **asked)
+if at := usable([timeline[step]], [f"{run['title']} · step {step}"]):
     layer_maps(at, image, "timeline", smooth=smooth, overlay=overlay, description=KINDS[kind])
     chart(figures.layers_over_snapshots(timeline, step, "distance of the map"), "distances",
           "The distance of the student's maps to the teacher's at every snapshot, one line a layer")

@@ -5,19 +5,14 @@ import streamlit as st
 from app import engine, figures, results
 from app.components.chart import chart
 from app.components.image_picker import image_picker
-from app.components.layers import connected, matrices, usable
-from app.components.pickers import experiment_picker, student_picker, trained
+from app.components.layers import connected, formula, matrices, taught_students, usable, while_it_trained
 
 KIND, MANY = "flow_matrices", 100
 st.title("FSP matrices")
 st.markdown("How the features at the end of a section of layers go with those at its beginning: a cell for each pair "
             "of channels, strong where both are active in the same places. It tells *how* a network gets from one to "
             "the other, whatever it finds there.")
-runs = trained(engine.store().runs(experiment_picker()))
-students, teacher = student_picker(runs)
-if teacher is None:
-    st.info("These students have no teacher to compare with; choose an experiment with one.", icon=":material/block:")
-    st.stop()
+students, teacher = taught_students()
 index = image_picker(teacher, students)
 with st.container(horizontal=True):
     many = st.toggle(f"Mean of {MANY} images", key="many", bind="query-params",
@@ -36,21 +31,11 @@ if not shown:
 matrices(shown, "matrices", differences=differences, description="FSP matrices")
 st.caption("The distance is the squared norm of the difference, of which the loss is made: 0 is the same. Each section "
            f"has a scale of its own.{connected(shown)}")
-with st.expander("The formula"):
-    term = engine.catalogue()["terms"][KIND]
-    st.latex(term["formula"], width="content")
-    st.caption(f"{term['paper']}, eq. {term['equation']}. {term['sentence']}")
+formula(KIND)
 
-st.subheader("While it trained")
-followed = st.selectbox("Student", students, index=len(students) - 1, format_func=lambda run: run["name"],
-                        key="followed")
-steps = engine.store().snapshot_steps(followed["id"])
-with st.spinner("Computing the matrices of every snapshot…"):
-    timeline = dict(zip(steps, engine.answer("layers", networks=[(followed["id"], step) for step in steps], **asked)))
-step = st.select_slider("Training step", steps, steps[-1], key="step", bind="query-params",
-                        help="Snapshots lie close together early on, where most changes.")
-if at := usable([timeline[step]], [f"{followed['title']} · step {step}"]):
+run, step, timeline = while_it_trained(students, **asked)
+if at := usable([timeline[step]], [f"{run['title']} · step {step}"]):
     chart(figures.layers_over_snapshots(timeline, step, "distance to the teacher's",
-                                        engine.answer("stages", run=followed["id"])), "distances",
+                                        engine.answer("stages", run=run["id"])), "distances",
           "The distance of the student's matrices to the teacher's at every snapshot, one line a section")
     matrices(at, "timeline", differences=differences, description=f"FSP matrices at step {step}")

@@ -5,11 +5,43 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import figures
+from app import engine, figures
 from app.components.chart import chart
+from app.components.pickers import experiment_picker, student_picker, trained
 
 _WAYS = {"learnt": "through the connectors that the run has learnt",
          "fitted": "through linear maps that were fitted on other images, since the layers differ in width"}
+
+
+def taught_students() -> tuple[list[dict], tuple[int, int]]:
+    """The chosen students of the chosen experiment, and their teacher as (run, last step); stops the page without."""
+    students, teacher = student_picker(trained(engine.store().runs(experiment_picker())))
+    if teacher is None:
+        st.info("These students have no teacher to compare with; choose an experiment with one.",
+                icon=":material/block:")
+        st.stop()
+    return students, teacher
+
+
+def while_it_trained(students: list[dict], **asked) -> tuple[dict, int, dict[int, dict]]:
+    """Choose a student and one of its snapshots; returns both, and what the inspector says of all snapshots."""
+    st.subheader("While it trained")
+    run = st.selectbox("Student", students, index=len(students) - 1, format_func=lambda run: run["name"],
+                       key="followed")
+    steps = engine.store().snapshot_steps(run["id"])
+    with st.spinner("Computing all snapshots…"):
+        timeline = dict(zip(steps, engine.answer("layers", networks=[(run["id"], step) for step in steps], **asked)))
+    step = st.select_slider("Training step", steps, steps[-1], key="step", bind="query-params",
+                            help="Snapshots lie close together early on, where most changes.")
+    return run, step, timeline
+
+
+def formula(kind: str) -> None:
+    """The formula of a term, with its source, to be unfolded."""
+    term = engine.catalogue()["terms"][kind]
+    with st.expander("The formula"):
+        st.latex(term["formula"], width="content")
+        st.caption(f"{term['paper']}, eq. {term['equation']}. {term['sentence']}")
 
 
 def usable(entries: list[dict], names: list[str]) -> list[tuple[str, dict]]:
