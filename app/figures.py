@@ -109,6 +109,49 @@ def layers_over_snapshots(timeline: dict[int, dict], step: int, title: str,
     return figure
 
 
+def bars(groups: list[dict], labels: list[str], title: str, across: str) -> go.Figure:
+    """Shares side by side at each label. Each group: {"name", "colour", "values"}, NaN where there is none."""
+    figure = go.Figure([{"type": "bar", "x": [escape(label) for label in labels], "y": group["values"],
+                         "name": escape(group["name"]), "marker": {"color": group["colour"]},
+                         "hovertemplate": "%{y:.1%}"} for group in groups])
+    figure.update_layout(height=300, uirevision="constant", hovermode="x unified", barmode="group", bargap=0.25,
+                         margin={"l": 64, "r": 16, "t": 44, "b": 48},
+                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    figure.update_xaxes(title=across, type="category")
+    figure.update_yaxes(title=title, tickformat=".0%", rangemode="tozero")
+    return figure
+
+
+def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str, float]) -> go.Figure:
+    """Shares of values, a line for each group of `bars`; `marks` are named values."""
+    centres = (bins[1:] + bins[:-1]) / 2
+    figure = go.Figure([{"type": "scatter", "x": centres, "y": group["values"], "name": escape(group["name"]),
+                         "mode": "lines", "line": {"color": group["colour"], "width": 2.2, "shape": "hvh"},
+                         "hovertemplate": "%{y:.1%}"} for group in groups])
+    for name, value in marks.items():
+        figure.add_vline(x=value, line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5},
+                         annotation={"text": escape(name), "yanchor": "bottom"}, annotation_position="top")
+    figure.update_layout(height=300, uirevision="constant", hovermode="x unified",
+                         margin={"l": 64, "r": 16, "t": 64, "b": 48},
+                         legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0})
+    figure.update_xaxes(title=title)
+    figure.update_yaxes(title="share of neurons", tickformat=".1~%", rangemode="tozero")
+    return figure
+
+
+def strips(values: np.ndarray, names: list[str], title: str) -> go.Figure:
+    """Shares (names, columns) as rows of cells, one below the other."""
+    figure = go.Figure()
+    figure.add_heatmap(z=values, y=[escape(name) for name in names], colorscale="Viridis", zmin=0, zmax=1, ygap=4,
+                       hovertemplate="%{y}, %{x}: %{z:.1%}<extra></extra>",
+                       colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": ".0%"})
+    figure.update_layout(height=110 + 34 * len(names), uirevision="constant",
+                         margin={"l": 8, "r": 16, "t": 12, "b": 48})
+    figure.update_xaxes(title=title)
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    return figure
+
+
 def thinned(steps: list, values: list, points: int = POINTS) -> tuple[list, list]:
     """At most `points` of a curve, first and last included."""
     if len(steps) <= points:

@@ -13,6 +13,7 @@ TITLES = {
     "sensitivity": ("Sensitivity maps", ":material/visibility:"),
     "attention": ("Attention maps", ":material/center_focus_strong:"),
     "flow": ("FSP matrices", ":material/grid_view:"),
+    "agreement": ("Activation agreement", ":material/toggle_on:"),
     "methods": ("Methods", ":material/menu_book:"),
 }
 

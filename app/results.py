@@ -44,6 +44,12 @@ def lines(runs: list[dict], metric: str) -> list[dict]:
             for run in runs if run["id"] in found]
 
 
+def colours(runs: list[dict]) -> dict[int, str]:
+    """The colour of each run, that of its group, by its number."""
+    of_group, group = _colours(runs), groups(runs)
+    return {run["id"]: of_group[group[run["id"]]] for run in runs}
+
+
 def _colours(runs: list[dict]) -> dict[str, str]:
     """The colour of each group: of a method alone the same wherever it is drawn, unless another one here has it."""
     methods, found, group = list(engine.catalogue()["methods"]), {}, groups(runs)

@@ -85,6 +85,19 @@ def matrices(shown: list[tuple[str, dict]], key: str, *, differences: bool, desc
         chart(figure, f"{key}.{i}", f"{description} of {_title(layer)}")
 
 
+def where_they_differ(shown: list[tuple[str, dict]], image: dict, key: str, *, smooth: bool, overlay: bool) -> None:
+    """Draw which share of neurons the teacher has on at each place, and where the students' differ; no vectors."""
+    rows = [{"name": _title(layer), "mark": None, "notes": ["", *("" for _ in shown)],
+             "maps": [layer["on"], *(1 - entry["layers"][i]["per_place"] for _, entry in shown)]}
+            for i, layer in enumerate(shown[0][1]["layers"]) if layer["on"] is not None]
+    if not rows:
+        st.caption("The layers of these networks are vectors: their neurons have no place in the image.")
+        return
+    figure = figures.layer_grid(rows, columns=["Teacher: share on", *(f"{name}: differs" for name, _ in shown)],
+                                image=image["pixels"], overlay=overlay, smooth=smooth)
+    chart(figure, key, "Where in the image the neurons of teacher and students differ, a row for each layer")
+
+
 def _flat(values: np.ndarray) -> np.ndarray:
     """One value a place, of an image's channels their mean."""
     return values if values.ndim == 2 else values.mean(0)

@@ -50,8 +50,8 @@ def _entry(store: Store, named: Named, term: LayerTerm, images: data.Images, tea
     try:
         network, theirs = loaded(store, *named), loaded(store, *teacher)
         entry["probabilities"] = probabilities(network, images.pixels).mean(0).numpy()
-        bound, entry["connected"] = _bound(store, named, term, network, theirs)
-        taught, response = answer(term, theirs, images, bound), _response(term, bound, network, images)
+        bound, entry["connected"] = bound_of(store, named, term, network, theirs)
+        taught, response = answer(term, theirs, images, bound), response_of(term, bound, network, images)
         paid = term.paid(response, taught, bound)
         for i, (layer, both) in enumerate(zip(_ends(bound, len(paid)), term.compared(response, taught, bound))):
             mark = term.marked(taught, i, layer) if len(images) == 1 else None
@@ -85,13 +85,14 @@ def _ends(bound: Bound, count: int) -> tuple[Layer, ...]:
     return bound.layers[len(bound.layers) // count - 1 :: len(bound.layers) // count]
 
 
-def _response(term: LayerTerm, bound: Bound, network: nn.Module, images: data.Images, side: str = "student_taps",
+def response_of(term: LayerTerm, bound: Bound, network: nn.Module, images: data.Images, side: str = "student_taps",
               differentiable: bool | None = None) -> Response:
+    """What a network answers of the layers that a term reads on its side of the pair."""
     return Response(network, images.pixels, images.labels, taps=union([getattr(bound, side)]),
                     differentiable=term.differentiates_input if differentiable is None else differentiable)
 
 
-def _bound(store: Store, named: Named, term: LayerTerm, network: nn.Module, teacher: nn.Module) -> tuple[Bound, str]:
+def bound_of(store: Store, named: Named, term: LayerTerm, network: nn.Module, teacher: nn.Module) -> tuple[Bound, str]:
     """What the term settles for the pair, with the connectors that the run has learnt, or else fitted ones."""
     config = config_of(store, named[0])
     if reason := term.unsuited(config.pair()):
@@ -107,5 +108,5 @@ def _bound(store: Store, named: Named, term: LayerTerm, network: nn.Module, teac
                     bound.load_state_dict(learnt[key])
                     return bound, "learnt"
     _, others = parts(data.of_run(config, "test"), len(config.side().classes))
-    ours = _response(term, bound, network, others, differentiable=False)
-    return term.fitted(ours, _response(term, bound, teacher, others, "teacher_taps", False), bound).eval(), "fitted"
+    ours = response_of(term, bound, network, others, differentiable=False)
+    return term.fitted(ours, response_of(term, bound, teacher, others, "teacher_taps", False), bound).eval(), "fitted"

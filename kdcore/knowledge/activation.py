@@ -38,8 +38,16 @@ def boundary_error(student_pre: Tensor, teacher_pre: Tensor, margin: float) -> T
     return _boundary_errors(student_pre, teacher_pre > 0, margin).mean()
 
 
+def agreeing(student_pre: Tensor, active: Tensor) -> Tensor:
+    """Which neurons have the same activation: the student's before its activation function, the teacher's as on or off.
+
+    (N, ...), (N, ...) -> (N, ...), all booleans but the first.
+    """
+    return (student_pre > 0) == active
+
+
 def _agreements(student_pre: Tensor, active: Tensor) -> Tensor:
-    return ((student_pre > 0) == active).flatten(1).float().mean(1)
+    return agreeing(student_pre, active).flatten(1).float().mean(1)
 
 
 def _boundary_errors(student_pre: Tensor, active: Tensor, margin: float) -> Tensor:

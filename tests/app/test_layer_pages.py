@@ -64,6 +64,18 @@ def test_what_has_no_such_maps_says_so(page, name):
     assert not made.exception and "have no teacher to compare with" in made.info[0].value
 
 
+def test_agreement_is_drawn_of_maps_and_of_vectors(page):
+    for experiment, places in (("maps", True), ("no maps", False)):
+        made = page("agreement", experiment)
+        assert not made.exception and not made.error and not made.info
+        said = [caption.value for caption in made.caption]
+        assert any(words.startswith("Over 500 test images. Compared with the teacher's channels: ") for words in said)
+        assert any("their neurons have no place in the image" in words for words in said) != places
+        first, *_ = made.button_group("layer").options
+        made.button_group("layer").set_value(first.content if hasattr(first, "content") else first).run()
+        assert not made.exception and not made.error
+
+
 def test_the_jacobian_of_attention_has_its_window(page):
     made = page("attention", "maps", kind="What would draw it", window="third", smooth="true", under="true")
     assert not made.exception and not made.selectbox("window").disabled

@@ -1,0 +1,81 @@
+"""How far activations agree with the teacher's: by layer, class, neuron and place (Heo et al. 2019, eq. 2 and 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from kdcore import data
+from kdcore.errors import UserError
+from kdcore.inspect.layers import bound_of, response_of
+from kdcore.inspect.networks import Named, images_of, loaded
+from kdcore.knowledge.activation import ActivationBoundary, agreeing
+from kdcore.store import Store
+from kdcore.teaching import answer
+
+CHUNK = 50
+BINS = 80
+WIDEST = 4.0  # of the histogram, in units of the student's values before its activation function
+
+
+@torch.no_grad()
+def agreement(store: Store, networks: list[Named], indices: list[int], teacher: Named,
+              settings: dict | None = None) -> list[dict]:
+    """For each network the shares of neurons that are on where the teacher's are, and off where they are.
+
+    Over test images of the first network, by their positions. Each entry: {"layers": [{"teacher" and "student" (the
+    taps), "rate", "per_class" (classes,) NaN without an image, "per_neuron" (channels,), "per_place" (H, W) or None for
+    vectors, "on" (H, W) the share that the teacher has on, "bins" (edges) and "counts" (shares) of the student's values
+    before the activation, those beyond the last edge in the last bin}], "connected" as in `layers`, "classes" of the
+    images, "reason"}.
+    """
+    images, source = images_of(store, networks[0][0], indices, "test")
+    term = ActivationBoundary(**(settings or {}))
+    return [_entry(store, named, term, images, source.classes, teacher) for named in networks]
+
+
+def _entry(store: Store, named: Named, term: ActivationBoundary, images: data.Images, classes: tuple[str, ...],
+           teacher: Named) -> dict:
+    entry = {"layers": [], "connected": "", "classes": classes, "reason": ""}
+    try:
+        network, theirs = loaded(store, *named), loaded(store, *teacher)
+        bound, entry["connected"] = bound_of(store, named, term, network, theirs)
+        sums = [_Sums(len(classes)) for _ in bound.layers]
+        for start in range(0, len(images), CHUNK):
+            some = images[start : start + CHUNK]
+            taught, response = answer(term, theirs, some, bound), response_of(term, bound, network, some)
+            for layer, (ours, active) in zip(sums, term.compared(response, taught, bound)):
+                layer.add(ours, active, some.labels)
+        entry["layers"] = [{"teacher": layer.teacher, "student": layer.student, **found.means()}
+                           for layer, found in zip(bound.layers, sums)]
+    except UserError as error:
+        entry["reason"] = str(error)
+    return entry
+
+
+class _Sums:
+    """Over batches, sums of which the shares are made."""
+
+    def __init__(self, classes: int):
+        self.images, self.neuron, self.place, self.on, self.counts = 0, 0.0, 0.0, 0.0, 0.0
+        self.of_class, self.in_class = torch.zeros(classes), torch.zeros(classes)
+
+    def add(self, ours: Tensor, active: Tensor, labels: Tensor) -> None:
+        agree = agreeing(ours, active).float()
+        self.images += len(agree)
+        self.of_class.index_add_(0, labels, agree.flatten(1).mean(1))
+        self.in_class.index_add_(0, labels, torch.ones(len(labels)))
+        self.neuron += agree.flatten(2).mean(2).sum(0) if agree.dim() > 2 else agree.sum(0)
+        if agree.dim() > 2:
+            self.place += agree.mean(1).sum(0)
+            self.on += active.float().mean(1).sum(0)
+        self.counts += torch.histc(ours.clamp(-WIDEST, WIDEST), BINS, -WIDEST, WIDEST)
+
+    def means(self) -> dict:
+        maps = isinstance(self.place, Tensor)
+        return {"rate": float(self.of_class.sum() / self.images), "per_class": (self.of_class / self.in_class).numpy(),
+                "per_neuron": (self.neuron / self.images).numpy(),
+                "per_place": (self.place / self.images).numpy() if maps else None,
+                "on": (self.on / self.images).numpy() if maps else None,
+                "bins": torch.linspace(-WIDEST, WIDEST, BINS + 1).numpy(),
+                "counts": (self.counts / self.counts.sum()).numpy()}
