@@ -15,6 +15,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B
 BASELINE_COLOUR = "#8A94A3"
 TEACHER_COLOUR = "#A05EB5"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 POINTS = 300
 MAP_PIXELS = 230
 SMOOTH_PIXELS = 48  # of a side, when a map is interpolated
@@ -109,21 +110,25 @@ def layers_over_snapshots(timeline: dict[int, dict], step: int, title: str,
     return figure
 
 
-def bars(groups: list[dict], labels: list[str], title: str, across: str) -> go.Figure:
-    """Shares side by side at each label. Each group: {"name", "colour", "values"}, NaN where there is none."""
-    figure = go.Figure([{"type": "bar", "x": [escape(label) for label in labels], "y": group["values"],
-                         "name": escape(group["name"]), "marker": {"color": group["colour"]},
-                         "hovertemplate": "%{y:.1%}"} for group in groups])
-    figure.update_layout(height=300, uirevision="constant", hovermode="x unified", barmode="group", bargap=0.25,
+def shares(groups: list[dict], labels: list[str], title: str, across: str) -> go.Figure:
+    """Shares side by side at each label, a mark for each group: {"name", "colour", "values"}, NaN where there is none.
+
+    The axis need not begin at 0: what chance gives is far above it.
+    """
+    figure = go.Figure([{"type": "scatter", "x": [escape(label) for label in labels], "y": group["values"],
+                         "name": escape(group["name"]), "mode": "markers", "hovertemplate": "%{y:.1%}", "marker": {
+                             "color": group["colour"], "size": 11, "symbol": SYMBOLS[i % len(SYMBOLS)]}}
+                        for i, group in enumerate(groups)])
+    figure.update_layout(height=300 + 20 * len(groups), uirevision="constant", hovermode="x unified",
                          margin={"l": 64, "r": 16, "t": 44, "b": 48},
                          legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     figure.update_xaxes(title=across, type="category")
-    figure.update_yaxes(title=title, tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(title=title, tickformat=".1~%")
     return figure
 
 
 def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str, float]) -> go.Figure:
-    """Shares of values, a line for each group of `bars`; `marks` are named values."""
+    """Shares of values, a line for each group of `shares`; `marks` are named values."""
     centres = (bins[1:] + bins[:-1]) / 2
     figure = go.Figure([{"type": "scatter", "x": centres, "y": group["values"], "name": escape(group["name"]),
                          "mode": "lines", "line": {"color": group["colour"], "width": 2.2, "shape": "hvh"},
@@ -131,7 +136,7 @@ def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str
     for name, value in marks.items():
         figure.add_vline(x=value, line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5},
                          annotation={"text": escape(name), "yanchor": "bottom"}, annotation_position="top")
-    figure.update_layout(height=300, uirevision="constant", hovermode="x unified",
+    figure.update_layout(height=300 + 20 * len(groups), uirevision="constant", hovermode="x unified",
                          margin={"l": 64, "r": 16, "t": 64, "b": 48},
                          legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0})
     figure.update_xaxes(title=title)

@@ -30,7 +30,7 @@ def groups(what: str, layer: int) -> list[dict]:
 layers = [layer["student"].removesuffix(".pre") for layer in shown[0][1]["layers"]]
 rates = [{"name": name, "colour": colours[name], "values": [layer["rate"] for layer in entry["layers"]]}
          for name, entry in shown]
-chart(figures.bars(rates, layers, "neurons that agree", "layer"), "rates", "Share of neurons that agree, by layer")
+chart(figures.shares(rates, layers, "neurons that agree", "layer"), "rates", "Share of neurons that agree, by layer")
 st.caption(f"Over {len(indices)} test images.{connected(shown)}")
 formula(KIND)
 
@@ -39,7 +39,7 @@ chosen = st.segmented_control("Layer", layers, default=layers[-1], required=True
                               help="As the student calls it.")
 layer = layers.index(chosen)
 classes = [str(name) for name in shown[0][1]["classes"]]
-chart(figures.bars(groups("per_class", layer), classes, "neurons that agree", "class of the image"), "classes",
+chart(figures.shares(groups("per_class", layer), classes, "neurons that agree", "class of the image"), "classes",
       "Share of neurons that agree, by class")
 chart(figures.strips([group["values"] for group in groups("per_neuron", layer)], [name for name, _ in shown],
                      "neuron of the teacher"), "neurons", "How often each neuron agrees, a row for each student")
@@ -64,3 +64,4 @@ with st.spinner("Counting…"):
     image = engine.answer("image", run=students[0]["id"], index=index)
     where = usable(engine.answer("agreement", indices=[index], **asked), list(colours))
 where_they_differ(where, image, "where", smooth=smooth, overlay=overlay)
+st.caption("Of the teacher, which share of its neurons is on at each place; of the students, which share differs.")

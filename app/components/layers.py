@@ -93,8 +93,8 @@ def where_they_differ(shown: list[tuple[str, dict]], image: dict, key: str, *, s
     if not rows:
         st.caption("The layers of these networks are vectors: their neurons have no place in the image.")
         return
-    figure = figures.layer_grid(rows, columns=["Teacher: share on", *(f"{name}: differs" for name, _ in shown)],
-                                image=image["pixels"], overlay=overlay, smooth=smooth)
+    figure = figures.layer_grid(rows, columns=["Teacher", *(name for name, _ in shown)], image=image["pixels"],
+                                overlay=overlay, smooth=smooth)
     chart(figure, key, "Where in the image the neurons of teacher and students differ, a row for each layer")
 
 

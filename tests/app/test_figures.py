@@ -217,3 +217,48 @@ def test_markdown_shows_text_as_written(text):
 def test_markdown_shows_an_entity_as_written(entity):
     """Markdown reads &copy; as one character unless its ampersand is escaped."""
     assert not re.search(r"(?<!\\)&", figures.markdown(entity))
+
+
+def layer_rows():
+    rng = np.random.default_rng(3)
+    return [{"name": f"group{i}", "maps": [rng.uniform(-1, 1, (side, side)) for _ in range(3)],
+             "notes": ["", "<b>1</b>", "2"], "mark": (0.25, 0.75) if i else None} for i, side in ((0, 8), (1, 4))]
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_each_layer_has_a_scale_of_its_own_and_is_read_by_its_values(smooth):
+    rows, image = layer_rows(), np.zeros((1, 8, 8))
+    figure = figures.layer_grid(rows, columns=["teacher", *NAMES[:2]], image=image, smooth=smooth)
+    heatmap, ring = figure.data
+    assert (heatmap.zmin, heatmap.zmax) == (-1, 1) and np.nanmax(np.abs(heatmap.z)) == pytest.approx(1)
+    values = np.asarray(heatmap.customdata)
+    assert values.shape == np.asarray(heatmap.z).shape and len(ring.x) == 3
+    if not smooth:
+        place = places(values, 2, 8, 8)
+        for row, told in enumerate(rows):
+            largest = max(np.abs(one).max() for one in told["maps"])
+            for column, one in enumerate(told["maps"], start=1):
+                whole = np.kron(one, np.ones((8 // len(one), 8 // len(one))))
+                assert np.allclose(values[place(row, column)], whole, atol=1e-6)
+                assert np.allclose(np.asarray(heatmap.z)[place(row, column)], whole / largest, atol=1e-6)
+    texts = [shown(note.text).strip() for note in figure.layout.annotations]
+    assert {"image", "teacher", "group0", "group1", "<b>1</b>", "2", *NAMES[:2]} <= set(texts)
+
+
+def test_a_share_that_is_none_leaves_a_place_free_and_groups_differ_by_more_than_colour():
+    groups = [{"name": name, "colour": "#000000", "values": [0.5, np.nan]} for name in NAMES]
+    figure = figures.shares(groups, ["a", "b"], "share", "class")
+    assert len({line.marker.symbol for line in figure.data}) == len(NAMES)
+    assert [shown(line.name) for line in figure.data] == NAMES
+
+
+def test_stages_are_told_apart_over_the_snapshots():
+    timeline = {step: {"layers": [{"student": "group1.pre", "paid": float(step)}]} for step in (0, 1, 5, 20)}
+    figure = figures.layers_over_snapshots(timeline, 5, "distance", [("first", 5), ("then", 20)])
+    assert [shape.x0 for shape in figure.layout.shapes] == [2, 2.5] and figure.data[0].name == "group1"
+    assert "first ends" in [note.text for note in figure.layout.annotations]
+
+
+@pytest.mark.parametrize("value, text", [(0.12345, "0.123"), (98.76, "98.8"), (1234.5, "1,234"), (0, "0")])
+def test_numbers_have_three_digits_or_all_before_the_point(value, text):
+    assert figures.number(value) == text

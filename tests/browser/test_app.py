@@ -15,7 +15,7 @@ from kdcore.store import Store
 
 pytestmark = pytest.mark.browser
 PAGES = ["start", "train", "runs", "sensitivity", "attention", "flow", "agreement", "methods"]
-DEMO_SECONDS = 100  # about 25 on two quiet cores; this is for a machine that has others to serve
+DEMO_SECONDS = 150  # about 25 on two quiet cores; this is for a machine that has others to serve
 
 # The chart's own state, as Plotly holds it.
 RANGE = "() => document.querySelector('.apprentice-chart')._fullLayout.xaxis.range.slice()"
