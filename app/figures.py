@@ -227,8 +227,8 @@ def layer_grid(rows: list[dict], *, columns: list[str], image: np.ndarray, overl
 
 def enlarged(values: np.ndarray, size: tuple[int, int], smooth: bool) -> np.ndarray:
     """A map (h, w) at another size (H, W), float32: in cells, or interpolated."""
-    picture = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
-    return np.asarray(picture.resize(size[::-1], Image.BILINEAR if smooth else Image.NEAREST))
+    whole = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
+    return np.asarray(whole.resize(size[::-1], Image.BILINEAR if smooth else Image.NEAREST))
 
 
 def enlarged_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -258,12 +258,18 @@ def _picture(tiles: np.ndarray, gap: int, image: np.ndarray | None, under: list[
 def _lay(figure: go.Figure, image: np.ndarray, places: list[tuple[int, int]]) -> None:
     """Put an image under the maps, with its upper left pixel at each of the places (row, column)."""
     _, height, width = image.shape
+    source = picture(image)
+    for row, column in places:
+        figure.add_layout_image(source=source, xref="x", yref="y", x=column - 0.5, y=row - 0.5, sizex=width,
+                                sizey=height, sizing="stretch", layer="below")
+
+
+def picture(image: np.ndarray) -> Image.Image:
+    """An image (channels, H, W) in [0, 1], grey or coloured, as large as a map is drawn."""
+    _, height, width = image.shape
     pixels = np.broadcast_to(image, (3, height, width)).transpose(1, 2, 0)
     times = max(1, MAP_PIXELS // width)  # a browser blurs what it enlarges
-    picture = Image.fromarray((255 * pixels).round().astype(np.uint8)).resize((width * times, height * times), 0)
-    for row, column in places:
-        figure.add_layout_image(source=picture, xref="x", yref="y", x=column - 0.5, y=row - 0.5, sizex=width,
-                                sizey=height, sizing="stretch", layer="below")
+    return Image.fromarray((255 * pixels).round().astype(np.uint8)).resize((width * times, height * times), 0)
 
 
 def _label(figure: go.Figure, shape: tuple[int, ...], gap: int, rows: list[str], columns: list[str],

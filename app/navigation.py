@@ -14,6 +14,7 @@ TITLES = {
     "attention": ("Attention maps", ":material/center_focus_strong:"),
     "flow": ("FSP matrices", ":material/grid_view:"),
     "agreement": ("Activation agreement", ":material/toggle_on:"),
+    "disagreements": ("Disagreements", ":material/compare:"),
     "methods": ("Methods", ":material/menu_book:"),
 }
 

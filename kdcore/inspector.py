@@ -104,5 +104,6 @@ def _questions(store: Store) -> dict:
         "agreement": partial(inspect.agreement, store),
         "stages": partial(inspect.stages, store),
         "timeline": partial(inspect.timeline, store),
+        "differing": partial(inspect.differing, store),
         "disagreements": partial(inspect.disagreements, store),
     }

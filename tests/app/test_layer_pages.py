@@ -80,3 +80,13 @@ def test_the_jacobian_of_attention_has_its_window(page):
     made = page("attention", "maps", kind="What would draw it", window="third", smooth="true", under="true")
     assert not made.exception and not made.selectbox("window").disabled
     assert any("The ring marks where the teacher attends most" in caption.value for caption in made.caption)
+
+
+@pytest.mark.parametrize("by", ["answers", "full_jacobian"])
+def test_the_gallery_shows_where_two_networks_differ(page, by):
+    made = page("disagreements", "maps")
+    made.selectbox("by").set_value(by).run()
+    assert not made.exception and not made.error and not made.info
+    assert "these 24 differ most" in made.caption[0].value
+    made.selectbox("second").set_value(made.selectbox("first").value).run()
+    assert "one agrees with itself" in made.info[0].value

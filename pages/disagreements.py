@@ -1,0 +1,49 @@
+"""Disagreements: the test images on which two networks' answers, or their maps, differ most."""
+
+import streamlit as st
+
+from app import engine, figures, results
+from app.components.pickers import experiment_picker, trained
+from app.navigation import pages
+
+ANSWERS, ACROSS = "answers", 6
+st.title("Disagreements")
+st.markdown("The test images on which two networks differ most: there you see what the one has learnt and the other "
+            "has not.")
+experiment = experiment_picker()
+runs = trained(engine.store().runs(experiment))
+teachers = engine.store().runs(ids=list({run["teacher"] for run in runs if run["teacher"]}))
+named = {run["id"]: run["name"] for run in (*teachers, *runs)}
+maps = engine.catalogue()["maps"]
+ways = {ANSWERS: "their answers", **{kind: f"their {maps[kind]['title'].lower()}" for kind in maps
+                                     if maps[kind]["number"] == "distance"}}
+left, right, how = st.columns(3)
+first = left.selectbox("One network", list(named), 0, format_func=named.get, key="first", bind="query-params",
+                       help="Whose answer stands first under an image.")
+second = right.selectbox("The other", list(named), min(1, len(named) - 1), format_func=named.get, key="second",
+                         bind="query-params", help="Whose answer stands second.")
+by = how.selectbox("Differ by", list(ways), format_func=ways.get, key="by", bind="query-params",
+                   help="The share of probability that is given to other classes, or the distance of the maps that the "
+                   "losses are made of.")
+if first == second:
+    st.info("Choose two networks: one agrees with itself.", icon=":material/compare:")
+    st.stop()
+try:
+    with st.spinner("Comparing the test images…"):
+        found = engine.answer("differing", by=by, first=(first, results.last_step({"id": first})),
+                              second=(second, results.last_step({"id": second})))
+except engine.UserError as error:
+    st.info(figures.markdown(str(error)), icon=":material/block:")
+    st.stop()
+wrong = sum(one["answers"][0][0] != one["answers"][1][0] for one in found)
+st.caption(f"Of the first 500 test images these {len(found)} differ most, the most first; on {wrong} of them the two "
+           "give different answers. Under each: its class, the first network's answer, and the second's.")
+for start in range(0, len(found), ACROSS):
+    for place, one in zip(st.columns(ACROSS), found[start : start + ACROSS]):
+        with place:
+            st.image(figures.picture(one["pixels"]), width="stretch")
+            told = [f"{':green[✓' if name == one['label'] else ':red[✗'} {figures.markdown(name)} {share:.0%}]"
+                    for name, share in one["answers"]]
+            st.markdown("  \n".join([f"**{figures.markdown(one['label'])}**", *told]))
+            st.page_link(pages()["sensitivity"], label=f"Image {one['index']}", icon=":material/visibility:",
+                         query_params={"experiment": experiment, "image": str(one["index"])})
