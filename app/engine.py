@@ -75,13 +75,16 @@ def settings() -> Settings:
 
 
 def mine(runs: list[dict]) -> list[dict]:
-    """Those of the runs that whoever uses this page may change: what others list too goes its way."""
+    """Those of the runs that whoever uses this page may change."""
     if settings().read_only:
         return []
-    if settings().people == "one":
-        return runs
-    shared = store().shared([run["id"] for run in runs], owner())
-    return [run for run in runs if run["owner"] == owner() and run["id"] not in shared]
+    return runs if settings().people == "one" else [run for run in runs if run["owner"] == owner()]
+
+
+def deletable(run: dict) -> bool:
+    """Whether whoever uses this page may delete a run: theirs alone, and not going."""
+    theirs = settings().people == "one" or not store().shared([run["id"]], owner())
+    return bool(mine([run])) and theirs and run["state"] != "running"
 
 
 def owns(experiment: str) -> bool:
@@ -341,7 +344,7 @@ def free_disk() -> int:
     return shutil.disk_usage(store().folder).free
 
 
-__all__ = ["PRIORITIES", "UserError", "answer", "ask", "ask_apart", "catalogue", "cost", "deleted", "described",
-           "download_error", "experiments", "free_disk", "import_experiment", "inspector", "mine", "owner", "owns",
-           "present", "queue", "restart", "save_method", "saved_methods", "search", "settings", "slots", "start",
+__all__ = ["PRIORITIES", "UserError", "answer", "ask", "ask_apart", "catalogue", "cost", "deletable", "deleted",
+           "described", "download_error", "experiments", "free_disk", "import_experiment", "inspector", "mine", "owner",
+           "owns", "present", "queue", "restart", "save_method", "saved_methods", "search", "settings", "slots", "start",
            "start_download", "store", "submit", "visible", "wake_worker"]

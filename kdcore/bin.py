@@ -73,7 +73,9 @@ class Bin:
     def undelete(self, deleted: float) -> None:
         """Have back what was deleted at that time, and what it needs."""
         with self._database.write() as db:
-            back = [row["id"] for row in db.execute("SELECT id FROM runs WHERE deleted = ?", (deleted,))]
+            back = [row["id"] for row in db.execute(
+                "SELECT id FROM runs WHERE deleted = ? UNION SELECT run FROM contents JOIN experiments ON name = "
+                "experiment WHERE deleted = ?", (deleted, deleted))]
             back = self._queue.with_needed(back)
             db.execute(f"UPDATE runs SET deleted = NULL WHERE id IN ({marks(back)})", back)
             db.execute("UPDATE experiments SET deleted = NULL WHERE deleted = ?", (deleted,))
@@ -90,12 +92,16 @@ class Bin:
     def empty(self, times: Iterable[float]) -> None:
         """Remove for good, with their files, what was deleted at these times and nothing that is kept needs."""
         times = list(times)
-        stays = f"(deleted IS NULL OR deleted NOT IN ({marks(times)}))"
         with self._database.write() as db:
-            gone = [row["id"] for row in db.execute(
-                f"SELECT id FROM runs WHERE deleted IN ({marks(times)}) AND id NOT IN (SELECT teacher FROM runs WHERE "
-                f"teacher IS NOT NULL AND {stays}) AND id NOT IN (SELECT member FROM members JOIN runs ON id = run "
-                f"WHERE {stays})", [*times, *times, *times])]
+            found = {row["id"] for row in db.execute(
+                f"SELECT id FROM runs WHERE deleted IN ({marks(times)}) EXCEPT SELECT run FROM contents JOIN "
+                f"experiments ON name = experiment WHERE deleted IS NOT NULL AND deleted NOT IN ({marks(times)})",
+                [*times, *times])}  # what somebody else may still have back with an experiment stays
+            uses = list(db.execute("SELECT teacher AS id, id AS by FROM runs WHERE teacher IS NOT NULL UNION "
+                                   "SELECT member, run FROM members"))
+            while needed := {row["id"] for row in uses if row["id"] in found and row["by"] not in found}:
+                found -= needed
+            gone = list(found)
             db.execute(f"DELETE FROM members WHERE member IN ({marks(gone)})", gone)
             db.execute(f"DELETE FROM runs WHERE id IN ({marks(gone)})", gone)
             db.execute(f"DELETE FROM experiments WHERE deleted IN ({marks(times)})", times)

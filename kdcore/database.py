@@ -62,12 +62,8 @@ CREATE TABLE experiments (
 INSERT INTO experiments (name, created) SELECT experiment, MIN(created) FROM runs WHERE experiment != ''
     GROUP BY experiment;
 CREATE TABLE turns (owner TEXT PRIMARY KEY, turn INTEGER NOT NULL)
-""", 4: """
-ALTER TABLE runs ADD COLUMN gpu INTEGER;
-ALTER TABLE runs ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;
-DROP VIEW present;
-CREATE VIEW present AS SELECT * FROM runs WHERE deleted IS NULL
 """}
+_ADDED = {"gpu": "INTEGER", "imported": "INTEGER NOT NULL DEFAULT 0"}  # to runs; an older worker goes on beside them
 VERSION = max(_FORMATS)
 FIELDS = ("id, name, experiment, role, method, title, seed, config, hash, teacher, state, message, claim, wish, "
           "threads, step, steps, created, started, finished, owner, priority, place, expected, deleted")
@@ -123,6 +119,10 @@ class Database:
                 for statement in filter(str.strip, _FORMATS.get(newer, "").split(";")):
                     db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
+            known = {column["name"] for column in db.execute("PRAGMA table_info(runs)")}
+            for name, kind in _ADDED.items():
+                if name not in known:
+                    db.execute(f"ALTER TABLE runs ADD COLUMN {name} {kind}")
 
     def _copy(self, place: Path) -> None:
         """Keep the file as it is before the transaction that is going on: other connections do not see that one."""

@@ -93,7 +93,9 @@ class Experiment(BaseModel):
         template, found = self._template(), {}
         cells = [(cell, grid.changed(template, cell)) for cell in grid.cells(self.vary)]
         for seed, (cell, content), method in product(self.seeds, cells, varied):
-            name = " · ".join(filter(None, (method["title"], grid.words(grid.of_method(cell, method)), f"seed {seed}")))
+            told = {path: value for path, value in grid.of_method(cell, method).items()
+                    if not (_stays(method) and path.startswith("method."))}
+            name = " · ".join(filter(None, (method["title"], grid.words(told), f"seed {seed}")))
             run = read({**content, "name": name[:120], "seed": seed,
                         "method": method if _stays(method) else grid.with_settings(method, cell)})
             found.setdefault(run.hash(), run)

@@ -19,6 +19,7 @@ _SPOKEN_FOR = {"name": "each run gets one", "seed": "use seeds", "method": "use 
                "member": "an ensemble has them all", "device": "it trains the same on each",
                **dict.fromkeys(("teacher", "data", "network", "optimiser"), "vary one of its fields")}
 _INSTEAD = {"images": "per_class", "per_class": "images"}  # one of both is given
+_OF_METHOD = ("members", "start", "shared_stages")  # fields of a method, and no terms
 _UNTOLD = {"name", "title", "sentence", "paper", "equations", "rows", "ablation"}  # of a method: words, not training
 
 
@@ -51,21 +52,35 @@ def changed(run: dict, cell: dict[str, Any]) -> dict:
 def with_settings(method: dict, cell: dict[str, Any]) -> dict:
     """A method with those of the cell's weights and settings that it has. Raises UserError for an unknown setting.
 
-    Where a stage takes another share of the steps, the other stages share the rest as they did before.
+    Where stages take other shares of the steps, the other stages share the rest as they did before.
     """
-    method = copy.deepcopy(method)
+    method, shared = copy.deepcopy(method), []
     for path, value in cell.items():
         for place, name in _places(method, path):
             if name not in place:
                 raise UserError(f"{path!r} cannot be varied: {place.get('kind', 'this method')} has no setting "
                                 f"{name!r}{meant(name, place)}.")
-            if "objective" in place and name == "share" and isinstance(value, (int, float)) and place["share"] < 1:
-                for stage in method["stages"]:
-                    stage["share"] *= (1 - value) / (1 - place["share"]) if stage is not place else 1
+            if "objective" in place and name == "share":
+                shared.append(place)
             if "term" in place and name in ("weight", "share"):
                 place |= {"weight": None, "share": None, "final": place["final"] if name == "weight" else None}
             place[name] = value
+    _share_the_rest(method["stages"], shared)
     return method
+
+
+def _share_the_rest(stages: list[dict], shared: list[dict]) -> None:
+    """Let the stages that were not given a share have what the others leave. Raises UserError where that is nothing."""
+    others = [stage for stage in stages if not any(stage is one for one in shared)]
+    if not shared or not all(isinstance(one["share"], (int, float)) for one in shared):
+        return
+    rest = 1 - sum(one["share"] for one in shared)
+    if rest <= 0 and others or abs(rest) > 1e-3 and not others:
+        raise UserError(f"The shares of stages that are varied make {1 - rest:g} together, and 1 is all of the steps; "
+                        + ("leave some for the other stages." if others else "let one stage have what is left."))
+    before = sum(stage["share"] for stage in others)
+    for stage in others:
+        stage["share"] *= rest / before
 
 
 def of_method(cell: dict[str, Any], method: dict) -> dict[str, Any]:
@@ -85,7 +100,7 @@ def _places(method: dict, path: str) -> list[tuple[dict, str]]:
     key, *rest = inside.split(".")
     if of_method != "method":
         return []
-    if not rest and key in method and key not in (*_UNTOLD, "stages"):
+    if not rest and key in _OF_METHOD:
         return [(method, key)] if key != "members" or method["members"] > 1 else []  # one network is no ensemble
     if key == "stages":
         stages = [stage for stage in method["stages"] if rest[:1] == [stage["name"]] and rest[1:]]
@@ -182,7 +197,7 @@ def spelt(path: str) -> str:
     """A path as one reads it: "teacher's width", "weight of full jacobian"."""
     parts = path.split(".")
     place, last = parts[0], parts[-1].replace("_", " ")
-    if place == "method" and len(parts) == 2:
+    if place == "method" and len(parts) == 2 and parts[1] not in _OF_METHOD:
         return f"weight of {last}"
     if parts[:2] == ["method", "stages"]:
         return f"{last} of {parts[2].replace('_', ' ')}"

@@ -73,7 +73,7 @@ class Search(BaseModel):
         if self.how == "optuna":
             return self._by_optuna(tried, count)
         steps = [self.low * (self.high / self.low) ** (i / (self.trials - 1)) for i in range(self.trials)]
-        return [value for value in map(_rounded, steps) if value not in tried][:max(count, 0)]
+        return [value for value in dict.fromkeys(map(self._rounded, steps)) if value not in tried][:max(count, 0)]
 
     def _by_optuna(self, tried: dict[float, float | None], count: int) -> list[float]:
         import optuna  # half a second
@@ -82,7 +82,7 @@ class Search(BaseModel):
         known = {"value": optuna.distributions.FloatDistribution(self.low, self.high, log=True)}
         sampler = optuna.samplers.TPESampler(seed=len(tried), n_startup_trials=min(5, self.trials // 2))
         study = optuna.create_study(direction="maximize", sampler=sampler)
-        for value, score in tried.items():
+        for value, score in ((value, score) for value, score in tried.items() if self.low <= value <= self.high):
             study.add_trial(optuna.trial.create_trial(
                 params={"value": value}, distributions=known, value=score,
                 state=optuna.trial.TrialState.COMPLETE if score is not None else optuna.trial.TrialState.RUNNING))
@@ -90,15 +90,14 @@ class Search(BaseModel):
         for _ in range(ASKS):
             if len(found) >= count:
                 break
-            value = _rounded(study.ask(known).params["value"])
+            value = self._rounded(study.ask(known).params["value"])
             if value not in tried:  # what is rounded may be
                 found[value] = None
         return list(found)
 
-
-def _rounded(value: float) -> float:
-    """Three digits: nobody needs more, and equal ones are found again."""
-    return float(f"{value:.3g}")
+    def _rounded(self, value: float) -> float:
+        """Three digits, inside the range: nobody needs more, and equal ones are found again."""
+        return min(max(float(f"{value:.3g}"), self.low), self.high)
 
 
 def start(store: Store, search: Search, owner: str = "", name: str = "", slots: int = 2) -> str:
@@ -123,7 +122,7 @@ def advance(store: Store, name: str, slots: int) -> int:
         experiment = store.experiment(name)  # which may have been deleted meanwhile
         for run in (run for value in values for run in search.runs(value)):
             store.ensure(run.planned(), name, experiment["owner"])
-        if not values and not going:
+        if not going and not search.next(worst, 1):
             store.describe(name, {**experiment["content"], "finished": True})
     return len(values)
 

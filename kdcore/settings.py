@@ -71,13 +71,19 @@ class Settings(BaseModel):
         every = [part for run in planned for part in _with_parts(run)]
         steps = max((run["config"]["steps"] for run in every), default=0)
         side = max((run["side"] for run in every), default=0)
-        new = len({run["hash"] for run in every if again or not store.find(run["hash"], owner)})
+        found = {run["hash"]: store.find(run["hash"], owner) for run in every}
+        new = sum(again or row is None or row["state"] == "paused" for row in found.values())
         return self._refusal(steps, side, new, store, owner)
 
     def refusal_again(self, rows: list[dict], store: Store, owner: str) -> str:
         """The same of runs in the store that are to go on."""
+        rows = store.runs(ids=store.queue.with_needed([row["id"] for row in rows]))
+        configs = [json.loads(row["config"]) for row in rows]
         steps = max((row["steps"] for row in rows), default=0)
-        return self._refusal(steps, 0, sum(row["state"] not in ("queued", "running") for row in rows), store, owner)
+        side = max((size for config in configs for size in (config.get("data", {}).get("size"), config.get(
+            "network", {}).get("resize")) if size), default=0)
+        return self._refusal(steps, side, sum(row["state"] not in ("queued", "running", "done") for row in rows),
+                             store, owner)
 
     def full(self, store: Store) -> str:
         """Why nothing more is kept, in a sentence; empty where there is room."""
@@ -114,14 +120,19 @@ def place() -> Path:
 def read() -> Settings:
     """The settings as the file has them now. Raises UserError with a sentence where it is not possible."""
     file = place()
-    return _read(file, file.stat().st_mtime_ns) if file.exists() else Settings()
+    try:
+        return _read(file, file.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error}.") from error
 
 
 @lru_cache(maxsize=4)
 def _read(file: Path, stamp: int) -> Settings:
     try:
         return Settings.model_validate(tomllib.loads(file.read_text()))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{file} cannot be read: {error}.") from error
     except ValidationError as error:
         fault = error.errors()[0]
@@ -137,8 +148,8 @@ def allowed(place: Path) -> Path:
     named, folder = place.absolute(), data_folder().absolute()
     inside = named.is_relative_to(folder) and ".." not in named.relative_to(folder).parts  # links are the owner's
     inside &= not named.is_relative_to(store_folder().absolute())  # where everybody's runs are
-    if (read().people != "one" or read().read_only) and not inside:
-        raise UserError(f"This server is not one person's and reads from its data folder alone; {place} is not in it. "
+    if read().people != "one" and not inside:
+        raise UserError(f"This server is several people's and reads from its data folder alone; {place} is not in it. "
                         "Ask its owner to put it there.")
     return place
 

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -225,7 +225,8 @@ class _Worker:
         if method == "forkserver":
             # torch's optimisers import its compiler, two seconds, when the first is made: once here, not in each run
             self.processes.set_forkserver_preload(["kdcore.train", "kdcore.snapshots", "torch._dynamo"])
-        self.settings = settings.Settings()
+        self.settings: settings.Settings | None = None
+        self.seen: settings.Settings | None = None  # at the last turn: a file that is being written may read as empty
         self.cluster: Cluster | None = None
         self.asking, self.asked = ThreadPoolExecutor(1), None  # the cluster, and the answer that is yet to come
         self.running: dict[int, tuple[multiprocessing.Process, dict]] = {}
@@ -239,8 +240,8 @@ class _Worker:
         while not self.ending and time.monotonic() - busy < self.idle_seconds:
             try:
                 if time.monotonic() - purged > PURGE_SECONDS:
-                    self.store.bin.purge()
                     purged = time.monotonic()
+                    self.store.bin.purge()
                 self._turn()
             except sqlite3.Error as error:
                 print(f"The store cannot be used just now: {error}.", file=sys.stderr)
@@ -263,7 +264,8 @@ class _Worker:
             room = len({*going, *self.running}) < self.device["slots"]
             claimed = self.store.queue.claim(free, mine=self.running, without=self._full()) if room else None
             if claimed:
-                self._start(claimed, [row["gpu"] for row in going.values()])
+                ours = {run: of_run["gpu"] for run, (_, of_run) in self.running.items()}
+                self._start(claimed, [*({run: row["gpu"] for run, row in going.items()} | ours).values()])
             elif not self.ending:
                 time.sleep(POLL_SECONDS)
 
@@ -274,10 +276,12 @@ class _Worker:
         except UserError as error:
             self.device = {"title": str(error), "slots": 0, "gpus": 0, "cores": 0, "device": ""}
             return
-        before, self.settings = self.settings, chosen
-        if self.cluster and (before.ray, before.gpu_share) != (chosen.ray, chosen.gpu_share):
-            self.cluster.close()
-            self.cluster = None
+        if self.settings and chosen not in (self.settings, self.seen):
+            self.seen = chosen
+            return
+        before, self.settings, self.seen = self.settings, chosen, chosen
+        if before and (before.ray, before.gpu_share) != (chosen.ray, chosen.gpu_share):
+            self._leave_cluster()
         if before != chosen or self.settings.ray or not self.device["slots"]:
             self.device = self._describe_device()
 
@@ -288,7 +292,7 @@ class _Worker:
 
     def _search(self) -> None:
         """Let a process with torch queue the next runs of searches in which a run has ended since the last time."""
-        for name, ended in self.store.searches().items():
+        for name, ended in self.store.searches().items() if self.device["slots"] else ():
             before, since = self.searched.get(name, (None, 0.0))
             if before != ended or time.monotonic() - since > SEARCH_SECONDS:  # it may not have come to its end
                 self.searched[name] = ended, time.monotonic()
@@ -299,7 +303,6 @@ class _Worker:
         """What runs compute on, with as many slots as the settings say; none while a cluster does not answer."""
         if self.settings.ray:
             return self._describe_cluster()
-        self.cluster = None
         ours, theirs = self.processes.Pipe()
         self.processes.Process(target=_describe_device, args=(theirs,), daemon=True).start()
         theirs.close()  # so that a process that dies before it answers is an error here, not a wait without end
@@ -311,27 +314,26 @@ class _Worker:
         return {**described, "slots": self.settings.at_a_time(described)}
 
     def _describe_cluster(self) -> dict:
-        self.asked = self.asked or self.asking.submit(self._ask_cluster)
+        self.asked = self.asked or self.asking.submit(_ask_cluster, self.cluster, self.settings.ray,
+                                                      self.settings.gpu_share)
         try:
-            described = self.asked.result(HEARTBEAT_SECONDS)
+            self.cluster, described = self.asked.result(HEARTBEAT_SECONDS)
             self.asked = None
         except TimeoutError:
             return {"title": f"The Ray cluster at {self.settings.ray} has not answered yet.", "slots": 0, "cores": 0}
         except (UserError, NodeLost) as error:
-            self.asked = None
+            self.asked = self.cluster = None
             return {"title": str(error), "slots": 0, "cores": 0}
         cores = math.inf if self.settings.slots else described["cores"]  # a cluster may grow when more is asked of it
         return {**described, "slots": self.settings.at_a_time(described), "cores": cores}
 
-    def _ask_cluster(self) -> dict:
-        """What the cluster is, through a new connection where there is none; may take minutes."""
-        self.cluster = self.cluster or Cluster(self.settings.ray, self.settings.gpu_share)
-        try:
-            return self.cluster.describe()
-        except NodeLost:
+    def _leave_cluster(self) -> None:
+        """Give up the connection, and the one that is being made."""
+        if self.asked:
+            self.asked.add_done_callback(_close)
+        if self.cluster:
             self.cluster.close()
-            self.cluster = None
-            raise
+        self.asked = self.cluster = None
 
     def _start(self, claimed: dict, taken: list[int | None]) -> None:
         gpu = min(range(max(self.device["gpus"], 1)), key=taken.count)
@@ -341,7 +343,7 @@ class _Worker:
         kind = multiprocessing.dummy if cluster else self.processes
         process = kind.Process(target=_execute, args=(str(self.store.folder), claimed, where, cluster))
         process.start()
-        self.running[claimed["id"]] = process, claimed
+        self.running[claimed["id"]] = process, {**claimed, "gpu": gpu}
         self.store.queue.put_on(claimed["id"], gpu)
 
     def _reap(self, run: int) -> None:
@@ -354,6 +356,21 @@ class _Worker:
         if code == LOST_DEVICE:
             self.device = self._describe_device()
         del self.running[run]
+
+
+def _ask_cluster(cluster: Cluster | None, address: str, gpu_share: float) -> tuple[Cluster, dict]:
+    """What the cluster is, with a new connection where there is none; may take minutes."""
+    cluster = cluster or Cluster(address, gpu_share)
+    try:
+        return cluster, cluster.describe()
+    except NodeLost:
+        cluster.close()
+        raise
+
+
+def _close(asked: Future) -> None:
+    with suppress(Exception):  # it may have failed
+        asked.result()[0].close()
 
 
 def _describe_device(pipe) -> None:

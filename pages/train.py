@@ -8,10 +8,14 @@ from app.components.forms import KEPT
 from app.components.search_form import search_form
 from app.components.vary import vary_form
 from app.navigation import go_to
+from kdcore.settings import DEMONSTRATION
 
 st.title("Train")
 st.markdown("Choose a pair of networks and what the teacher hands over. Labels alone are always trained beside your "
             "choice, on the same images for the same steps, so that every gain is measured.")
+if engine.settings().read_only:
+    st.info(DEMONSTRATION, icon=":material/visibility:")
+    st.stop()
 catalogue = engine.catalogue()
 
 st.subheader("Images")

@@ -124,6 +124,11 @@ def test_a_grid_over_a_stage_a_share_or_the_members_of_an_ensemble():
     assert [(run.method.members, run.method.name == "flow_ensemble") for run in runs if run.method.members > 1] == [
         (2, False), (4, False), (2, True), (4, True)], "each beside as many networks that learn from labels alone"
     assert sum(run.method.members == 1 for run in runs) == 2
+    assert [run.name for run in runs if run.method.members == 4] == [
+        "Ensemble: labels only, 4 students · seed 0", "Ensemble: FSP matrices, then labels · members 4 · seed 0"]
+    with pytest.raises(UserError, match="The shares of stages that are varied make 1.5 together"):
+        experiment(["flow_then_labels"], run=run, vary={"method.stages.flow.share": [0.7],
+                                                        "method.stages.task.share": [0.8]}).runs()
     (moved,) = [weighted for run in experiment(["full_jacobian"], vary={
         "method.full_jacobian.share": [0.5]}).runs() for key, weighted in run.method.stages[0].objective.items()
         if key == "full_jacobian"]

@@ -85,6 +85,23 @@ def test_a_range_with_few_values_ends_when_all_are_tried(store):
     assert store.experiment(name)["content"]["finished"]
 
 
+def test_a_search_is_not_over_because_there_is_no_place_for_it(store):
+    name = search.start(store, parse(Search, WANTED), slots=1)
+    scored(store, lambda value: value)
+    assert search.advance(store, name, 0) == 0 and not store.experiment(name)["content"].get("finished")
+    assert search.advance(store, name, 1) == 1
+
+
+@pytest.mark.parametrize("how", ["grid", "optuna"])
+def test_no_value_is_rounded_out_of_the_range(store, how):
+    pytest.importorskip("optuna")
+    wanted = parse(Search, {**WANTED, "how": how, "low": 0.0123456, "high": 0.0123956, "trials": 5})
+    tried = {}
+    while values := wanted.next(tried, 1):
+        tried |= dict.fromkeys(values, 0.5)
+    assert tried and all(wanted.low <= value <= wanted.high for value in tried)
+
+
 def test_a_value_that_was_trained_under_another_title_is_one_of_the_search(store):
     wanted = parse(Search, {**WANTED, "seeds": [1]})
     first = wanted.runs(wanted.next({}, 1)[0])[0]

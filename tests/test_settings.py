@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import threading
 
 import pytest
 
@@ -74,6 +75,17 @@ def test_what_is_trained_again_counts_and_so_does_what_goes_on(store):  # noqa: 
     assert not settings.Settings(most_queued=2).refusal_again(store.runs(ids=runs), store, "ada")
     assert "you have 0, and these are 2 more" in settings.Settings(most_queued=1).refusal_again(
         store.runs(ids=runs), store, "ada")
+    assert "these are 1 more" not in settings.Settings(most_queued=1).refusal(run, store, "ada"), "it goes on"
+
+
+def test_what_goes_on_counts_with_what_it_needs(store):  # noqa: F811
+    run = store.submit(planned("s", "s", TEACHER))
+    store.queue.stop([run, store.run(run)["teacher"]])
+    rows = store.runs(ids=[run])
+    assert "these are 2 more" in settings.Settings(most_queued=1).refusal_again(rows, store, "")
+    with store.transaction() as db:
+        db.execute("UPDATE runs SET steps = 99 WHERE role = 'teacher'")
+    assert "one of these has 99" in settings.Settings(most_steps=50).refusal_again(rows, store, "")
 
 
 def test_the_side_of_images_is_what_they_have_where_nobody_says():
@@ -108,7 +120,37 @@ def test_a_worker_follows_the_settings_and_waits_while_they_cannot_be_read(file,
     assert at_work.store.run(1)["state"] == "queued"
     file.write_text("slots = 3")
     at_work._follow_settings()
+    assert at_work.settings.slots == 7, "a file that is being written may read as empty"
+    at_work._follow_settings()
     assert at_work.device["slots"] == 3
+
+
+def test_a_cluster_that_is_left_before_it_answers_is_not_joined_later(file, at_work, monkeypatch):
+    made, answers = [], threading.Event()
+
+    class Slow:
+        def __init__(self, address, gpu_share):
+            answers.wait()
+            self.closed = False
+            made.append(self)
+
+        def describe(self):
+            return {"title": "a cluster", "slots": 9, "gpus": 0, "cores": 9, "device": "ray"}
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setattr(worker, "Cluster", Slow)
+    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.01)
+    file.write_text('ray = "there"')
+    at_work._follow_settings()
+    assert at_work.device["slots"] == 0 and "has not answered yet" in at_work.device["title"]
+    file.write_text("slots = 3")
+    for _ in range(2):
+        at_work._follow_settings()
+    answers.set()
+    at_work.asking.shutdown()
+    assert at_work.device["slots"] == 3 and at_work.cluster is None and made[0].closed
 
 
 def test_what_a_worker_that_is_gone_left_behind_takes_its_slot(file, at_work):

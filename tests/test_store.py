@@ -315,6 +315,30 @@ def test_what_is_deleted_is_gone_and_had_back_for_a_day(store):
     assert not list(store.folder.rglob("*.pt")) and store.size() == 0
 
 
+def test_what_is_needed_by_what_is_kept_is_kept_with_all_that_it_needs(store):
+    """An ensemble's students of a teacher: deleted one by one, and only some of it removed."""
+    run = store.submit(ensemble(TEACHER))
+    members, teacher = store.parts(run), store.run(run)["teacher"]
+    for each in (run, *members, teacher):
+        store.bin.delete(each)
+    last, *_, first = [gone["deleted"] for gone in store.bin.deleted()]
+    store.bin.empty([gone["deleted"] for gone in store.bin.deleted() if gone["deleted"] != first])
+    assert len(store.bin.deleted()) == 1 + len(members) + 1, "the ensemble may still be had back"
+    store.bin.undelete(first)
+    assert {row["id"] for row in store.runs()} == {run, *members, teacher}
+
+
+def test_an_experiment_is_had_back_with_runs_that_went_with_anothers(store):
+    run = store.submit_all([planned("a", "a")], "ada's", owner="ada")[0]
+    store.submit_all([planned("a", "a")], "bob's", owner="bob")
+    for name in ("ada's", "bob's"):
+        store.bin.delete_experiment(name)
+    (hers,), (his,) = store.bin.deleted("ada"), store.bin.deleted("bob")
+    store.bin.empty([his["deleted"]])
+    store.bin.undelete(hers["deleted"])
+    assert store.experiments() == ["ada's"] and [row["id"] for row in store.runs("ada's")] == [run]
+
+
 def test_everybody_has_back_or_removes_what_was_theirs(store):
     for who in ("ada", "bob"):
         store.submit_all([planned(who, who)], who, owner=who)

@@ -69,7 +69,7 @@ def line_controls(runs: list[dict]) -> None:
         line_buttons(rows, "queue")
         for label, icon, first in (("To the front", ":material/vertical_align_top:", True),
                                    ("To the end", ":material/vertical_align_bottom:", False)):
-            if st.button(label, icon=icon, disabled=len(rows) == len(runs), key=f"queue.{first}",
+            if st.button(label, icon=icon, disabled=len(rows) in (0, len(runs)), key=f"queue.{first}",
                          help="Among the runs of the same priority."):
                 engine.queue().move(ids, first)
                 st.rerun()

@@ -28,9 +28,10 @@ def manage(runs: list[dict], experiment: str) -> None:
         rows = runs if chosen == EVERY else [row for row in runs if row["id"] == chosen]
         may = engine.mine(rows) == rows
         with st.container(horizontal=True):
-            line_buttons(engine.mine(rows), f"managed.{chosen}")
+            # whoever lists a run may have it go on, whoever stopped it
+            line_buttons(engine.mine(rows), f"managed.{chosen}", rows if engine.owns(experiment) else None)
             if st.button("Delete…", icon=":material/delete:", disabled=not (
-                    engine.owns(experiment) if chosen == EVERY else may and rows[0]["state"] != "running")):
+                    engine.owns(experiment) if chosen == EVERY else engine.deletable(rows[0]))):
                 _confirm(experiment, None if chosen == EVERY else rows[0], len(runs))
         downloads(experiment, None if chosen == EVERY else rows[0])
         if chosen != EVERY:
@@ -73,16 +74,17 @@ def steady_choice(label: str, named: dict, key: str):
     return chosen
 
 
-def line_buttons(rows: list[dict], key: str) -> None:
-    """Pause, continue and stop the rows that this concerns."""
+def line_buttons(rows: list[dict], key: str, ending: list[dict] | None = None) -> None:
+    """Pause, continue and stop the rows that this concerns; `ending` are those that may go on, where they are more."""
     for label, icon, states, act, help_ in (
             ("Pause", ":material/pause:", ("running", "queued"), engine.queue().pause,
              "Until they are told to go on, from where they were."),
             ("Continue", ":material/play_arrow:", ("paused", "failed", "stopped"), engine.restart,
              "What paused, was stopped or failed goes on from where it was, or from its last resume point."),
             ("Stop", ":material/stop:", GOING, engine.queue().stop, "A run keeps what it has recorded.")):
-        concerned = [row["id"] for row in rows if (row["wish"] or row["state"]) in states]  # as it will be in a moment
-        some = f" {len(concerned)}" if len(concerned) > 1 or 0 < len(concerned) < len(rows) else ""
+        among = ending if ending is not None and act is engine.restart else rows
+        concerned = [row["id"] for row in among if (row["wish"] or row["state"]) in states]  # as it will be in a moment
+        some = f" {len(concerned)}" if len(concerned) > 1 or 0 < len(concerned) < len(among) else ""
         if st.button(f"{label}{some}", icon=icon, disabled=not concerned, help=help_, key=f"{key}.{label}"):
             _do(act, concerned)
 
