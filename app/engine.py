@@ -346,5 +346,5 @@ def free_disk() -> int:
 
 __all__ = ["PRIORITIES", "UserError", "answer", "ask", "ask_apart", "catalogue", "cost", "deletable", "deleted",
            "described", "download_error", "experiments", "free_disk", "import_experiment", "inspector", "mine", "owner",
-           "owns", "present", "queue", "restart", "save_method", "saved_methods", "search", "settings", "slots", "start",
-           "start_download", "store", "submit", "visible", "wake_worker"]
+           "owns", "present", "queue", "restart", "save_method", "saved_methods", "search", "settings", "slots",
+           "start", "start_download", "store", "submit", "visible", "wake_worker"]

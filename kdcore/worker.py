@@ -230,7 +230,7 @@ class _Worker:
         self.cluster: Cluster | None = None
         self.asking, self.asked = ThreadPoolExecutor(1), None  # the cluster, and the answer that is yet to come
         self.running: dict[int, tuple[multiprocessing.Process, dict]] = {}
-        self.device = {"slots": 0}
+        self.device = _nowhere("The worker is starting.")
         self.searched: dict[str, tuple[int, float]] = {}  # how many runs had ended when it was last advanced, and when
         self.ending = False
 
@@ -274,7 +274,7 @@ class _Worker:
         try:
             chosen = settings.read()
         except UserError as error:
-            self.device = {"title": str(error), "slots": 0, "gpus": 0, "cores": 0, "device": ""}
+            self.device = _nowhere(str(error))
             return
         if self.settings and chosen not in (self.settings, self.seen):
             self.seen = chosen
@@ -309,8 +309,7 @@ class _Worker:
         try:
             described = ours.recv()
         except EOFError:
-            return {"title": "The device does not answer: it ends whatever asks what it is.", "slots": 0, "gpus": 0,
-                    "cores": 0, "device": ""}
+            return _nowhere("The device does not answer: it ends whatever asks what it is.")
         return {**described, "slots": self.settings.at_a_time(described)}
 
     def _describe_cluster(self) -> dict:
@@ -320,10 +319,10 @@ class _Worker:
             self.cluster, described = self.asked.result(HEARTBEAT_SECONDS)
             self.asked = None
         except TimeoutError:
-            return {"title": f"The Ray cluster at {self.settings.ray} has not answered yet.", "slots": 0, "cores": 0}
+            return _nowhere(f"The Ray cluster at {self.settings.ray} has not answered yet.")
         except (UserError, NodeLost) as error:
             self.asked = self.cluster = None
-            return {"title": str(error), "slots": 0, "cores": 0}
+            return _nowhere(str(error))
         cores = math.inf if self.settings.slots else described["cores"]  # a cluster may grow when more is asked of it
         return {**described, "slots": self.settings.at_a_time(described), "cores": cores}
 
@@ -356,6 +355,11 @@ class _Worker:
         if code == LOST_DEVICE:
             self.device = self._describe_device()
         del self.running[run]
+
+
+def _nowhere(why: str) -> dict:
+    """The device where no run can be trained now, with the reason as its title."""
+    return {"title": why, "slots": 0, "gpus": 0, "cores": 0, "device": ""}
 
 
 def _ask_cluster(cluster: Cluster | None, address: str, gpu_share: float) -> tuple[Cluster, dict]:

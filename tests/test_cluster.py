@@ -262,11 +262,12 @@ def test_an_address_that_is_none_is_said_and_tried_again(tmp_path, monkeypatch):
     it = worker._Worker(Store(tmp_path), 1)
     it.settings = settings.read()
     for _ in range(2):
-        assert it._describe_device() == {"slots": 0, "cores": 0, "title": "The Ray cluster at nonsense cannot be "
-                                         "reached (Invalid address format: nonsense); start it, or change the setting."}
+        assert it._describe_device() == worker._nowhere("The Ray cluster at nonsense cannot be reached (Invalid address "
+                                                        "format: nonsense); start it, or change the setting.")
     (tmp_path / "settings.toml").write_text("slots = 3")
     it.processes = multiprocessing.get_context("fork")
-    it._turn()
+    for _ in range(2):
+        it._turn()
     assert it.device["slots"] == 3 and it.cluster is None, "without the setting, runs are trained here again"
 
 
