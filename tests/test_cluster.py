@@ -262,8 +262,9 @@ def test_an_address_that_is_none_is_said_and_tried_again(tmp_path, monkeypatch):
     it = worker._Worker(Store(tmp_path), 1)
     it.settings = settings.read()
     for _ in range(2):
-        assert it._describe_device() == worker._nowhere("The Ray cluster at nonsense cannot be reached (Invalid address "
-                                                        "format: nonsense); start it, or change the setting.")
+        assert it._describe_device() == worker._nowhere(
+            "The Ray cluster at nonsense cannot be reached (Invalid address format: nonsense); start it, or change the "
+            "setting.")
     (tmp_path / "settings.toml").write_text("slots = 3")
     it.processes = multiprocessing.get_context("fork")
     for _ in range(2):
