@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -41,7 +39,8 @@ _CHART = st.components.v2.component(
     export default function ({ parentElement, data }) {
       const target = parentElement.querySelector('.apprentice-chart');
       target.setAttribute('aria-label', data.description);
-      const { layout } = data.figure, { aspect, tallest, readable } = layout.meta ?? {}, { l, r, t, b } = layout.margin;
+      const figure = JSON.parse(data.figure), { layout } = figure;
+      const { aspect, tallest, readable } = layout.meta ?? {}, { l, r, t, b } = layout.margin;
       // A picture with an aspect is as wide as its place allows, and high enough for square pixels.
       const draw = () => {
         const room = target.clientWidth, inner = aspect && Math.min(room - l - r, tallest / aspect);
@@ -51,7 +50,7 @@ _CHART = st.components.v2.component(
         target.__room = room;
         const drawn = { ...themed(layout, getComputedStyle(target)), ...size };
         if (inner < readable) drawn.font.size = Math.max(7, 12 * inner / readable);  // titles stay apart
-        return window.Plotly.react(target, data.figure.data, drawn,
+        return window.Plotly.react(target, figure.data, drawn,
           { responsive: !aspect, displaylogo: false,
             modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d', 'sendChartToCloud', 'sendDataToCloud'] });
       };
@@ -70,4 +69,9 @@ _CHART = st.components.v2.component(
 
 def chart(figure: go.Figure, key: str, description: str) -> None:
     """Show a figure from `app.figures`; `description` is its alternative text. Its layout has a constant uirevision."""
-    _CHART(key=key, data={"figure": json.loads(figure.to_json()), "description": description})
+    chart_of(figure.to_json(), key, description)
+
+
+def chart_of(figure: str, key: str, description: str) -> None:
+    """The same of a figure that is JSON already."""
+    _CHART(key=key, data={"figure": figure, "description": description})
