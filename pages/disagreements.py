@@ -38,6 +38,7 @@ except engine.UserError as error:
 wrong = sum(one["answers"][0][0] != one["answers"][1][0] for one in found)
 st.caption(f"Of the first 500 test images these {len(found)} differ most, the most first; on {wrong} of them the two "
            "give different answers. Under each: its class, the first network's answer, and the second's.")
+its_maps = pages()["sensitivity"]
 for start in range(0, len(found), ACROSS):
     for place, one in zip(st.columns(ACROSS), found[start : start + ACROSS]):
         with place:
@@ -45,5 +46,5 @@ for start in range(0, len(found), ACROSS):
             told = [f"{':green[✓' if name == one['label'] else ':red[✗'} {figures.markdown(name)} {share:.0%}]"
                     for name, share in one["answers"]]
             st.markdown("  \n".join([f"**{figures.markdown(one['label'])}**", *told]))
-            st.page_link(pages()["sensitivity"], label=f"Image {one['index']}", icon=":material/visibility:",
+            st.page_link(its_maps, label=f"Image {one['index']}", icon=":material/visibility:",
                          query_params={"experiment": experiment, "image": str(one["index"])})

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.chart import chart
-from app.components.image_picker import image_picker
+from app.components.image_picker import first_images, image_picker
 from app.components.layers import connected, formula, matrices, taught_students, usable, while_it_trained
 
 KIND, MANY = "flow_matrices", 100
@@ -21,7 +21,7 @@ with st.container(horizontal=True):
                       "teacher are put next to each other, in all matrices; else they are in the network's order.")
     differences = st.toggle("Differences", key="differences", bind="query-params",
                             help="What the student has more than the teacher, red, or less, blue.")
-indices = list(range(min(MANY, results.image_set(students[0])["test"]))) if many else [index]
+indices = first_images(students, MANY) if many else [index]
 asked = {"kind": KIND, "indices": indices, "teacher": teacher, "alike": alike}
 with st.spinner("Computing matrices…"):
     entries = engine.answer("layers", networks=[(run["id"], results.last_step(run)) for run in students], **asked)

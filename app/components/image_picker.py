@@ -25,6 +25,11 @@ def image_picker(teacher: tuple | None, students: list[dict]) -> int:
     return index
 
 
+def first_images(students: list[dict], most: int) -> list[int]:
+    """The indices of the first test images, so many at most."""
+    return list(range(min(most, results.image_set(students[0])["test"])))
+
+
 def _choose_telling(teacher: tuple, baseline: dict) -> None:
     found = engine.answer("disagreements", first=teacher, second=(baseline["id"], results.last_step(baseline)))
     if found:
