@@ -13,12 +13,12 @@ from app import engine  # noqa: E402
 from app.components.login import require_login  # noqa: E402
 from app.components.status import worker_status  # noqa: E402
 from app.figures import markdown  # noqa: E402
-from app.navigation import pages  # noqa: E402
+from app.navigation import sections  # noqa: E402
 
 st.set_page_config(page_title="Apprentice", page_icon=":material/school:", layout="wide")
 try:
     engine.start()
-    page = st.navigation(list(pages().values()))
+    page = st.navigation(sections(), expanded=True)
     require_login()
     worker_status()
     page.run()

@@ -1,28 +1,39 @@
-"""The pages, in the order of the menu."""
+"""The pages, by section and in the order of the menu."""
 
 from pathlib import Path
 
 import streamlit as st
 
 FOLDER = Path(__file__).resolve().parent.parent / "pages"
-TITLES = {
-    "start": ("Start", ":material/rocket_launch:"),
-    "train": ("Train", ":material/school:"),
-    "runs": ("Runs", ":material/monitoring:"),
-    "queue": ("Queue", ":material/format_list_numbered:"),
-    "sensitivity": ("Sensitivity maps", ":material/visibility:"),
-    "attention": ("Attention maps", ":material/center_focus_strong:"),
-    "flow": ("FSP matrices", ":material/grid_view:"),
-    "agreement": ("Activation agreement", ":material/toggle_on:"),
-    "disagreements": ("Disagreements", ":material/compare:"),
-    "methods": ("Methods", ":material/menu_book:"),
+SECTIONS = {
+    "": {
+        "start": ("Start", ":material/rocket_launch:"),
+        "train": ("Train", ":material/school:"),
+        "runs": ("Runs", ":material/monitoring:"),
+        "queue": ("Queue", ":material/format_list_numbered:")},
+    "What they know": {
+        "sensitivity": ("Sensitivity maps", ":material/visibility:"),
+        "attention": ("Attention maps", ":material/center_focus_strong:"),
+        "flow": ("FSP matrices", ":material/grid_view:"),
+        "agreement": ("Activation agreement", ":material/toggle_on:"),
+        "disagreements": ("Disagreements", ":material/compare:")},
+    "Background": {
+        "methods": ("Methods", ":material/menu_book:")},
 }
 
 
+def sections() -> dict[str, list]:
+    """The pages by section; made anew for each drawing, since a page can only be run by one session at a time."""
+    return {section: [_page(name, *shown) for name, shown in named.items()] for section, named in SECTIONS.items()}
+
+
 def pages() -> dict:
-    """The pages by name; made anew for each drawing, since a page can only be run by one session at a time."""
-    return {name: st.Page(FOLDER / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "start")
-            for name, (title, icon) in TITLES.items()}
+    """The pages by name."""
+    return {name: _page(name, *shown) for named in SECTIONS.values() for name, shown in named.items()}
+
+
+def _page(name: str, title: str, icon: str):
+    return st.Page(FOLDER / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "start")
 
 
 def go_to(name: str, experiment: str) -> None:

@@ -1,0 +1,105 @@
+"""Lines over training steps, snapshots and values."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.figures.style import BASELINE_COLOUR, COLOURS, DASHES, TEACHER_COLOUR
+from app.figures.text import escape
+
+POINTS = 300
+
+
+def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic: bool = False,
+           level: tuple[str, float] | None = None) -> go.Figure:
+    """Lines over steps. Each line: {"run", "name", "group", "colour", "dash", "steps", "values"}.
+
+    Lines of a group share a legend entry. `level` is a named horizontal line. At most 300 points a line are sent.
+    """
+    drawn, seen = [], set()
+    for line in lines:
+        steps, values = thinned(line["steps"], line["values"])
+        drawn.append({"type": "scatter", "x": steps, "y": values, "name": escape(line["group"]), "mode": "lines",
+                      "legendgroup": line["group"], "showlegend": line["group"] not in seen, "uid": str(line["run"]),
+                      "line": {"color": line["colour"], "dash": line["dash"], "width": 2.2},
+                      "meta": escape(line["name"]),
+                      "hovertemplate": f"%{{meta}}: %{{y:{'.1%' if percent else '.4g'}}}<extra></extra>"})
+        seen.add(line["group"])
+    figure = go.Figure(drawn)  # at once: line by line takes twice as long
+    if level:  # what add_hline makes, in a tenth of the time
+        figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=level[1], y1=level[1],
+                         line={"dash": "dot", "color": TEACHER_COLOUR, "width": 1.5})
+        figure.add_annotation(text=escape(level[0]), font={"color": TEACHER_COLOUR}, showarrow=False, x=0,
+                              xref="x domain", xanchor="left", y=level[1], yanchor="bottom")
+    legend = 23 * len(seen)  # pixels, where each entry takes a line
+    figure.update_layout(height=400 + max(0, legend - 92), uirevision="constant", hovermode="x unified",
+                         margin={"l": 64, "r": 16, "t": 44, "b": 48},
+                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "maxheight": legend + 12})
+    figure.update_xaxes(title="training steps", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"})
+    figure.update_yaxes(title=title, tickformat=".1~%" if percent else None,
+                        type="log" if logarithmic else "linear")
+    return figure
+
+
+def scores(found: dict[float, float], best: float, low: float, high: float) -> go.Figure:
+    """Accuracy on held-out images over the values of a search from `low` to `high`, the best one marked."""
+    figure = go.Figure()
+    figure.add_scatter(x=list(found), y=list(found.values()), mode="lines+markers", showlegend=False,
+                       line={"color": COLOURS[0], "width": 2.2}, hovertemplate="%{x:.3g}: %{y:.1%}<extra></extra>")
+    figure.add_scatter(x=[best], y=[found[best]], mode="markers", hoverinfo="skip", showlegend=False,
+                       marker={"size": 14, "color": COLOURS[3]})
+    figure.update_layout(height=300, uirevision="constant", margin={"l": 64, "r": 16, "t": 12, "b": 48})
+    edge = 0.04 * np.log10(high / low)
+    figure.update_xaxes(title="value", type="log", range=[np.log10(low) - edge, np.log10(high) + edge],
+                        dtick=1 if high / low >= 10 else None)
+    figure.update_yaxes(title="accuracy on held-out images", tickformat=".1~%")
+    return figure
+
+
+def over_snapshots(timeline: dict[int, dict], step: int, title: str) -> go.Figure:
+    """The number of a student's map at every snapshot, the shown one marked; steps as ordered."""
+    steps = [str(at) for at in timeline]
+    values = [entry["distance"] for entry in timeline.values()]
+    figure = go.Figure()
+    figure.add_scatter(x=steps, y=values, mode="lines+markers", line={"color": COLOURS[0], "width": 2.2},
+                       hovertemplate="step %{x}: %{y:.4g}<extra></extra>", showlegend=False)
+    figure.add_scatter(x=[str(step)], y=[timeline[step]["distance"]], mode="markers", hoverinfo="skip",
+                       marker={"size": 14, "color": COLOURS[3]}, showlegend=False)
+    figure.update_layout(height=240, uirevision="constant", margin={"l": 64, "r": 16, "t": 12, "b": 48})
+    figure.update_xaxes(title="snapshot at training step", type="category")
+    figure.update_yaxes(title=title, rangemode="tozero")
+    return figure
+
+
+def layers_over_snapshots(timeline: dict[int, dict], step: int, title: str,
+                          stages: list[tuple[str, int]] = ()) -> go.Figure:
+    """What a student pays at each layer at every snapshot, one line a layer, the shown step marked.
+
+    `stages` are (name, the step at which it ends); where there are several, a line stands between them.
+    """
+    steps = [str(at) for at in timeline]
+    names = [layer["student"].removesuffix(".pre") for layer in timeline[step]["layers"]]
+    figure = go.Figure()
+    for i, name in enumerate(names):
+        figure.add_scatter(x=steps, y=[entry["layers"][i]["paid"] for entry in timeline.values()], name=escape(name),
+                           mode="lines+markers", line={"color": COLOURS[i % len(COLOURS)], "width": 2.2,
+                                                       "dash": DASHES[i % len(DASHES)]},
+                           hovertemplate="%{y:.4g}")
+    figure.add_vline(x=steps.index(str(step)), line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5})
+    for name, end in list(stages)[:-1]:
+        figure.add_vline(x=sum(at <= end for at in timeline) - 0.5, line={"color": BASELINE_COLOUR, "width": 1.5},
+                         annotation={"text": f"{escape(name)} ends", "yanchor": "bottom"}, annotation_position="top")
+    figure.update_layout(height=280, uirevision="constant", margin={"l": 64, "r": 16, "t": 30, "b": 48},
+                         hovermode="x unified", legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    figure.update_xaxes(title="snapshot at training step", type="category")
+    figure.update_yaxes(title=title, rangemode="tozero")
+    return figure
+
+
+def thinned(steps: list, values: list, points: int = POINTS) -> tuple[list, list]:
+    """At most `points` of a curve, first and last included."""
+    if len(steps) <= points:
+        return steps, values
+    kept = np.unique(np.linspace(0, len(steps) - 1, points).round().astype(int))
+    return [steps[i] for i in kept], [values[i] for i in kept]

@@ -1,0 +1,56 @@
+"""Shares of neurons, side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.figures.style import BASELINE_COLOUR, SYMBOLS
+from app.figures.text import escape
+
+
+def shares(groups: list[dict], labels: list[str], title: str, across: str) -> go.Figure:
+    """Shares side by side at each label, a mark for each group: {"name", "colour", "values"}, NaN where there is none.
+
+    The axis need not begin at 0: what chance gives is far above it.
+    """
+    figure = go.Figure([{"type": "scatter", "x": [escape(label) for label in labels], "y": group["values"],
+                         "name": escape(group["name"]), "mode": "markers", "hovertemplate": "%{y:.1%}", "marker": {
+                             "color": group["colour"], "size": 11, "symbol": SYMBOLS[i % len(SYMBOLS)]}}
+                        for i, group in enumerate(groups)])
+    figure.update_layout(height=300 + 20 * len(groups), uirevision="constant", hovermode="x unified",
+                         margin={"l": 64, "r": 16, "t": 44, "b": 48},
+                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    figure.update_xaxes(title=across, type="category")
+    figure.update_yaxes(title=title, tickformat=".1~%")
+    return figure
+
+
+def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str, float]) -> go.Figure:
+    """Shares of values, a line for each group of `shares`; `marks` are named values."""
+    centres = (bins[1:] + bins[:-1]) / 2
+    figure = go.Figure([{"type": "scatter", "x": centres, "y": group["values"], "name": escape(group["name"]),
+                         "mode": "lines", "line": {"color": group["colour"], "width": 2.2, "shape": "hvh"},
+                         "hovertemplate": "%{y:.1%}"} for group in groups])
+    for name, value in marks.items():
+        figure.add_vline(x=value, line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5},
+                         annotation={"text": escape(name), "yanchor": "bottom"}, annotation_position="top")
+    figure.update_layout(height=300 + 20 * len(groups), uirevision="constant", hovermode="x unified",
+                         margin={"l": 64, "r": 16, "t": 64, "b": 48},
+                         legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0})
+    figure.update_xaxes(title=title)
+    figure.update_yaxes(title="share of neurons", tickformat=".1~%", rangemode="tozero")
+    return figure
+
+
+def strips(values: np.ndarray, names: list[str], title: str) -> go.Figure:
+    """Shares (names, columns) as rows of cells, one below the other."""
+    figure = go.Figure()
+    figure.add_heatmap(z=values, y=[escape(name) for name in names], colorscale="Viridis", zmin=0, zmax=1, ygap=4,
+                       hovertemplate="%{y}, %{x}: %{z:.1%}<extra></extra>",
+                       colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": ".0%"})
+    figure.update_layout(height=110 + 34 * len(names), uirevision="constant",
+                         margin={"l": 8, "r": 16, "t": 12, "b": 48})
+    figure.update_xaxes(title=title)
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    return figure

@@ -1,0 +1,8 @@
+"""Colours, lines and marks that all figures share."""
+
+# Okabe & Ito's colours, which colour-blind readers tell apart; the baseline is grey.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A900")
+BASELINE_COLOUR = "#8A94A3"
+TEACHER_COLOUR = "#A05EB5"
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
