@@ -8,6 +8,7 @@ from kdcore.data import SOURCES, DataConfig, Source
 from kdcore.data.sources import FOLDER, FOLDER_NAME
 from kdcore.inspect import ATTRIBUTIONS
 from kdcore.knowledge import TERMS, Pair, Term, Unsuited
+from kdcore.knowledge.layers import LayerTerm
 from kdcore.knowledge.outputs import CrossEntropy
 from kdcore.knowledge.sensitivity import SensitivityTerm
 from kdcore.models import ARCHITECTURES, NetworkConfig
@@ -27,6 +28,7 @@ def catalogue() -> dict:
         "maps": {kind: {"title": cls.picture_title, "row_per_class": cls.row_per_class,
                         "number": "distance" if cls().zero_at_equality else "penalty"}
                  for kind, cls in _drawn().items()},
+        "layers": {kind: cls.title for kind, cls in TERMS.items() if issubclass(cls, LayerTerm)},
         "attributions": {f"attribution.{name}": title for name, title in ATTRIBUTIONS.items()},
         "networks": {name: {"title": network.title, "sentence": network.sentence, "paper": network.paper,
                             "initial": network.initial, "smallest": network.smallest,

@@ -101,6 +101,7 @@ def _questions(store: Store) -> dict:
         "image": partial(inspect.image, store),
         "maps": partial(inspect.maps, store),
         "layers": partial(inspect.layers, store),
+        "outputs": partial(inspect.outputs, store),
         "agreement": partial(inspect.agreement, store),
         "stages": partial(inspect.stages, store),
         "timeline": partial(inspect.timeline, store),

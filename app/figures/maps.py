@@ -32,36 +32,40 @@ def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: l
         tiles = np.concatenate([np.full_like(tiles[:, :1], np.nan), tiles], axis=1)
         columns, notes = ["image", *columns], notes if rows else ["", *notes]
         under = [(0, 0), *((row, column + 1) for row, column in under)]
-    figure = _picture(tiles, gap, image, under, largest=largest, hovertemplate="%{z:.4g}<extra></extra>",
+    signed = np.repeat(_signed(tiles), len(tiles))  # one scale, and so one kind of colours
+    figure = _picture(tiles, gap, image, under, signed, largest=largest, hovertemplate="%{z:.4g}<extra></extra>",
                       opacity=0.65 if overlay else 1)
     _label(figure, tiles.shape, gap, rows, columns, notes)
     return figure
 
 
 def layer_grid(rows: list[dict], *, columns: list[str], image: np.ndarray, overlay: bool = False,
-               smooth: bool = False) -> go.Figure:
+               smooth: bool = False, each: bool = False) -> go.Figure:
     """Maps of several layers, a row for each layer, each on a colour scale of its own, as one stitched picture.
 
-    Each row: {"name", "maps" one a column, (h, w), "notes" one a column, "mark" a place in all of them as shares of
-    height and width, or None}. The maps are enlarged to the size of the image (channels, H, W), which leads the first
-    row: in cells, or smoothly. What is read from a map is its value.
+    Each row: {"name", "maps" one a column, (h, w) or None, "notes" one a column, "mark" a place in all of them as
+    shares of height and width, or None}. The maps are enlarged to the size of the image (channels, H, W), which leads
+    the first row: in cells, or smoothly. What is read from a map is its value. `each` map has a scale of its own, or
+    else each row; rows with a sign are drawn in red and blue.
     """
     times = max(1, SMOOTH_PIXELS // image.shape[1]) if smooth else 1
-    size = tuple(max(times * side, *(max(one.shape[axis] for one in row["maps"]) for row in rows))
+    size = tuple(max(times * side, *(one.shape[axis] for row in rows for one in row["maps"] if one is not None))
                  for axis, side in enumerate(image.shape[1:]))
-    tiles = np.stack([np.stack([enlarged(one, size, smooth) for one in row["maps"]]) for row in rows])
-    largest = np.abs(tiles).max((1, 2, 3), keepdims=True)
+    none = np.full(size, np.nan, np.float32)
+    tiles = np.stack([np.stack([none, *(none if one is None else enlarged(one, size, smooth) for one in row["maps"])])
+                      for row in rows])
+    largest = np.nanmax(np.abs(np.nan_to_num(tiles)), (2, 3) if each else (1, 2, 3), keepdims=True)
     largest[largest == 0] = 1.0
-    tiles = np.concatenate([np.full_like(tiles[:, :1], np.nan), tiles], axis=1)
     gap = round(max(0.22, 0.07 * tiles.shape[1]) * size[0])  # room for two lines, of maps that many make small
     under = [(0, 0), *((row, column) for row in range(len(rows)) for column in range(1, tiles.shape[1]) if overlay)]
-    figure = _picture(tiles / largest, gap, enlarged_image(image, size), under, largest=1.0,
+    figure = _picture(tiles / largest, gap, enlarged_image(image, size), under, _signed(tiles, (1, 2, 3)), largest=1.0,
                       customdata=stitched(tiles, gap), hovertemplate="%{customdata:.4g}<extra></extra>",
                       opacity=0.65 if overlay else 1)
-    ends = {"-1": "lowest<br>of a row", "0": "0", "1": "highest<br>of a row"}
-    signed = bool(np.nanmin(tiles) < 0)
-    figure.update_traces(colorbar={"tickvals": [-1, 0, 1] if signed else [0, 1],
-                                   "ticktext": list(ends.values())[0 if signed else 1:]})
+    whole = "map" if each else "row"
+    for trace in figure.data:
+        signed = trace.zmin < 0
+        trace.update(colorbar={"tickvals": [-1, 0, 1] if signed else [0, 1], "ticktext": [
+            *([f"lowest<br>of a {whole}"] if signed else []), "0", f"highest<br>of a {whole}"]})
     figure.update_layout(margin={"r": 84, "b": 28})
     _label(figure, tiles.shape, gap, [row["name"] for row in rows], ["image", *columns], [""] * len(rows))
     for row, told in enumerate(rows):
@@ -87,23 +91,34 @@ def enlarged_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.stack([enlarged(channel, size, smooth=False) for channel in image])
 
 
-def _picture(tiles: np.ndarray, gap: int, image: np.ndarray | None, under: list[tuple[int, int]], *, largest: float,
-             **heatmap) -> go.Figure:
-    """Tiles as one picture, with the image at the places `under`, (row, column) each; `largest` ends the scale."""
-    signed, whole, figure = bool(np.nanmin(tiles) < 0), stitched(tiles, gap), go.Figure()
+def _picture(tiles: np.ndarray, gap: int, image: np.ndarray | None, under: list[tuple[int, int]],
+             signed: np.ndarray, *, largest: float, **heatmap) -> go.Figure:
+    """Tiles as one picture, with the image at the places `under`, (row, column) each; `largest` ends the scales.
+
+    Rows that are `signed` are red and blue, the others from dark to bright, each kind with its scale beside it.
+    """
+    figure = go.Figure()
     if image is not None:
         _lay(figure, image, [(row * (tiles.shape[2] + gap), column * (tiles.shape[3] + 1)) for row, column in under])
-    figure.add_heatmap(z=whole, colorscale="RdBu_r" if signed else "Viridis", zmin=-largest if signed else 0,
-                       zmax=largest, **heatmap, colorbar={
-                           "thickness": 10, "outlinewidth": 0, "tickformat": ".2g", "nticks": 5, "xref": "container",
-                           "x": 1, "xanchor": "right"})
+    kinds = [kind for kind in (True, False) if kind in signed]
+    for i, kind in enumerate(kinds):
+        figure.add_heatmap(
+            z=stitched(np.where((signed == kind)[:, None, None, None], tiles, np.nan), gap), hoverongaps=False,
+            colorscale="RdBu_r" if kind else "Viridis", zmin=-largest if kind else 0, zmax=largest, **heatmap,
+            colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": ".2g", "nticks": 5, "xref": "container",
+                      "x": 1, "xanchor": "right", "len": 1 / len(kinds), "y": 1 - (i + 0.5) / len(kinds)})
+    height, width = (len(tiles) * (tiles.shape[2] + gap) - gap, tiles.shape[1] * (tiles.shape[3] + 1) - 1)
     # The browser sets the height from the width it has, so that the pixels of a map stay square and large.
     figure.update_layout(uirevision="constant", margin={"l": 8, "r": 64, "t": 64, "b": 8 if gap > 1 else 64},
-                         meta={"aspect": whole.shape[0] / whole.shape[1], "tallest": MAP_PIXELS * len(tiles),
-                               "readable": READABLE})
-    figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, whole.shape[1] - 0.5])
-    figure.update_yaxes(visible=False, fixedrange=True, range=[whole.shape[0] - 0.5, -0.5])
+                         meta={"aspect": height / width, "tallest": MAP_PIXELS * len(tiles), "readable": READABLE})
+    figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, width - 0.5])
+    figure.update_yaxes(visible=False, fixedrange=True, range=[height - 0.5, -0.5])
     return figure
+
+
+def _signed(tiles: np.ndarray, axes: tuple[int, ...] | None = None) -> np.ndarray:
+    """Whether there are negative values."""
+    return np.nan_to_num(tiles).min(axes) < 0
 
 
 def _lay(figure: go.Figure, image: np.ndarray, places: list[tuple[int, int]]) -> None:
@@ -127,7 +142,9 @@ def _label(figure: go.Figure, shape: tuple[int, ...], gap: int, rows: list[str],
            notes: list[str]) -> None:
     _, width, height_px, width_px = shape
     highest = max(_lines(label, LINE // width).count("<br>") for label in columns)
-    figure.update_layout(margin={"t": 34 + 15 * highest + (18 if rows else 0)})
+    figure.update_layout(margin={"t": 34 + 15 * highest + (18 if rows else 0)}, meta={**figure.layout.meta, "tile": {
+        "height": height_px, "width": width_px, "gap": gap, "rows": [escape(row) for row in rows] or [""],
+        "columns": [escape(column) for column in columns]}})  # for whoever enlarges one
     across = [i * (width_px + 1) + (width_px - 1) / 2 for i in range(width)]
     for x, label in zip(across, columns):
         figure.add_annotation(x=x, y=-0.5, yanchor="bottom", yshift=18 if rows else 0,

@@ -13,6 +13,7 @@ from kdcore import data, snapshots
 from kdcore.errors import UserError
 from kdcore.inspect.networks import Named, class_names, config_of, images_of, last_step, loaded, probabilities
 from kdcore.knowledge import TERMS, Bound, Layer
+from kdcore.knowledge.information import deviation
 from kdcore.knowledge.layers import LayerTerm
 from kdcore.probe import parts
 from kdcore.response import Response
@@ -29,10 +30,10 @@ def layers(store: Store, networks: list[Named], kind: str, indices: list[int], t
 
     The images are of the first network; `settings` are the term's hyper-parameters. Each entry: {"layers": [{"teacher"
     and "student" (the taps), "theirs" and "ours" (arrays without a batch), "spread" (σ of each of the teacher's
-    channels, where the term has one), "paid" (what the student pays there), "mark" (the place that it is about, as
-    shares of height and width, where there is one)}], "connected" ("" where channels are compared as they are; "learnt"
-    where the run's own connectors stand between; "fitted" where a least-squares map on other images does),
-    "probabilities" (classes,), "classes", "reason" (why there is nothing, in a sentence)}.
+    channels) and "deviation" (|t − μ|/σ) where the term has them, "paid" (what the student pays there), "mark" (the
+    place that it is about, as shares of height and width, where there is one)}], "connected" ("" where channels are
+    compared as they are; "learnt" where the run's own connectors stand between; "fitted" where a least-squares map on
+    other images does), "probabilities" (classes,), "classes", "reason" (why there is nothing, in a sentence)}.
     """
     images, _ = images_of(store, networks[0][0], indices, part)
     return [_entry(store, named, TERMS[kind](**(settings or {})), images, teacher, alike) for named in networks]
@@ -70,8 +71,10 @@ def _layer(term: LayerTerm, layer: Layer, images: data.Images, ours: Tensor | tu
     ours, spread = ours if isinstance(ours, tuple) else (ours, None)
     shape = term.drawn_as(layer, tuple(images.pixels.shape[1:]))
     drawn = {"theirs": theirs.float().mean(0), "ours": ours.mean(0)}
-    return {"teacher": layer.teacher, "student": layer.student, "spread": spread if spread is None else spread.numpy(),
-            **{name: (values.view(shape) if shape else values).numpy() for name, values in drawn.items()}}
+    told = {name: (values.view(shape) if shape else values).numpy() for name, values in drawn.items()}
+    if spread is not None:
+        told |= {"spread": spread.numpy(), "deviation": deviation(ours, theirs, spread).abs().mean(0).numpy()}
+    return {"teacher": layer.teacher, "student": layer.student, "spread": None, "deviation": None, **told}
 
 
 def _order(matrix: np.ndarray) -> np.ndarray:

@@ -33,8 +33,17 @@ def gaussian_cost(prediction: Tensor, target: Tensor, scale: Tensor) -> Tensor:
 
 
 def _gaussian_costs(prediction: Tensor, target: Tensor, scale: Tensor) -> Tensor:
-    per_channel = scale.view(-1, *[1] * (target.dim() - 2))
-    return (per_channel.log() + (target - prediction).square() / (2 * per_channel.square())).flatten(1).sum(1)
+    per_channel = _per_channel(scale, target)
+    return (per_channel.log() + deviation(prediction, target, scale).square() / 2).flatten(1).sum(1)
+
+
+def deviation(prediction: Tensor, target: Tensor, scale: Tensor) -> Tensor:
+    """(t − μ)/σ of eq. 3 and 4, what the student did not foresee: (N, C, ...), (N, C, ...), (C,) -> (N, C, ...)."""
+    return (target - prediction) / _per_channel(scale, target)
+
+
+def _per_channel(scale: Tensor, target: Tensor) -> Tensor:
+    return scale.view(-1, *[1] * (target.dim() - 2))
 
 
 def _before_softplus(values: Tensor) -> Tensor:
