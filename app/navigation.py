@@ -12,6 +12,7 @@ SECTIONS = {
         "runs": ("Runs", ":material/monitoring:"),
         "queue": ("Queue", ":material/format_list_numbered:")},
     "What they know": {
+        "side": ("Side by side", ":material/view_column:"),
         "sensitivity": ("Sensitivity maps", ":material/visibility:"),
         "attention": ("Attention maps", ":material/center_focus_strong:"),
         "flow": ("FSP matrices", ":material/grid_view:"),

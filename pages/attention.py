@@ -43,8 +43,13 @@ st.caption(f"Test image {index} is of class {figures.markdown(image['classes'][i
            "the same." + " The ring marks where the teacher attends most." * (kind == JACOBIAN))
 formula(kind)
 
-run, step, timeline = while_it_trained(students, **asked)
-if at := usable([timeline[step]], [f"{run['title']} · step {step}"]):
-    layer_maps(at, image, "timeline", smooth=smooth, overlay=overlay, description=KINDS[kind])
-    chart(figures.layers_over_snapshots(timeline, step, "distance of the map"), "distances",
-          "The distance of the student's maps to the teacher's at every snapshot, one line a layer")
+
+def draw(run: dict, step: int, timeline: dict[int, dict]) -> None:
+    """The maps at a step, and how far each layer's is from the teacher's at all of them."""
+    if at := usable([timeline[step]], [f"{run['title']} · step {step}"]):
+        layer_maps(at, image, "timeline", smooth=smooth, overlay=overlay, description=KINDS[kind])
+        chart(figures.layers_over_snapshots(timeline, step, "distance of the map"), "distances",
+              "The distance of the student's maps to the teacher's at every snapshot, one line a layer")
+
+
+while_it_trained(students, draw, **asked)

@@ -33,9 +33,14 @@ st.caption("The distance is the squared norm of the difference, of which the los
            f"has a scale of its own.{connected(shown)}")
 formula(KIND)
 
-run, step, timeline = while_it_trained(students, **asked)
-if at := usable([timeline[step]], [f"{run['title']} · step {step}"]):
-    chart(figures.layers_over_snapshots(timeline, step, "distance to the teacher's",
-                                        engine.answer("stages", run=run["id"])), "distances",
-          "The distance of the student's matrices to the teacher's at every snapshot, one line a section")
-    matrices(at, "timeline", differences=differences, description=f"FSP matrices at step {step}")
+
+def draw(run: dict, step: int, timeline: dict[int, dict]) -> None:
+    """How far each section's matrix is from the teacher's at every snapshot, and the matrices at one of them."""
+    if at := usable([timeline[step]], [f"{run['title']} · step {step}"]):
+        chart(figures.layers_over_snapshots(timeline, step, "distance to the teacher's",
+                                            engine.answer("stages", run=run["id"])), "distances",
+              "The distance of the student's matrices to the teacher's at every snapshot, one line a section")
+        matrices(at, "timeline", differences=differences, description=f"FSP matrices at step {step}")
+
+
+while_it_trained(students, draw, **asked)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import streamlit as st
 
 from app import engine, figures
 from app.components.chart import chart
 from app.components.pickers import experiment_picker, student_picker, trained
+from app.components.player import player
 
 _WAYS = {"learnt": "through the connectors that the run has learnt",
          "fitted": "through linear maps that were fitted on other images, since the layers differ in width"}
@@ -23,17 +26,15 @@ def taught_students() -> tuple[list[dict], tuple[int, int]]:
     return students, teacher
 
 
-def while_it_trained(students: list[dict], **asked) -> tuple[dict, int, dict[int, dict]]:
-    """Choose a student and one of its snapshots; returns both, and what the inspector says of all snapshots."""
+def while_it_trained(students: list[dict], draw: Callable[[dict, int, dict[int, dict]], None], **asked) -> None:
+    """Choose a student and one of its snapshots: `draw(run, step, what the inspector says of all snapshots)`."""
     st.subheader("While it trained")
     run = st.selectbox("Student", students, index=len(students) - 1, format_func=lambda run: run["name"],
                        key="followed")
     steps = engine.store().snapshot_steps(run["id"])
     with st.spinner("Computing all snapshots…"):
         timeline = dict(zip(steps, engine.answer("layers", networks=[(run["id"], step) for step in steps], **asked)))
-    step = st.select_slider("Training step", steps, steps[-1], key="step", bind="query-params",
-                            help="Snapshots lie close together early on, where most changes.")
-    return run, step, timeline
+    player(steps, lambda step: draw(run, step, timeline))
 
 
 def formula(kind: str) -> None:
@@ -63,7 +64,7 @@ def connected(shown: list[tuple[str, dict]]) -> str:
 def layer_maps(shown: list[tuple[str, dict]], image: dict, key: str, *, smooth: bool, overlay: bool,
                description: str) -> None:
     """Draw each layer's map, one value a place, of the teacher and of the networks, a row for each layer."""
-    rows = [{"name": _title(layer), "maps": [_flat(layer["theirs"]), *(_flat(entry["layers"][i]["ours"])
+    rows = [{"name": title_of(layer), "maps": [flat(layer["theirs"]), *(flat(entry["layers"][i]["ours"])
                                                                        for _, entry in shown)],
              "notes": ["", *(figures.number(entry["layers"][i]["paid"]) for _, entry in shown)], "mark": layer["mark"]}
             for i, layer in enumerate(shown[0][1]["layers"])]
@@ -77,17 +78,17 @@ def matrices(shown: list[tuple[str, dict]], key: str, *, differences: bool, desc
     for i, layer in enumerate(shown[0][1]["layers"]):
         ours = [entry["layers"][i]["ours"] - (layer["theirs"] if differences else 0) for _, entry in shown]
         height, width = layer["theirs"].shape
-        st.markdown(f"**{figures.markdown(_title(layer))}**: its first layer's {height} channels down, its last one's "
-                    f"{width} across" + "; of students, what they have more or less" * differences)
+        st.markdown(f"**{figures.markdown(title_of(layer))}**: its first layer's {height} channels down, its last "
+                    f"one's {width} across" + "; of students, what they have more or less" * differences)
         notes = ["", *(f"distance {figures.number(entry['layers'][i]['paid'])}" for _, entry in shown)]
         figure = figures.map_grid(np.stack([[layer["theirs"], *ours]]), rows=[], notes=notes,
                                   columns=["Teacher", *(name for name, _ in shown)])
-        chart(figure, f"{key}.{i}", f"{description} of {_title(layer)}")
+        chart(figure, f"{key}.{i}", f"{description} of {title_of(layer)}")
 
 
 def where_they_differ(shown: list[tuple[str, dict]], image: dict, key: str, *, smooth: bool, overlay: bool) -> None:
     """Draw which share of neurons the teacher has on at each place, and where the students' differ; no vectors."""
-    rows = [{"name": _title(layer), "mark": None, "notes": ["", *("" for _ in shown)],
+    rows = [{"name": title_of(layer), "mark": None, "notes": ["", *("" for _ in shown)],
              "maps": [layer["on"], *(1 - entry["layers"][i]["per_place"] for _, entry in shown)]}
             for i, layer in enumerate(shown[0][1]["layers"]) if layer["on"] is not None]
     if not rows:
@@ -98,11 +99,12 @@ def where_they_differ(shown: list[tuple[str, dict]], image: dict, key: str, *, s
     chart(figure, key, "Where in the image the neurons of teacher and students differ, a row for each layer")
 
 
-def _flat(values: np.ndarray) -> np.ndarray:
+def flat(values: np.ndarray) -> np.ndarray:
     """One value a place, of an image's channels their mean."""
     return values if values.ndim == 2 else values.mean(0)
 
 
-def _title(layer: dict) -> str:
+def title_of(layer: dict) -> str:
+    """What a pair of layers is called."""
     theirs, ours = (layer[who].removesuffix(".pre") for who in ("teacher", "student"))
     return theirs if theirs == ours else f"{theirs} and the student's {ours}"

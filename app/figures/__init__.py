@@ -1,5 +1,6 @@
 """Arrays -> Plotly figures: pure functions."""
 
+from app.figures.answers import with_answers
 from app.figures.curves import POINTS, curves, layers_over_snapshots, over_snapshots, scores, thinned
 from app.figures.maps import layer_grid, map_grid, picture, stitched
 from app.figures.shares import histograms, shares, strips
@@ -8,4 +9,4 @@ from app.figures.text import markdown, number
 
 __all__ = ["BASELINE_COLOUR", "COLOURS", "DASHES", "POINTS", "SYMBOLS", "TEACHER_COLOUR", "curves", "histograms",
            "layer_grid", "layers_over_snapshots", "map_grid", "markdown", "number", "over_snapshots", "picture",
-           "scores", "shares", "stitched", "strips", "thinned"]
+           "scores", "shares", "stitched", "strips", "thinned", "with_answers"]

@@ -12,10 +12,11 @@ POINTS = 300
 
 
 def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic: bool = False,
-           level: tuple[str, float] | None = None) -> go.Figure:
+           level: tuple[str, float] | None = None, at: int | None = None) -> go.Figure:
     """Lines over steps. Each line: {"run", "name", "group", "colour", "dash", "steps", "values"}.
 
-    Lines of a group share a legend entry. `level` is a named horizontal line. At most 300 points a line are sent.
+    Lines of a group share a legend entry. `level` is a named horizontal line, `at` a step that is marked. At most 300
+    points a line are sent.
     """
     drawn, seen = [], set()
     for line in lines:
@@ -32,6 +33,9 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
                          line={"dash": "dot", "color": TEACHER_COLOUR, "width": 1.5})
         figure.add_annotation(text=escape(level[0]), font={"color": TEACHER_COLOUR}, showarrow=False, x=0,
                               xref="x domain", xanchor="left", y=level[1], yanchor="bottom")
+    if at is not None:
+        figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="y domain",
+                         line={"dash": "dot", "color": BASELINE_COLOUR, "width": 1.5})
     legend = 23 * len(seen)  # pixels, where each entry takes a line
     figure.update_layout(height=400 + max(0, legend - 92), uirevision="constant", hovermode="x unified",
                          margin={"l": 64, "r": 16, "t": 44, "b": 48},

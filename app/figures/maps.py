@@ -106,7 +106,8 @@ def _picture(tiles: np.ndarray, gap: int, image: np.ndarray | None, under: list[
             z=stitched(np.where((signed == kind)[:, None, None, None], tiles, np.nan), gap), hoverongaps=False,
             colorscale="RdBu_r" if kind else "Viridis", zmin=-largest if kind else 0, zmax=largest, **heatmap,
             colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": ".2g", "nticks": 5, "xref": "container",
-                      "x": 1, "xanchor": "right", "len": 1 / len(kinds), "y": 1 - (i + 0.5) / len(kinds)})
+                      "x": 1, "xanchor": "right", "y": 1 - (i + 0.5) / len(kinds),
+                      "len": 1 / len(kinds) - 0.05 * (len(kinds) > 1)})
     height, width = (len(tiles) * (tiles.shape[2] + gap) - gap, tiles.shape[1] * (tiles.shape[3] + 1) - 1)
     # The browser sets the height from the width it has, so that the pixels of a map stay square and large.
     figure.update_layout(uirevision="constant", margin={"l": 8, "r": 64, "t": 64, "b": 8 if gap > 1 else 64},
@@ -147,7 +148,7 @@ def _label(figure: go.Figure, shape: tuple[int, ...], gap: int, rows: list[str],
         "columns": [escape(column) for column in columns]}})  # for whoever enlarges one
     across = [i * (width_px + 1) + (width_px - 1) / 2 for i in range(width)]
     for x, label in zip(across, columns):
-        figure.add_annotation(x=x, y=-0.5, yanchor="bottom", yshift=18 if rows else 0,
+        figure.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", yshift=18 if rows else 0,
                               text=f"<b>{_lines(label, LINE // width)}</b>", showarrow=False)
     if not rows:
         for x, note in zip(across, notes):

@@ -29,11 +29,12 @@ def layers(store: Store, networks: list[Named], kind: str, indices: list[int], t
     `alike` puts the rows and columns of matrices that are alike in the teacher's next to each other, in all networks'.
 
     The images are of the first network; `settings` are the term's hyper-parameters. Each entry: {"layers": [{"teacher"
-    and "student" (the taps), "theirs" and "ours" (arrays without a batch), "spread" (σ of each of the teacher's
-    channels) and "deviation" (|t − μ|/σ) where the term has them, "paid" (what the student pays there), "mark" (the
-    place that it is about, as shares of height and width, where there is one)}], "connected" ("" where channels are
-    compared as they are; "learnt" where the run's own connectors stand between; "fitted" where a least-squares map on
-    other images does), "probabilities" (classes,), "classes", "reason" (why there is nothing, in a sentence)}.
+    and "student" (the taps), "theirs" and "ours" (arrays without a batch), "channels" (how many have a picture each; 0
+    where there is one in all), "spread" (σ of each of the teacher's channels) and "deviation" (|t − μ|/σ) where the
+    term has them, "paid" (what the student pays there), "mark" (the place that it is about, as shares of height and
+    width, where there is one)}], "connected" ("" where channels are compared as they are; "learnt" where the run's own
+    connectors stand between; "fitted" where a least-squares map on other images does), "probabilities" (classes,),
+    "classes", "reason" (why there is nothing, in a sentence)}.
     """
     images, _ = images_of(store, networks[0][0], indices, part)
     return [_entry(store, named, TERMS[kind](**(settings or {})), images, teacher, alike) for named in networks]
@@ -74,7 +75,8 @@ def _layer(term: LayerTerm, layer: Layer, images: data.Images, ours: Tensor | tu
     told = {name: (values.view(shape) if shape else values).numpy() for name, values in drawn.items()}
     if spread is not None:
         told |= {"spread": spread.numpy(), "deviation": deviation(ours, theirs, spread).abs().mean(0).numpy()}
-    return {"teacher": layer.teacher, "student": layer.student, "spread": None, "deviation": None, **told}
+    return {"teacher": layer.teacher, "student": layer.student, "spread": None, "deviation": None,
+            "channels": ours.shape[1] if shape is None and ours.dim() == 4 else 0, **told}
 
 
 def _order(matrix: np.ndarray) -> np.ndarray:
