@@ -10,6 +10,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # `streamlit run app/main.py` sees only this folder
 
 from app import engine  # noqa: E402
+from app.components.classroom import classroom  # noqa: E402
 from app.components.login import require_login  # noqa: E402
 from app.components.status import worker_status  # noqa: E402
 from app.figures import markdown  # noqa: E402
@@ -21,6 +22,7 @@ try:
     page = st.navigation(sections(), expanded=True)
     require_login()
     worker_status()
+    classroom()
     page.run()
 except engine.UserError as error:
     st.error(markdown(str(error)))

@@ -13,6 +13,7 @@ from kdcore.knowledge.outputs import CrossEntropy
 from kdcore.knowledge.sensitivity import SensitivityTerm
 from kdcore.models import ARCHITECTURES, NetworkConfig
 from kdcore.objective import Method, Optimiser, Stage, WeightedTerm
+from kdcore.source import source as code_of
 
 
 def catalogue() -> dict:
@@ -110,7 +111,8 @@ def _drawn() -> dict[str, type[SensitivityTerm]]:
 def _term(cls) -> dict:
     term = cls()
     return {"title": cls.title, "sentence": cls.sentence, "formula": term.formula, "paper": cls.paper,
-            "equation": cls.equation, "needs_teacher": term.needs_teacher, "needs_labels": term.needs_labels,
+            "equation": cls.equation, "source": code_of(cls), "needs_teacher": term.needs_teacher,
+            "needs_labels": term.needs_labels,
             "is_labels": cls is CrossEntropy, "weight": methods.WEIGHTS.get(term.kind, ""), "usual": _usual(term.kind),
             "fields": {name: field for name, field in _fields(cls).items() if name != "kind"}}
 

@@ -4,8 +4,10 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.chart import chart
+from app.components.formula import formula
 from app.components.image_picker import first_images, image_picker
-from app.components.layers import connected, formula, taught_students, usable, where_they_differ
+from app.components.layers import connected, taught_students, usable, where_they_differ
+from app.components.take import take
 
 KIND, MANY = "activation_boundary", 500
 st.title("Activation agreement")
@@ -32,6 +34,7 @@ rates = [{"name": name, "colour": colours[name], "values": [layer["rate"] for la
          for name, entry in shown]
 chart(figures.shares(rates, layers, "neurons that agree", "layer"), "rates", "Share of neurons that agree, by layer")
 st.caption(f"Over {len(indices)} test images.{connected(shown)}")
+take({"agreement": ("agreement", {"indices": indices, **asked})}, "agreement")
 formula(KIND)
 
 st.subheader("One layer")

@@ -4,8 +4,10 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.chart import chart
+from app.components.formula import formula
 from app.components.image_picker import image_picker
-from app.components.layers import formula, layer_maps, taught_students, usable, while_it_trained
+from app.components.layers import layer_maps, taught_students, usable, while_it_trained
+from app.components.take import take
 
 ATTENTION, JACOBIAN = "attention_maps", "attention_jacobian"
 KINDS = {ATTENTION: "Attention", JACOBIAN: "What would draw it"}
@@ -30,10 +32,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     smooth = st.toggle("Smooth", key="smooth", bind="query-params", help="Interpolated, or in the map's own cells.")
     overlay = st.toggle("Image beneath", key="under", bind="query-params")
 
+networks = [(run["id"], results.last_step(run)) for run in students]
 asked = {"kind": kind, "indices": [index], "teacher": teacher, "settings": settings[kind]}
 with st.spinner("Computing maps…"):
     image = engine.answer("image", run=students[0]["id"], index=index)
-    entries = engine.answer("layers", networks=[(run["id"], results.last_step(run)) for run in students], **asked)
+    entries = engine.answer("layers", networks=networks, **asked)
 shown = usable(entries, names)
 if not shown:
     st.stop()
@@ -41,6 +44,7 @@ layer_maps(shown, image, "maps", smooth=smooth, overlay=overlay, description=KIN
 st.caption(f"Test image {index} is of class {figures.markdown(image['classes'][image['label']])}. Each row has a scale "
            "of its own. Under each student's map stands its distance to the teacher's, of which the loss is made: 0 is "
            "the same." + " The ring marks where the teacher attends most." * (kind == JACOBIAN))
+take({"layers": ("layers", {"networks": networks, **asked})}, "attention")
 formula(kind)
 
 

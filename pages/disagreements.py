@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.pickers import experiment_picker, trained
+from app.components.take import take
 from app.navigation import pages
 
 ANSWERS, ACROSS = "answers", 6
@@ -28,16 +29,18 @@ by = how.selectbox("Differ by", list(ways), format_func=ways.get, key="by", bind
 if first == second:
     st.info("Choose two networks: one agrees with itself.", icon=":material/compare:")
     st.stop()
+asked = {"by": by, **{which: (run, results.last_step({"id": run})) for which, run in (
+    ("first", first), ("second", second))}}
 try:
     with st.spinner("Comparing the test images…"):
-        found = engine.answer("differing", by=by, first=(first, results.last_step({"id": first})),
-                              second=(second, results.last_step({"id": second})))
+        found = engine.answer("differing", **asked)
 except engine.UserError as error:
     st.info(figures.markdown(str(error)), icon=":material/block:")
     st.stop()
 wrong = sum(one["answers"][0][0] != one["answers"][1][0] for one in found)
 st.caption(f"Of the first 500 test images these {len(found)} differ most, the most first; on {wrong} of them the two "
            "give different answers. Under each: its class, the first network's answer, and the second's.")
+take({"differing": ("differing", asked)}, "disagreements")
 its_maps = pages()["sensitivity"]
 for start in range(0, len(found), ACROSS):
     for place, one in zip(st.columns(ACROSS), found[start : start + ACROSS]):

@@ -4,8 +4,10 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.chart import chart
+from app.components.formula import formula
 from app.components.image_picker import first_images, image_picker
-from app.components.layers import connected, formula, matrices, taught_students, usable, while_it_trained
+from app.components.layers import connected, matrices, taught_students, usable, while_it_trained
+from app.components.take import take
 
 KIND, MANY = "flow_matrices", 100
 st.title("FSP matrices")
@@ -22,15 +24,17 @@ with st.container(horizontal=True):
     differences = st.toggle("Differences", key="differences", bind="query-params",
                             help="What the student has more than the teacher, red, or less, blue.")
 indices = first_images(students, MANY) if many else [index]
+networks = [(run["id"], results.last_step(run)) for run in students]
 asked = {"kind": KIND, "indices": indices, "teacher": teacher, "alike": alike}
 with st.spinner("Computing matrices…"):
-    entries = engine.answer("layers", networks=[(run["id"], results.last_step(run)) for run in students], **asked)
+    entries = engine.answer("layers", networks=networks, **asked)
 shown = usable(entries, results.short_names(students))
 if not shown:
     st.stop()
 matrices(shown, "matrices", differences=differences, description="FSP matrices")
 st.caption("The distance is the squared norm of the difference, of which the loss is made: 0 is the same. Each section "
            f"has a scale of its own.{connected(shown)}")
+take({"layers": ("layers", {"networks": networks, **asked})}, "fsp-matrices")
 formula(KIND)
 
 

@@ -5,6 +5,7 @@ import re
 import streamlit as st
 
 from app import engine, figures
+from app.components.formula import formula_of, numbered
 
 OWN = "Your own"
 st.title("Methods")
@@ -35,11 +36,6 @@ def told(words: str, method: dict, name: str) -> bool:
     return bool(re.search(re.escape(words) + (r"(?!\d)" if words[-1:].isdigit() else ""), says(method, name)))
 
 
-def numbered(equations: str) -> str:
-    """Behind a paper, its equations."""
-    return f", eq. {equations}".replace("eq. Prop", "Prop") if equations else ""
-
-
 chosen = {name: method for name, method in methods.items()
           if paper in (None, method["paper"]) and (variants or not method["ablation"])}
 phrase = words.lower().strip()
@@ -66,8 +62,7 @@ st.subheader("Terms")
 st.markdown("The parts that methods are made of; their weights and settings can be changed on **Train**.")
 for term in sorted(catalogue["terms"].values(), key=lambda term: term["title"]):
     with st.expander(f"{term['title']} — {term['sentence']}"):
-        st.latex(term["formula"], width="content")
-        st.caption(f"{term['paper']}{numbered(term['equation'])}")
+        formula_of(term)
         if term["weight"]:
             st.caption(f"**Weight:** {term['weight']}")
         for schema in term["fields"].values():

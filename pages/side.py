@@ -8,6 +8,7 @@ from app.components.chart import chart
 from app.components.image_picker import image_picker
 from app.components.layers import taught_students
 from app.components.player import player
+from app.components.take import take
 
 st.title("Side by side")
 st.markdown("One image, seen by the teacher and by each student: what they answer, and what their answers are made of. "
@@ -20,7 +21,7 @@ shown = st.multiselect("Rows", list(titles), [kind for kind in USUAL if kind in 
                        key="rows", bind="query-params", help="What the networks answer, and what the losses are made "
                        "of; they are shown in this order.")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    temperature = st.slider("Temperature", 1.0, 20.0, 1.0, 0.5, key="temperature", bind="query-params", width=140,
+    temperature = st.slider("Temperature", 1.0, 20.0, 1.0, 0.5, key="temperature", bind="query-params", width=170,
                             disabled=ANSWERS not in shown, help="Answers are softened by it: higher values show more "
                             "of what a network thinks about the wrong classes.")
     layer = st.number_input("Layer", 1, 9, 3, key="layer", bind="query-params", width=110,
@@ -58,6 +59,7 @@ def draw(step: int) -> None:
                "click on a picture enlarges it.")
     for sentence in dict.fromkeys(beside.absent):
         st.caption(figures.markdown(sentence))
+    take(beside.asked, "side-by-side")
     metric = st.selectbox("Curve", list(recorded), format_func=recorded.get, key="metric", bind="query-params",
                           help="What the runs recorded while they trained, with the step above marked.")
     chart(figures.curves(results.lines(students, metric), title=recorded[metric], percent=metric == "accuracy",

@@ -23,7 +23,8 @@ def kinds() -> dict[str, str]:
 class Beside:
     """Teacher and students at one moment of the training, and the image that they are asked about.
 
-    `absent` collects, in sentences, what they do not have.
+    `absent` collects, in sentences, what they do not have, `asked` what was asked of the inspector, for
+    `components.take`.
     """
 
     teacher: tuple[int, int]
@@ -32,6 +33,7 @@ class Beside:
     index: int
     image: dict
     absent: list[str] = field(default_factory=list)
+    asked: dict = field(default_factory=dict)
 
     def rows(self, kinds: list[str], layer: int, channel: int) -> list[dict]:
         """Of what has layers, the one at `layer` from the image; of what has channels, the one at `channel`.
@@ -49,13 +51,13 @@ class Beside:
 
     def answers(self, temperature: float) -> list[dict]:
         """What each network answers, at a temperature."""
-        return engine.answer("outputs", networks=[self.teacher, *self.networks.values()], index=self.index,
-                             teacher=self.teacher, temperature=temperature)
+        return self._ask(ANSWERS, "outputs", networks=[self.teacher, *self.networks.values()], index=self.index,
+                         temperature=temperature)
 
     def _sensitivity(self, kind: str) -> list[dict]:
         told, settings = engine.catalogue()["maps"][kind], results.settings(self.students, kind)
-        entries = engine.answer("maps", networks=[self.teacher, *self.networks.values()], kind=kind, index=self.index,
-                                teacher=self.teacher, settings=settings)
+        entries = self._ask(kind, "maps", networks=[self.teacher, *self.networks.values()], kind=kind,
+                            index=self.index, settings=settings)
         self._say(told["title"], entries[1:], "maps")
         row = self.image["label"] if told["row_per_class"] else 0
         name = f"{told['title']} · {self.image['classes'][row]}" if told["row_per_class"] else told["title"]
@@ -64,8 +66,8 @@ class Beside:
 
     def _layers(self, kind: str, layer: int, channel: int) -> list[dict]:
         title, settings = engine.catalogue()["layers"][kind], results.settings(self.students, kind)
-        entries = engine.answer("layers", networks=[*self.networks.values()], kind=kind, indices=[self.index],
-                                teacher=self.teacher, settings=settings)
+        entries = self._ask(kind, "layers", networks=[*self.networks.values()], kind=kind, indices=[self.index],
+                            settings=settings)
         self._say(title, entries, "layers")
         at = [_at(entry, layer) for entry in entries]
         first = next(filter(None, at), None)
@@ -83,8 +85,7 @@ class Beside:
         return rows
 
     def _agreement(self, layer: int) -> list[dict]:
-        entries = engine.answer("agreement", networks=[*self.networks.values()], indices=[self.index],
-                                teacher=self.teacher)
+        entries = self._ask(AGREEMENT, "agreement", networks=[*self.networks.values()], indices=[self.index])
         at = [_at(entry, layer) for entry in entries]
         first = next((found for found in at if found and found["on"] is not None), None)
         self._say(kinds()[AGREEMENT], entries, "layers")
@@ -93,6 +94,10 @@ class Beside:
         return [{"name": f"Neurons that are on; of students, those that differ · {title_of(first)}", "mark": None,
                  "maps": [first["on"], *(found and 1 - found["per_place"] for found in at)],
                  "notes": ["", *(f"{found['rate']:.0%} agree" if found else "" for found in at)]}]
+
+    def _ask(self, name: str, question: str, **arguments) -> list[dict]:
+        self.asked[name] = question, {**arguments, "teacher": self.teacher}
+        return engine.answer(question, **self.asked[name][1])
 
     def _say(self, title: str, entries: list[dict], what: str) -> None:
         for name, entry in zip(self.networks, entries):

@@ -37,14 +37,6 @@ def while_it_trained(students: list[dict], draw: Callable[[dict, int, dict[int, 
     player(steps, lambda step: draw(run, step, timeline))
 
 
-def formula(kind: str) -> None:
-    """The formula of a term, with its source, to be unfolded."""
-    term = engine.catalogue()["terms"][kind]
-    with st.expander("The formula"):
-        st.latex(term["formula"], width="content")
-        st.caption(f"{term['paper']}, eq. {term['equation']}. {term['sentence']}")
-
-
 def usable(entries: list[dict], names: list[str]) -> list[tuple[str, dict]]:
     """The networks that have something to show, by name; of the others it is said why they have not."""
     for name, entry in zip(names, entries):

@@ -19,12 +19,12 @@ def player(steps: list[int], draw: Callable[[int], None], key: str = "step") -> 
         if st.session_state.get(playing):
             _advance(steps, key)
         going = bool(st.session_state.get(playing))
-        slider, button = st.columns([6, 1], vertical_alignment="bottom")
-        step = slider.select_slider("Training step", steps, steps[-1], key=key, bind="query-params", help="Snapshots "
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            step = st.select_slider("Training step", steps, steps[-1], key=key, bind="query-params", help="Snapshots "
                                     "lie close together early on, where most changes.")
-        if button.button("Pause" if going else "Play", icon=f":material/{'pause' if going else 'play_arrow'}:",
-                         width="stretch", disabled=len(steps) < 2, on_click=_toggle, args=(steps, key)):
-            st.rerun()  # the fragment's clock starts and stops with the page
+            if st.button("Pause" if going else "Play", icon=f":material/{'pause' if going else 'play_arrow'}:",
+                         key=f"{key}.play", disabled=len(steps) < 2, on_click=_toggle, args=(steps, key)):
+                st.rerun()  # the fragment's clock starts and stops with the page
         draw(step)
 
     show()

@@ -1,9 +1,12 @@
 """The pages on what is inside the networks, without a browser, on real runs."""
 
+import numpy as np
 import pytest
+import torch
 
 from app import engine
-from kdcore import worker
+from app.components import beside
+from kdcore import data, snapshots, worker
 from kdcore.config import read
 from kdcore.inspector import _questions
 from kdcore.store import Store
@@ -80,6 +83,34 @@ def test_the_jacobian_of_attention_has_its_window(page):
     made = page("attention", "maps", kind="What would draw it", window="third", smooth="true", under="true")
     assert not made.exception and not made.selectbox("window").disabled
     assert any("The ring marks where the teacher attends most" in caption.value for caption in made.caption)
+
+
+def test_all_that_networks_have_of_an_image_stands_side_by_side(page, trained):
+    made = page("side", "maps")
+    assert not made.exception and not made.error and not made.info
+    said = " ".join(caption.value for caption in made.caption)
+    assert "of which the loss is made: 0 is the same" in said
+    made.multiselect("rows").set_value(list(beside.kinds())).run()
+    assert not made.exception
+    assert any("vectors, without a place to draw" in caption.value for caption in made.caption)
+    steps = trained.snapshot_steps(max(run["id"] for run in trained.runs("maps")))
+    next(button for button in made.button if button.label == "Play").click().run()
+    assert not made.exception and made.select_slider("step").value < steps[-1]
+    assert any(button.label == "Pause" for button in made.button)
+
+
+def test_the_code_to_take_away_gives_the_numbers_of_the_picture(trained, page, capsys):
+    made = page("side", "maps", rows="answers", temperature="4.0")
+    program = next(code.value for code in made.code if "inspect.outputs" in code.value)
+    scope = {}
+    exec(program.replace("Store()", f"Store({str(trained.folder)!r})"), scope)
+    run = max(run["id"] for run in trained.runs("maps"))
+    steps = trained.snapshot_steps(run)
+    network = snapshots.network(trained, run, steps[-1])
+    image = data.images(read(trained.run(run)["config"]).data, "test", index=torch.tensor([0]))[:].pixels
+    expected = (network(image) / 4).softmax(1)[0].detach().numpy()
+    assert np.allclose(scope["answers"][-1]["shares"], expected, atol=1e-6)
+    assert "shares" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("by", ["answers", "full_jacobian"])

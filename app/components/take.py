@@ -1,0 +1,49 @@
+"""What a picture is made of, to take away: its numbers, and the code that asks for them in a notebook."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from app import engine
+from kdcore import arrays
+
+_LINE = 90  # letters
+
+Asked = dict[str, tuple[str, dict[str, Any]]]  # what the answer is called, the question, its arguments
+
+
+def take(asked: Asked, key: str) -> None:
+    """Offer the inspector's answers as npz and CSV, and the same calls of `kdcore.inspect` as code.
+
+    The picture itself is saved from its own tool bar.
+    """
+    with st.popover("Numbers and code", icon=":material/download:"):
+        with st.container(horizontal=True):
+            for label, ending, write in (("Numbers (npz)", "npz", arrays.npz), ("Numbers (CSV)", "csv", arrays.csv)):
+                st.download_button(label, partial(_written, write, asked), f"{key}.{ending}", on_click="ignore",
+                                   icon=":material/download:", key=f"{key}.{ending}")
+        st.markdown("In a notebook, from the repository's folder:")
+        st.code(code(asked), language="python")
+        st.caption("The picture is saved as PNG or SVG from its own tool bar, at its upper right.")
+
+
+def code(asked: Asked) -> str:
+    """A program that asks the same, and prints what each answer holds."""
+    calls = [f"{name} = {_call(question, [f'{name}={value!r}' for name, value in arguments.items()])}"
+             for name, (question, arguments) in asked.items()]
+    return "\n".join(["from kdcore import arrays, inspect", "from kdcore.store import Store", "",
+                      "store = Store()  # of $KD_STORE; or of a folder", *calls,
+                      f"for name, values in arrays.flat([{', '.join(asked)}]).items():",
+                      "    print(name, values.shape)"])
+
+
+def _call(question: str, told: list[str]) -> str:
+    line = f"inspect.{question}(store, {', '.join(told)})"
+    return line if len(line) < _LINE else f"inspect.{question}(\n    store,\n    " + ",\n    ".join(told) + ")"
+
+
+def _written(write, asked: Asked) -> bytes:
+    return write({name: engine.answer(question, **arguments) for name, (question, arguments) in asked.items()})
