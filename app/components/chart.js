@@ -67,8 +67,9 @@ const enlarge = (target, data, place) => {
     const { l, r, t, b } = layout.margin, inner = Math.min(width - l - r, (height - t - b) / aspect);
     Object.assign(layout, { width: inner + l + r, height: inner * aspect + t + b });
   }
-  window.Plotly.newPlot(plot, place ? target.data.filter(trace => trace.type === 'heatmap') : target.data, layout,
-                        { displaylogo: false, displayModeBar: false });
+  const traces = place ? target.data.filter(trace => trace.type === 'heatmap' && trace.meta.includes(place.row))
+                       : target.data;
+  window.Plotly.newPlot(plot, traces, layout, { displaylogo: false, displayModeBar: false });
 };
 
 const tileAt = ({ x, y }, { height, width, gap, columns, rows }) => {

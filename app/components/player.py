@@ -13,6 +13,7 @@ SECONDS = 0.8  # that a snapshot is looked at
 def player(steps: list[int], draw: Callable[[int], None], key: str = "step") -> None:
     """Choose one of the steps, the last one at first; `draw(step)` shows it, and again whenever the choice moves."""
     playing = f"{key}.playing"
+    st.session_state[f"{key}.moved"] = time.monotonic()  # a page that is drawn anew shows the same step
 
     @st.fragment(run_every=SECONDS if st.session_state.get(playing) else None)
     def show() -> None:
@@ -33,7 +34,6 @@ def player(steps: list[int], draw: Callable[[int], None], key: str = "step") -> 
 def _toggle(steps: list[int], key: str) -> None:
     """Play, from the beginning where the end is shown, or pause."""
     st.session_state[f"{key}.playing"] = not st.session_state.get(f"{key}.playing")
-    st.session_state[f"{key}.moved"] = time.monotonic()
     if st.session_state.get(key, steps[-1]) == steps[-1]:
         st.session_state[key] = steps[0]
 

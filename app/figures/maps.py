@@ -103,6 +103,7 @@ def _picture(tiles: np.ndarray, gap: int, image: np.ndarray | None, under: list[
     kinds = [kind for kind in (True, False) if kind in signed]
     for i, kind in enumerate(kinds):
         figure.add_heatmap(
+            meta=np.flatnonzero(signed == kind).tolist(),  # the rows, for whoever enlarges one
             z=stitched(np.where((signed == kind)[:, None, None, None], tiles, np.nan), gap), hoverongaps=False,
             colorscale="RdBu_r" if kind else "Viridis", zmin=-largest if kind else 0, zmax=largest, **heatmap,
             colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": ".2g", "nticks": 5, "xref": "container",
@@ -111,7 +112,7 @@ def _picture(tiles: np.ndarray, gap: int, image: np.ndarray | None, under: list[
     height, width = (len(tiles) * (tiles.shape[2] + gap) - gap, tiles.shape[1] * (tiles.shape[3] + 1) - 1)
     # The browser sets the height from the width it has, so that the pixels of a map stay square and large.
     figure.update_layout(uirevision="constant", margin={"l": 8, "r": 64, "t": 64, "b": 8 if gap > 1 else 64},
-                         meta={"aspect": height / width, "tallest": MAP_PIXELS * len(tiles), "readable": READABLE})
+                         meta={"aspect": height / width, "tallest": MAP_PIXELS * len(tiles)})
     figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, width - 0.5])
     figure.update_yaxes(visible=False, fixedrange=True, range=[height - 0.5, -0.5])
     return figure
@@ -142,10 +143,13 @@ def picture(image: np.ndarray) -> Image.Image:
 def _label(figure: go.Figure, shape: tuple[int, ...], gap: int, rows: list[str], columns: list[str],
            notes: list[str]) -> None:
     _, width, height_px, width_px = shape
-    highest = max(_lines(label, LINE // width).count("<br>") for label in columns)
-    figure.update_layout(margin={"t": 34 + 15 * highest + (18 if rows else 0)}, meta={**figure.layout.meta, "tile": {
-        "height": height_px, "width": width_px, "gap": gap, "rows": [escape(row) for row in rows] or [""],
-        "columns": [escape(column) for column in columns]}})  # for whoever enlarges one
+    wrapped = [_lines(label, LINE // width).split("<br>") for label in columns]
+    highest, longest = max(map(len, wrapped)) - 1, max(len(line) for lines in wrapped for line in lines)
+    readable = READABLE * max(1, longest * width / LINE)  # pixels without which the titles run into each other
+    figure.update_layout(margin={"t": 34 + 15 * highest + (18 if rows else 0)}, meta={
+        **figure.layout.meta, "readable": readable, "tile": {  # for whoever enlarges one
+            "height": height_px, "width": width_px, "gap": gap, "rows": [escape(row) for row in rows] or [""],
+            "columns": [escape(column) for column in columns]}})
     across = [i * (width_px + 1) + (width_px - 1) / 2 for i in range(width)]
     for x, label in zip(across, columns):
         figure.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", yshift=18 if rows else 0,
