@@ -8,6 +8,7 @@ from kdcore.inspect.attributions import ATTRIBUTIONS, attribution
 from kdcore.inspect.gallery import differing
 from kdcore.inspect.layers import layers, stages
 from kdcore.inspect.maps import disagreements, image, maps, timeline
+from kdcore.inspect.worlds import line_world, plane_world
 
-__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "differing", "disagreements", "image", "layers", "maps",
-           "stages", "timeline"]
+__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "differing", "disagreements", "image", "layers",
+           "line_world", "maps", "plane_world", "stages", "timeline"]
