@@ -4,32 +4,17 @@ import streamlit as st
 
 from app import engine, figures
 from app.components.chart import chart
+from app.components.worlds import minimised, step_picker
 
 LINE, PLANE = "One input", "Two inputs"
 st.title("Noise and slope")
 st.markdown("Two worlds so small that you see all of a network at once, while it learns by the losses that are used on "
             "images.")
-chosen, *controls = st.columns([1.35, 1, 1, 0.8], vertical_alignment="bottom")
-world = chosen.segmented_control("World", [LINE, PLANE], default=LINE, required=True, key="world",
-                                 bind="query-params",
-                                 help="Networks that look at one number, which are curves, or at two, which are maps.")
-seed = controls[2].number_input("Seed", 0, 99, 0, key="seed", bind="query-params",
+world = st.segmented_control("World", [LINE, PLANE], default=LINE, required=True, key="world", bind="query-params",
+                             help="Networks that look at one number, which are curves, or at two, which are maps.")
+controls = st.columns(3, vertical_alignment="bottom")
+seed = controls[2].number_input("Seed", 0, 99, 3, key="seed", bind="query-params",
                                 help="Another teacher, other points, other first weights of the students.")
-
-
-def step_of(found: dict) -> tuple[int, int]:
-    """The chosen step, and which of the snapshots it is."""
-    step = st.select_slider("Training step", found["steps"], found["steps"][-1], key="step", bind="query-params",
-                            help="Snapshots lie close together early on, where most changes.")
-    return step, found["steps"].index(step)
-
-
-def formulas(found: dict) -> None:
-    """What each student minimises, to be unfolded."""
-    with st.expander("What each student minimises"):
-        for student in found["students"]:
-            st.markdown(f"**{student['title']}**")
-            st.latex(student["formula"], width="content")
 
 
 def line() -> None:
@@ -45,7 +30,7 @@ def line() -> None:
                 "computing one.")
     with st.spinner("Training three students…"):
         found = engine.answer("line_world", points=points, noise=noise, seed=seed)
-    step, snapshot = step_of(found)
+    step, snapshot = step_picker(found)
     chart(figures.curves_and_slopes(found, snapshot), "curves", "The curves and slopes of the students, each with its "
           "teacher's")
     st.caption("Dashed: the teacher. Short thick lines: the slopes at the points that the students see.")
@@ -54,15 +39,16 @@ def line() -> None:
             chart(figures.over_training({student["title"]: student[f"{what}_error"] for student in found["students"]},
                                         found["steps"], step, f"squared error of the {what}s"), what,
                   f"The mean squared error of the {what}s over all inputs while the students trained")
-    formulas(found)
+    minimised(found)
     st.subheader("Is noise the same as slopes?")
     st.latex(r"\mathbb{E}_\xi \left(z_t(x+\xi) - z_s(x+\xi)\right)^2 \approx \left(z_t - z_s\right)^2 + \sigma^2"
              r"\left(\frac{\partial z_t}{\partial x} - \frac{\partial z_s}{\partial x}\right)^2", width="content")
     chart(figures.two_sides(found, noise), "sides", "Both sides of Proposition 1 over the noise, for each student")
-    st.caption("Both sides for the trained students, at the points they saw. Where the two lines of one part, the "
-               "noise reaches so far that curves bend within it, and a slope no longer tells what the noise does "
-               "(Srinivas & Fleuret 2018, Prop. 1). A student without any error in values and slopes has a right side "
-               "of 0, which lies below the picture.")
+    st.caption("Both sides for the trained students at the points they saw, the left one a mean over 1000 draws of the "
+               "noise. The two lines of a student part where curves bend within the reach of the noise: a slope no "
+               "longer tells what the noise does. Of networks with ReLU, which are straight between their kinks, they "
+               "part where the noise reaches a kink (Srinivas & Fleuret 2018, Prop. 1). A student without any error "
+               "has a right side of 0, below the picture.")
 
 
 def plane() -> None:
@@ -77,15 +63,15 @@ def plane() -> None:
                 "most for where they are large, far from the line.")
     with st.spinner("Training a teacher and three students…"):
         found = engine.answer("plane_world", points=points, margin=margin, seed=seed)
-    step, snapshot = step_of(found)
+    step, snapshot = step_picker(found)
     chart(figures.regions(found, snapshot), "regions", "Decision regions, decision boundaries and activation "
           "boundaries of the teacher and three students")
     chart(figures.over_training({student["title"]: student["agreement"] for student in found["students"]},
                                 found["steps"], step, "activations that agree", percent=True, ends=found["ends"]),
           "agreement", "Share of the plane on which activations agree with the teacher's, while the students trained")
     st.caption("Neurons are compared one by one, over the whole picture. Who has labels alone never hears which neuron "
-               "of the teacher is which, so that about half agree by chance (Heo et al. 2019, Fig. 1 and eq. 4).")
-    formulas(found)
+               "of the teacher is which, and agrees by chance (Heo et al. 2019, Fig. 1 and eq. 4).")
+    minimised(found)
 
 
 {LINE: line, PLANE: plane}[world]()

@@ -12,7 +12,7 @@ from app.figures.text import escape
 TANGENT = 0.03  # half of it, along the inputs
 ROOM = 0.13  # between two rows of panels, as a share of the height
 TALLEST, READABLE = 720, 640  # pixels of all panels, and what their words take
-PALE = 1.5  # the end of the shades, so that they stay behind lines and points
+PALE = 2.2  # the end of the shades, so that they stay behind lines and points
 SIDES = ("#2166AC", "#B2182B")  # the colours of the shades, for points
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
@@ -40,6 +40,7 @@ def curves_and_slopes(world: dict, snapshot: int) -> go.Figure:
             x, y = _tangents(inputs[world["at"]], network["values"][world["at"]], network["slopes"][world["at"]])
             figure.add_scatter(x=x, y=y, mode="lines", row=1, col=column, line={"color": colour, "width": 5},
                                opacity=0.75, showlegend=False, hoverinfo="skip")
+    figure.update_annotations(font_size=13)
     figure.update_layout(height=520, uirevision="constant", margin={"l": 56, "r": 8, "t": 28, "b": 44},
                          hovermode="x unified")
     figure.update_xaxes(range=[0, 1], zeroline=False, unifiedhovertitle={"text": "input %{x:.2f}"})
@@ -80,7 +81,7 @@ def over_training(lines: dict[str, np.ndarray], steps: list[int], step: int, tit
                          annotation_position="bottom")
     figure.update_layout(height=320, uirevision="constant", margin={"l": 64, "r": 16, "t": 44, "b": 48},
                          hovermode="x unified", legend=LEGEND)
-    figure.update_xaxes(title="snapshot at training step", type="category", nticks=11, tickangle=0)
+    figure.update_xaxes(title="snapshot at training step", type="category", nticks=7, tickangle=0)
     figure.update_yaxes(title=title, type="linear" if percent else "log", tickformat=".0%" if percent else None,
                         exponentformat="power", dtick=None if percent else 1)
     return figure
@@ -124,7 +125,7 @@ def regions(world: dict, snapshot: int) -> go.Figure:
         _panel(figure, world, {name: network[name][at] for name in ("lean", "boundaries")},
                {"row": i // 2 + 1, "col": i % 2 + 1}, legend=i == 0)
         if i:
-            figure.add_annotation(text=f"{network['agreement'][at]:.0%} of activations agree with the teacher's, "
+            figure.add_annotation(text=f"{network['agreement'][at]:.0%} of activations agree, "
                                   f"{network['decisions'][at]:.0%} of answers", showarrow=False, x=0.5, y=0,
                                   xref=f"x{i + 1} domain", yref=f"y{i + 1} domain", yanchor="top")
     figure.update_xaxes(visible=False, range=[world["across"][0], world["across"][-1]])
@@ -132,14 +133,15 @@ def regions(world: dict, snapshot: int) -> go.Figure:
     aspect = np.ptp(world["up"]) / np.ptp(world["across"]) * 0.98 / (1 - ROOM)
     figure.update_layout(uirevision="constant", margin={"l": 8, "r": 8, "t": 84, "b": 28}, hovermode=False,
                          meta={"aspect": float(aspect), "tallest": TALLEST, "readable": READABLE},
-                         legend={"orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top"})
+                         legend={"orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top",
+                                "itemwidth": 40})
     return figure
 
 
 def _panel(figure: go.Figure, world: dict, network: dict, place: dict, legend: bool) -> None:
     """One network: how it leans to a class, where it is undecided, and where each neuron switches."""
     field = {"z": network["lean"], "x": world["across"], "y": world["up"], "showscale": False, "hoverinfo": "skip"}
-    figure.add_heatmap(**field, colorscale="RdBu_r", zmin=-PALE, zmax=PALE, zsmooth="best", opacity=0.6, **place)
+    figure.add_heatmap(**field, colorscale="RdBu_r", zmin=-PALE, zmax=PALE, zsmooth="best", **place)
     for i, ends in enumerate(network["boundaries"]):
         figure.add_scatter(x=ends[:, 0], y=ends[:, 1], mode="lines", name=f"neuron {i + 1}", showlegend=legend,
                            legendgroup=i, line={"color": COLOURS[i], "dash": DASHES[i], "width": 2.2}, **place)

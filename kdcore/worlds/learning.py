@@ -1,8 +1,9 @@
-"""Training in a small world: the terms, stages and lessons of any method, on all of the few points at every step."""
+"""Training in a small world: the terms, stages and lessons of any method, without the trainer's runs and batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 
 import torch
 from torch import nn
@@ -25,20 +26,20 @@ def drawn(build: Callable[[], nn.Module], seed: int) -> nn.Module:
         return build()
 
 
-def learn(method: Method, student: nn.Module, points: Images, optimiser: Optimiser, *, seed: int = 0,
-          teacher: nn.Module | None = None, pair: Pair | None = None) -> Iterator[int]:
-    """Train a student in place for `STEPS` steps; yields each snapshot's step while the student is as it was then.
+def learn(method: Method, student: nn.Module, points: Images, optimiser: Optimiser, steps: int = STEPS, *,
+          seed: int = 0, teacher: nn.Module | None = None, pair: Pair | None = None) -> Iterator[int]:
+    """Train a student in place, with all points in every step; yields the step of each snapshot as it is reached.
 
     Terms over layers need the `pair`, of one width: there are no connectors. Every stage begins with a fresh optimiser.
     """
-    shown, step = set(snapshot_steps(STEPS)), 0
+    shown, step = set(snapshot_steps(steps)), 0
     yield step
-    for stage in method.stages:
+    for stage, share in zip(method.stages, accumulate(stage.share for stage in method.stages)):
         bounds = {key: weighted.term.bind(pair) if pair else NOTHING for key, weighted in stage.objective.items()}
         lessons = Lessons({key: weighted.term for key, weighted in stage.objective.items()}, bounds, teacher, points)
         follower = optimiser.build(student.parameters())
-        for _ in range(round(stage.share * STEPS)):
-            follower.param_groups[0]["lr"] = optimiser.rate(step / STEPS)
+        while step < round(share * steps):
+            follower.param_groups[0]["lr"] = optimiser.rate(step / steps)
             follower.zero_grad()
             _loss(stage, bounds, lessons, student, points, Draws(seed, step, points.labels.device)).backward()
             follower.step()

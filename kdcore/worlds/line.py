@@ -56,7 +56,7 @@ def students(noise: float) -> list[Method]:
     """The students: the second minimises the right side of Prop. 1 at this σ, the third its left side."""
     return [_method("Values", values=(1.0, VALUES)),
             _method("Values and slopes", values=(1.0, VALUES), slopes=(noise**2, SLOPES)),
-            _method("Values under noise", noisy=(1.0, NoisyOutputs(noise=noise)))]
+            _method("Noisy values", noisy=(1.0, NoisyOutputs(noise=noise)))]
 
 
 def _method(title: str, **terms: tuple[float, Term]) -> Method:
@@ -64,7 +64,7 @@ def _method(title: str, **terms: tuple[float, Term]) -> Method:
         key: WeightedTerm(weight=weight, term=term) for key, (weight, term) in terms.items()}),))
 
 
-def line(points: int = 6, noise: float = 0.05, seed: int = 0) -> dict:
+def line(points: int = 6, noise: float = 0.05, seed: int = 0, steps: int = STEPS) -> dict:
     """Three students of one curve that see it at a few `points`, one of them with `noise` σ, all drawn from `seed`.
 
     {"inputs" (241,) from 0 to 1, "at" (points,) the positions among them that students see, "steps" (S,) of snapshots,
@@ -72,12 +72,11 @@ def line(points: int = 6, noise: float = 0.05, seed: int = 0) -> dict:
     "value_error" and "slope_error" (S,): the terms over all inputs, "noisy" and "expanded" (9,): at the end, both sides
     of Prop. 1 at the points}], "noises" (9,): the σ of these}.
     """
-    inputs, teacher = _images(torch.linspace(0, 1, PLACES)), drawn(Waves, stream(seed, 0)).requires_grad_(False)
+    inputs, teacher = as_images(torch.linspace(0, 1, PLACES)), drawn(Waves, stream(seed, 0)).requires_grad_(False)
     at = ((torch.arange(points) + _uniform(points, seed)) / points * PLACES).long()
-    theirs = _curves(teacher, inputs)
-    return {"inputs": inputs.pixels[:, 0].numpy(), "at": at.numpy(), "steps": snapshot_steps(STEPS),
-            "teacher": theirs, "noises": NOISES,
-            "students": [_taught(method, teacher, inputs, inputs[at], seed) for method in students(noise)]}
+    return {"inputs": inputs.pixels[:, 0].numpy(), "at": at.numpy(), "steps": snapshot_steps(steps),
+            "teacher": _curves(teacher, inputs), "noises": NOISES,
+            "students": [_taught(method, teacher, inputs, inputs[at], seed, steps) for method in students(noise)]}
 
 
 def _uniform(points: int, seed: int) -> Tensor:
@@ -85,29 +84,32 @@ def _uniform(points: int, seed: int) -> Tensor:
     return 0.15 + 0.7 * torch.rand(points, generator=torch.Generator().manual_seed(stream(seed, 1)))
 
 
-def _images(inputs: Tensor) -> Images:
+def as_images(inputs: Tensor) -> Images:
     return Images(inputs[:, None], torch.zeros(len(inputs), dtype=torch.long))
 
 
+@torch.no_grad()
 def _curves(network: nn.Module, inputs: Images) -> dict[str, np.ndarray]:
-    with torch.no_grad():
-        response = Response(network, inputs.pixels)
-        return {"values": response.logits[:, 0].numpy(), "slopes": response.jacobian[:, 0, 0].numpy()}
+    response = Response(network, inputs.pixels)
+    return {"values": response.logits.detach()[:, 0].numpy(), "slopes": response.jacobian[:, 0, 0].numpy()}
 
 
-def _taught(method: Method, teacher: nn.Module, inputs: Images, seen: Images, seed: int) -> dict:
+def _taught(method: Method, teacher: nn.Module, inputs: Images, seen: Images, seed: int, steps: int) -> dict:
     student = drawn(smooth, stream(seed, 2))
     snapshots = [{**_curves(student, inputs), "value_error": _loss(VALUES, teacher, student, inputs),
                   "slope_error": _loss(SLOPES, teacher, student, inputs)}
-                 for _ in learn(method, student, seen, OPTIMISER, seed=seed, teacher=teacher)]
+                 for _ in learn(method, student, seen, OPTIMISER, steps, seed=seed, teacher=teacher)]
     return {"title": method.title, "formula": method.formula(),
             **{name: np.stack([one[name] for one in snapshots]) for name in snapshots[0]},
             **both_sides(teacher, student, seen, seed)}
 
 
 def both_sides(teacher: nn.Module, student: nn.Module, seen: Images, seed: int) -> dict[str, np.ndarray]:
-    """Prop. 1 at the points `seen`, over `NOISES`: {"noisy" (9,), its left side, "expanded" (9,), its right side}."""
-    many, draws = seen[torch.arange(len(seen)).repeat(DRAWS)], Draws(seed, STEPS, seen.labels.device)
+    """Prop. 1 at the points `seen`, over `NOISES`: {"noisy" (9,), its left side, "expanded" (9,), its right side}.
+
+    Of a difference d = z_t − z_s that is curved, the left side also has σ²·d·d″, which vanishes where the values match.
+    """
+    many, draws = seen[torch.arange(len(seen)).repeat(DRAWS)], Draws(seed, -1, seen.labels.device)
     values, slopes = (_loss(term, teacher, student, seen) for term in (VALUES, SLOPES))
     return {"noisy": np.array([_loss(NoisyOutputs(noise=noise), teacher, student, many, draws) for noise in NOISES]),
             "expanded": values + NOISES**2 * slopes}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sklearn.datasets import make_moons
-from torch import Tensor, nn
+from torch import nn
 
 from kdcore.data import Images
 from kdcore.knowledge import Pair, Side, Term
@@ -39,7 +39,7 @@ def _method(title: str, first: Term | None = None) -> Method:
         name: WeightedTerm(weight=1, term=term)}) for name, term in named.items()])
 
 
-def plane(points: int = 40, margin: float = 1.0, seed: int = 0) -> dict:
+def plane(points: int = 40, margin: float = 1.0, seed: int = 0, steps: int = STEPS) -> dict:
     """A teacher of two classes, and three students that see a few `points`; all are drawn from `seed`.
 
     {"across" and "up" (41,): the places at which all is measured, "points" (points, 2), "labels" (points,), "classes",
@@ -48,15 +48,14 @@ def plane(points: int = 40, margin: float = 1.0, seed: int = 0) -> dict:
     upwards, "boundaries" (S, neurons, 2, 2) two ends (x, y) of each one's line, NaN where it lies outside, "agreement"
     and "decisions" (S,) over all places, the shares of neurons and of answers that are the teacher's}]}.
     """
-    teacher = drawn(_network, stream(seed, 0))
+    teacher, seen = drawn(_network, stream(seed, 0)), _moons(points, stream(seed, 2))
     for _ in learn(_method("Teacher"), teacher, _moons(TAUGHT, stream(seed, 1)), OPTIMISER):
         pass
-    seen, everywhere = _moons(points, stream(seed, 2)), _places()
-    theirs = _response(teacher.requires_grad_(False), everywhere)
-    return {"across": everywhere[:CELLS, 0, 0, 0].numpy(), "up": everywhere[::CELLS, 1, 0, 0].numpy(),
+    theirs = everywhere(teacher.requires_grad_(False))
+    return {"across": theirs.inputs[:CELLS, 0, 0, 0].numpy(), "up": theirs.inputs[::CELLS, 1, 0, 0].numpy(),
             "points": seen.pixels[:, :, 0, 0].numpy(), "labels": seen.labels.numpy(), "classes": CLASSES,
-            "steps": snapshot_steps(STEPS), "ends": STEPS // 2, "teacher": _stacked([_drawn(theirs, theirs)]),
-            "students": [_taught(method, teacher, theirs, seen, seed) for method in students(margin)]}
+            "steps": snapshot_steps(steps), "ends": round(steps / 2), "teacher": _stacked([measured(theirs, theirs)]),
+            "students": [_taught(method, teacher, seen, seed, steps) for method in students(margin)]}
 
 
 def _network() -> nn.Module:
@@ -70,31 +69,20 @@ def _moons(count: int, seed: int) -> Images:
     return Images(centred[:, :, None, None], torch.tensor(labels))
 
 
-def _places() -> Tensor:
-    up, across = torch.meshgrid(torch.linspace(-HIGH, HIGH, CELLS), torch.linspace(-WIDE, WIDE, CELLS), indexing="ij")
-    return torch.stack([across, up], 2).view(-1, 2, 1, 1)
-
-
 def _pair() -> Pair:
     side = Side((2, 1, 1), CLASSES, lambda: {"group1": (NEURONS,), LAYER: (NEURONS,)})
     return Pair(side, side)
 
 
-def _taught(method: Method, teacher: nn.Module, theirs: Response, seen: Images, seed: int) -> dict:
-    student = drawn(_network, stream(seed, 3))
-    snapshots = [_drawn(_response(student, theirs.inputs), theirs)
-                 for _ in learn(method, student, seen, OPTIMISER, seed=seed, teacher=teacher, pair=_pair())]
+def _taught(method: Method, teacher: nn.Module, seen: Images, seed: int, steps: int) -> dict:
+    student, theirs = drawn(_network, stream(seed, 3)), everywhere(teacher)
+    snapshots = [measured(everywhere(student), theirs)
+                 for _ in learn(method, student, seen, OPTIMISER, steps, seed=seed, teacher=teacher, pair=_pair())]
     return {"title": method.title, "formula": method.formula(), **_stacked(snapshots)}
 
 
-def _response(network: nn.Module, places: Tensor) -> Response:
-    with torch.no_grad():
-        response = Response(network, places, taps=(LAYER,), differentiable=False)
-        response.taps  # noqa: B018
-    return response
-
-
-def _drawn(ours: Response, theirs: Response) -> dict:
+@torch.no_grad()
+def measured(ours: Response, theirs: Response) -> dict:
     """What is drawn of one network at one snapshot, and how far it agrees with the teacher."""
     lean, corners = ours.logits.softmax(1) @ torch.tensor([-1.0, 1.0]), torch.tensor([0, CELLS - 1, -1, -CELLS])
     around = ours.inputs[corners].flatten(1).numpy()
@@ -102,6 +90,13 @@ def _drawn(ours: Response, theirs: Response) -> dict:
             "boundaries": [zero_line(around, neuron.numpy()) for neuron in ours.taps[LAYER][corners].T],
             "agreement": float(agreement(ours.taps[LAYER], theirs.taps[LAYER]).mean()),
             "decisions": float((ours.logits.argmax(1) == theirs.logits.argmax(1)).float().mean())}
+
+
+def everywhere(network: nn.Module) -> Response:
+    """A network's response at all places that are drawn, row by row upwards."""
+    up, across = torch.meshgrid(torch.linspace(-HIGH, HIGH, CELLS), torch.linspace(-WIDE, WIDE, CELLS), indexing="ij")
+    places = torch.stack([across, up], 2).view(-1, 2, 1, 1)
+    return Response(network, places, taps=(LAYER,), differentiable=False)
 
 
 def _stacked(snapshots: list[dict]) -> dict[str, np.ndarray]:
