@@ -85,6 +85,7 @@ def _uniform(points: int, seed: int) -> Tensor:
 
 
 def as_images(inputs: Tensor) -> Images:
+    """(N,) numbers as inputs without labels: (N, 1)."""
     return Images(inputs[:, None], torch.zeros(len(inputs), dtype=torch.long))
 
 
