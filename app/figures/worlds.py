@@ -83,7 +83,7 @@ def over_training(lines: dict[str, np.ndarray], steps: list[int], step: int, tit
                          hovermode="x unified", legend=LEGEND)
     figure.update_xaxes(title="snapshot at training step", type="category", nticks=7, tickangle=0)
     figure.update_yaxes(title=title, type="linear" if percent else "log", tickformat=".0%" if percent else None,
-                        exponentformat="power", dtick=None if percent else 1)
+                        exponentformat="power", dtick=None if percent else 1, title_standoff=12, automargin=True)
     return figure
 
 
@@ -108,8 +108,8 @@ def two_sides(world: dict, noise: float) -> go.Figure:
     figure.update_xaxes(title="σ of the noise", type="log", tickvals=[0.003, 0.01, 0.03, 0.1, 0.3])
     lowest = min(student["noisy"].min() for student in world["students"])
     highest = max(max(student["noisy"].max(), student["expanded"].max()) for student in world["students"])
-    figure.update_yaxes(title="squared error", type="log", exponentformat="power", dtick=1,
-                        range=[np.log10(lowest) - 0.6, np.log10(highest) + 0.3])
+    figure.update_yaxes(title="squared error", type="log", exponentformat="power", dtick=1, title_standoff=12,
+                        automargin=True, range=[np.log10(lowest) - 0.6, np.log10(highest) + 0.3])
     return figure
 
 
