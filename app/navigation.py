@@ -18,6 +18,8 @@ SECTIONS = {
         "flow": ("FSP matrices", ":material/grid_view:"),
         "agreement": ("Activation agreement", ":material/toggle_on:"),
         "disagreements": ("Disagreements", ":material/compare:")},
+    "Play": {
+        "noise": ("Noise and slope", ":material/airwave:")},
     "Background": {
         "methods": ("Methods", ":material/menu_book:")},
 }

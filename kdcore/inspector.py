@@ -107,4 +107,6 @@ def _questions(store: Store) -> dict:
         "timeline": partial(inspect.timeline, store),
         "differing": partial(inspect.differing, store),
         "disagreements": partial(inspect.disagreements, store),
+        "line_world": partial(inspect.line_world, store),
+        "plane_world": partial(inspect.plane_world, store),
     }

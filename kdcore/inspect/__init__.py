@@ -9,6 +9,7 @@ from kdcore.inspect.gallery import differing
 from kdcore.inspect.layers import layers, stages
 from kdcore.inspect.maps import disagreements, image, maps, timeline
 from kdcore.inspect.outputs import outputs
+from kdcore.inspect.worlds import line_world, plane_world
 
-__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "differing", "disagreements", "image", "layers", "maps",
-           "outputs", "stages", "timeline"]
+__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "differing", "disagreements", "image", "layers", "line_world",
+           "maps", "outputs", "plane_world", "stages", "timeline"]
