@@ -4,7 +4,9 @@ import streamlit as st
 
 from app import engine, figures
 from app.components.chart import chart
-from app.components.worlds import minimised, step_picker
+from app.components.player import player
+from app.components.take import take
+from app.components.worlds import minimised
 
 LINE, PLANE = "One input", "Two inputs"
 st.title("Noise and slope")
@@ -28,17 +30,22 @@ def line() -> None:
                 "values there, it guesses what lies between. Told the **slopes** as well, it guesses better; so it "
                 "does when it sees the teacher at inputs with a little **noise**, which tells the slopes without ever "
                 "computing one.")
+    asked = {"points": points, "noise": noise, "seed": seed}
     with st.spinner("Training three students…"):
-        found = engine.answer("line_world", points=points, noise=noise, seed=seed)
-    step, snapshot = step_picker(found)
-    chart(figures.curves_and_slopes(found, snapshot), "curves", "The curves and slopes of the students, each with its "
-          "teacher's")
-    st.caption("Dashed: the teacher. Short thick lines: the slopes at the points that the students see.")
-    for place, what in zip(st.columns(2), ("value", "slope")):
-        with place:
-            chart(figures.over_training({student["title"]: student[f"{what}_error"] for student in found["students"]},
-                                        found["steps"], step, f"squared error of the {what}s"), what,
-                  f"The mean squared error of the {what}s over all inputs while the students trained")
+        found = engine.answer("line_world", **asked)
+
+    def draw(step: int) -> None:
+        chart(figures.curves_and_slopes(found, found["steps"].index(step)), "curves", "The curves and slopes of the "
+              "students, each with its teacher's")
+        st.caption("Dashed: the teacher. Short thick lines: the slopes at the points that the students see.")
+        for place, what in zip(st.columns(2), ("value", "slope")):
+            errors = {student["title"]: student[f"{what}_error"] for student in found["students"]}
+            with place:
+                chart(figures.over_training(errors, found["steps"], step, f"squared error of the {what}s"), what,
+                      f"The mean squared error of the {what}s over all inputs while the students trained")
+
+    player(found["steps"], draw)
+    take({"world": ("line_world", asked)}, "one-input")
     minimised(found)
     st.subheader("Is noise the same as slopes?")
     st.latex(r"\mathbb{E}_\xi \left(z_t(x+\xi) - z_s(x+\xi)\right)^2 \approx \left(z_t - z_s\right)^2 + \sigma^2"
@@ -61,16 +68,22 @@ def plane() -> None:
                 "these cuts the network folds its answer, the shaded regions. A student that is first told **which "
                 "neurons are on** puts its lines where the teacher has them; one that is told their **values** cares "
                 "most for where they are large, far from the line.")
+    asked = {"points": points, "margin": margin, "seed": seed}
     with st.spinner("Training a teacher and three students…"):
-        found = engine.answer("plane_world", points=points, margin=margin, seed=seed)
-    step, snapshot = step_picker(found)
-    chart(figures.regions(found, snapshot), "regions", "Decision regions, decision boundaries and activation "
-          "boundaries of the teacher and three students")
-    chart(figures.over_training({student["title"]: student["agreement"] for student in found["students"]},
-                                found["steps"], step, "activations that agree", percent=True, ends=found["ends"]),
-          "agreement", "Share of the plane on which activations agree with the teacher's, while the students trained")
+        found = engine.answer("plane_world", **asked)
+    rates = {student["title"]: student["agreement"] for student in found["students"]}
+
+    def draw(step: int) -> None:
+        chart(figures.regions(found, found["steps"].index(step)), "regions", "Decision regions, decision boundaries "
+              "and activation boundaries of the teacher and three students")
+        chart(figures.over_training(rates, found["steps"], step, "activations that agree", percent=True,
+                                    ends=found["ends"]),
+              "agreement", "Share of the plane on which activations agree with the teacher's while the students train")
+
+    player(found["steps"], draw)
     st.caption("Neurons are compared one by one, over the whole picture. Who has labels alone never hears which neuron "
                "of the teacher is which, and agrees by chance (Heo et al. 2019, Fig. 1 and eq. 4).")
+    take({"world": ("plane_world", asked)}, "two-inputs")
     minimised(found)
 
 
