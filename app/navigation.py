@@ -18,6 +18,7 @@ SECTIONS = {
         "agreement": ("Activation agreement", ":material/toggle_on:"),
         "disagreements": ("Disagreements", ":material/compare:")},
     "Background": {
+        "data": ("Data", ":material/photo_library:"),
         "methods": ("Methods", ":material/menu_book:")},
 }
 

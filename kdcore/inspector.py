@@ -106,4 +106,7 @@ def _questions(store: Store) -> dict:
         "timeline": partial(inspect.timeline, store),
         "differing": partial(inspect.differing, store),
         "disagreements": partial(inspect.disagreements, store),
+        "image_groups": partial(inspect.image_groups, store),
+        "examples": partial(inspect.examples, store),
+        "varied": partial(inspect.varied, store),
     }

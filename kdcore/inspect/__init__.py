@@ -8,6 +8,7 @@ from kdcore.inspect.attributions import ATTRIBUTIONS, attribution
 from kdcore.inspect.gallery import differing
 from kdcore.inspect.layers import layers, stages
 from kdcore.inspect.maps import disagreements, image, maps, timeline
+from kdcore.inspect.pictures import examples, image_groups, varied
 
-__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "differing", "disagreements", "image", "layers", "maps",
-           "stages", "timeline"]
+__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "differing", "disagreements", "examples", "image",
+           "image_groups", "layers", "maps", "stages", "timeline", "varied"]
