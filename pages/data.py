@@ -22,9 +22,9 @@ if whose == SET:
     asked = {"content": data}
 else:
     runs = {run["id"]: run for run in engine.store().runs(experiment_picker())}
-    run = st.selectbox("Run", list(runs), format_func=lambda run: runs[run]["name"], key="run", bind="query-params",
-                       help="Each seed draws images of its own, inside those that the teacher saw where these are "
-                       "enough.")
+    run = st.selectbox("Run", list(runs), format_func=lambda run: f"{runs[run]['name']} ({run})", key="run",
+                       bind="query-params", help="Each seed draws images of its own, inside those that the teacher saw "
+                       "where these are enough.")
     data, asked = json.loads(runs[run]["config"])["data"], {"run": run}
     asks = {field: value for field, value in data.items() if field not in ("name", "path") and value not in (
         None, catalogue["schemas"]["data"][field].get("default"))}
@@ -41,7 +41,7 @@ except engine.UserError as error:
     st.error(figures.markdown(str(error)))
     st.stop()
 
-with st.container(horizontal=True, gap="large"):
+with st.container(horizontal=True, gap="medium"):
     for group, of_class in counts.items():
         if of_class.sum() or whose == SET:
             st.metric(group.capitalize(), f"{of_class.sum():,}", width="content")

@@ -11,6 +11,7 @@ from app.figures.text import escape
 GAP = 6
 NOTE = 18  # pixels that a line of words takes
 LETTER = 7
+SMALLER = 1.15  # how much wider a picture would have to be for its words to have their usual size
 
 
 def image_rows(rows: list[list[dict]], names: list[str], *, side: int = 64) -> go.Figure:
@@ -33,10 +34,11 @@ def image_rows(rows: list[list[dict]], names: list[str], *, side: int = 64) -> g
                               text=escape(name), align="right")
     for one, (top, left) in zip(shown, places):
         _tell(figure, one, top, left, height, width)
-    figure.update_layout(uirevision="constant", margin={
-        "l": 10 + LETTER * max(map(len, names), default=0), "r": 8, "t": 8, "b": 8}, meta={
-            "aspect": canvas.shape[0] / canvas.shape[1], "tallest": canvas.shape[0], "readable": canvas.shape[1]})
-    figure.update_xaxes(visible=False, fixedrange=True, range=[-2, canvas.shape[1] + 2])
+    aspect, wide = canvas.shape[0] / canvas.shape[1], canvas.shape[1]
+    figure.update_layout(uirevision="constant", meta={"aspect": aspect, "tallest": canvas.shape[0],
+                                                      "readable": SMALLER * wide},
+                         margin={"l": 10 + LETTER * max(map(len, names), default=0), "r": 8, "t": 8, "b": 8})
+    figure.update_xaxes(visible=False, fixedrange=True, range=[-2, wide + 2])
     figure.update_yaxes(visible=False, fixedrange=True, range=[canvas.shape[0] + 2, -2])
     return figure
 
@@ -65,8 +67,13 @@ def _tell(figure: go.Figure, one: dict, top: int, left: int, height: int, width:
         figure.add_shape(type="rect", x0=left - 1, x1=left + width + 1, y0=top - 1, y1=top + height + 1,
                          line={"color": one["colour"], "width": 3})
     if one["note"]:
-        figure.add_annotation(x=left + width / 2, y=top + height, yanchor="top", showarrow=False, font={"size": 11},
-                              text=escape(one["note"]))
+        figure.add_annotation(x=left + width / 2, y=top + height, yanchor="top", showarrow=False,
+                              text=escape(_shortened(one["note"], (width + GAP) // 6)))
+
+
+def _shortened(words: str, most: int) -> str:
+    """Words of so many letters at most, an ellipsis among them."""
+    return words if len(words) <= most else f"{words[:most - 1]}…"
 
 
 def _enlarged(pixels: np.ndarray, side: int) -> np.ndarray:

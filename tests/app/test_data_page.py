@@ -108,12 +108,12 @@ def tile(shade, **more):
 
 
 def test_images_stand_in_rows_on_a_grid_of_whole_pixels():
-    rows = [[tile(10), tile(20, note="as <b>", colour="#D55E00")], [tile(30)]]
+    rows = [[tile(10), tile(20, note="<b>", colour="#D55E00")], [tile(30)]]
     figure = figures.image_rows(rows, ["cats", "<i>dogs"], side=30)
     picture = figure.layout.images[0]
     assert (picture.sizex, picture.sizey) == (2 * 24 + 6, 2 * (24 + 18)) and figure.layout.uirevision == "constant"
     assert list(figure.data[0].x) == [12, 42, 12] and list(figure.data[0].y) == [12, 12, 54]
-    assert {note.text for note in figure.layout.annotations} == {"cats", "&lt;i&gt;dogs", "as &lt;b&gt;"}
+    assert {note.text for note in figure.layout.annotations} == {"cats", "&lt;i&gt;dogs", "&lt;b&gt;"}
     assert [frame.line.color for frame in figure.layout.shapes] == ["#D55E00"]
     json.loads(figure.to_json())
 
