@@ -133,7 +133,8 @@ def _results_table(rows: pyarrow.Table, done: bool) -> None:
     number, told = st.column_config.NumberColumn, [name for name in TOLD if any(rows[name].to_pylist())]
     st.dataframe(rows, hide_index=True, placeholder="–", column_order=(
         "name", *(() if done else ("state", "progress")), "last", "best", "gain", "seconds", *told), column_config={
-        "name": "Run", "tags": "Tags", "note": "Note", "state": st.column_config.TextColumn("State", width=80),
+        "name": "Run", "tags": st.column_config.TextColumn("Tags", width=90),
+        "note": st.column_config.TextColumn("Note", width=180), "state": st.column_config.TextColumn("State", width=80),
         "progress": st.column_config.ProgressColumn("Progress", format="%d %%", min_value=0, max_value=100, width=115),
         "last": number("Last", format="%.1f %%", width=75, help="Accuracy on the test images at the last step."),
         "best": number("Best", format="%.1f %%", width=75, help="The highest accuracy on the test images."),
