@@ -21,6 +21,7 @@ SECTIONS = {
     "Play": {
         "noise": ("Noise and slope", ":material/airwave:")},
     "Background": {
+        "data": ("Data", ":material/photo_library:"),
         "methods": ("Methods", ":material/menu_book:")},
 }
 

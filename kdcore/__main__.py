@@ -255,7 +255,7 @@ def _runs(options: argparse.Namespace) -> None:
             raise UserError(f"{options.out} must end in .csv or .parquet.")
 
 
-_SHOWN = ("name", "method", "seed", "state", "accuracy", "best_accuracy", "seconds")
+_SHOWN = ("name", "method", "seed", "state", "accuracy", "best_accuracy", "seconds", "tags")
 
 
 def _settings(options: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
 """An experiment as one zip file, and a student as files that load without this project.
 
-In an experiment's zip: experiment.json (settings, states, events), metrics.csv and metrics.parquet, and each run's
-snapshots as safetensors. Nothing of it is a pickle, so that a stranger's can be read; sizes are bounded, and names of
-files are matched and never followed.
+In an experiment's zip: experiment.json (settings, states, events, notes), metrics.csv and metrics.parquet, and each
+run's snapshots as safetensors. Nothing of it is a pickle, so that a stranger's can be read; sizes are bounded, and
+names of files are matched and never followed.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class _Run(BaseModel):
     started: Moment | None
     finished: Moment | None
     events: Annotated[list[tuple[Step, Moment, str]], Field(max_length=10_000)]
+    note: str = ""
+    tags: str = ""
 
     def needs(self) -> set[int]:
         """The runs that it is made of, and its teacher."""
@@ -79,6 +81,8 @@ class _Described(BaseModel):
     format: Literal[FORMAT]
     name: str
     content: dict[str, Any] = {}
+    note: str = ""
+    tags: str = ""
     runs: Annotated[list[_Run], Field(min_length=1, max_length=10_000)]
 
 
@@ -87,7 +91,7 @@ def export_experiment(store: Store, name: str, file: Path) -> None:
 
     Raises UserError where there is none, or none of its runs has ended.
     """
-    content = store.experiment(name)["content"]
+    experiment = store.experiment(name)
     listed = store.queue.with_needed([row["id"] for row in store.runs(name)])
     rows = {row["id"]: {**row, "parts": store.parts(row["id"])} for row in store.runs(ids=listed)}
     ended = {run for run, row in rows.items() if row["state"] in ENDED}
@@ -95,8 +99,9 @@ def export_experiment(store: Store, name: str, file: Path) -> None:
         ended -= unready
     if not ended:
         raise UserError(f"No run of {name!r} has ended with all that it needs; export it when one has.")
-    kept = ("id", "state", "message", "step", "teacher", "parts", "created", "started", "finished")
-    described = {"format": FORMAT, "name": name, "content": content, "runs": [
+    kept = ("id", "state", "message", "step", "teacher", "parts", "created", "started", "finished", "note", "tags")
+    told = {field: experiment[field] for field in ("name", "content", "note", "tags")}
+    described = {"format": FORMAT, **told, "runs": [
         {**{field: rows[run][field] for field in kept}, "config": json.loads(rows[run]["config"]),
          "events": [[event["step"], event["at"], event["text"]] for event in store.events(run)]}
         for run in sorted(ended)]}
@@ -136,9 +141,11 @@ def import_experiment(store: Store, file: Path, owner: str = "") -> str:
                                                   [here[part] for part in dict.fromkeys(run.parts)], owner)
                 if fresh:
                     store.record(here[number], table.get(number, []), run.events)
+                    store.annotate(here[number], run.note, run.tags)
                     for snapshot in weights.glob("*.pt"):
                         store.take(here[number], int(snapshot.stem), snapshot)
             store.describe(name, {**described.content, "finished": True})  # a search is not gone on with here
+            store.annotate_experiment(name, described.note, described.tags)
     return name
 
 

@@ -63,10 +63,12 @@ INSERT INTO experiments (name, created) SELECT experiment, MIN(created) FROM run
     GROUP BY experiment;
 CREATE TABLE turns (owner TEXT PRIMARY KEY, turn INTEGER NOT NULL)
 """}
-_ADDED = {"gpu": "INTEGER", "imported": "INTEGER NOT NULL DEFAULT 0"}  # to runs; an older worker goes on beside them
+_TOLD = {"note": "TEXT NOT NULL DEFAULT ''", "tags": "TEXT NOT NULL DEFAULT ''"}
+_ADDED = {"runs": {"gpu": "INTEGER", "imported": "INTEGER NOT NULL DEFAULT 0", **_TOLD},
+          "experiments": _TOLD}  # an older worker goes on beside them
 VERSION = max(_FORMATS)
 FIELDS = ("id, name, experiment, role, method, title, seed, config, hash, teacher, state, message, claim, wish, "
-          "threads, step, steps, created, started, finished, owner, priority, place, expected, deleted")
+          "threads, step, steps, created, started, finished, owner, priority, place, expected, deleted, note, tags")
 
 
 class Database:
@@ -119,10 +121,10 @@ class Database:
                 for statement in filter(str.strip, _FORMATS.get(newer, "").split(";")):
                     db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
-            known = {column["name"] for column in db.execute("PRAGMA table_info(runs)")}
-            for name, kind in _ADDED.items():
-                if name not in known:
-                    db.execute(f"ALTER TABLE runs ADD COLUMN {name} {kind}")
+            for table, columns in _ADDED.items():
+                known = {column["name"] for column in db.execute(f"PRAGMA table_info({table})")}
+                for name in columns.keys() - known:
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
 
     def _copy(self, place: Path) -> None:
         """Keep the file as it is before the transaction that is going on: other connections do not see that one."""

@@ -14,16 +14,16 @@ from kdcore.store import Store
 def runs(experiment: str | None = None, store: Store | None = None) -> pandas.DataFrame:
     """A row for each run, oldest first, with its settings by path, such as "data.per_class".
 
-    Beside them "method", "seed", "state", "role", "teacher" (the number of its run), "accuracy" on the test images at
-    the end, "best_accuracy" and "seconds" of training. The index is the run's number. All runs of $KD_STORE, or those
-    of an experiment.
+    Beside them "method", "seed", "state", "role", "tags" and "note" as they were written, "teacher" (the number of its
+    run), "accuracy" on the test images at the end, "best_accuracy" and "seconds" of training. The index is the run's
+    number. All runs of $KD_STORE, or those of an experiment.
     """
     store = store or Store()
     rows = _rows(store, experiment)
     found = store.summary([row["id"] for row in rows])
     nothing = {"last": None, "best": None, "seconds": None}
     table = [{"run": row["id"], "name": row["name"], "method": row["title"], "seed": row["seed"], "role": row["role"],
-              "state": row["state"], "teacher": row["teacher"],
+              "state": row["state"], "tags": row["tags"], "note": row["note"], "teacher": row["teacher"],
               "accuracy": (end := found.get(row["id"], nothing))["last"], "best_accuracy": end["best"],
               "seconds": end["seconds"], **_settings(json.loads(row["config"]))} for row in rows]
     return pandas.DataFrame(table or {"run": []}).set_index("run")

@@ -109,4 +109,7 @@ def _questions(store: Store) -> dict:
         "disagreements": partial(inspect.disagreements, store),
         "line_world": partial(inspect.line_world, store),
         "plane_world": partial(inspect.plane_world, store),
+        "image_groups": partial(inspect.image_groups, store),
+        "examples": partial(inspect.examples, store),
+        "varied": partial(inspect.varied, store),
     }

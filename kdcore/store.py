@@ -18,6 +18,7 @@ from pathlib import Path
 from kdcore.bin import STARTS, Bin
 from kdcore.database import FIELDS, Database, marks
 from kdcore.errors import StaleClaim, UserError
+from kdcore.notes import checked
 from kdcore.places import replace_file, store_folder
 from kdcore.queue import Queue
 
@@ -107,8 +108,9 @@ class Store:
         `content` is how the experiment was made.
         """
         with self.transaction() as db:
-            db.execute("INSERT OR REPLACE INTO experiments (name, owner, created, content) VALUES (?, ?, ?, ?)",
-                       (experiment, owner, time.time(), json.dumps(content or {})))
+            db.execute("INSERT INTO experiments (name, owner, created, content) VALUES (?, ?, ?, ?) ON CONFLICT (name) "
+                       "DO UPDATE SET owner = excluded.owner, created = excluded.created, content = excluded.content, "
+                       "deleted = NULL", (experiment, owner, time.time(), json.dumps(content or {})))
             anew: dict[str, int] = {}
             return [self.submit(run, experiment, owner, anew) if again else self.ensure(run, experiment, owner)
                     for run in planned]
@@ -191,9 +193,12 @@ class Store:
         return [row["name"] for row in rows]
 
     def experiment(self, name: str) -> dict:
-        """{"name", "owner", "created", "content" how it was made, as data}. Raises UserError where there is none."""
-        rows = self._read("SELECT name, owner, created, content FROM experiments WHERE name = ? AND deleted IS NULL",
-                          (name,))
+        """{"name", "owner", "created", "content" how it was made, as data, "note", "tags"}.
+
+        Raises UserError where there is none.
+        """
+        rows = self._read("SELECT name, owner, created, content, note, tags FROM experiments WHERE name = ? "
+                          "AND deleted IS NULL", (name,))
         if not rows:
             raise UserError(f"There is no experiment {name!r} in {self.folder}.")
         return {**rows[0], "content": json.loads(rows[0]["content"] or "{}")}
@@ -281,6 +286,28 @@ class Store:
             raise UserError("A run needs a name of at least one letter.")
         with self.transaction() as db:
             db.execute("UPDATE runs SET name = ? WHERE id = ?", (name, run))
+
+    def annotate(self, run: int, note: str, tags: str) -> None:
+        """Write a note and tags beside a run, in place of those that it had; see `notes.checked`."""
+        told = checked(note, tags)
+        with self.transaction() as db:
+            db.execute("UPDATE runs SET note = ?, tags = ? WHERE id = ?", (*told, run))
+
+    def annotate_experiment(self, name: str, note: str, tags: str) -> None:
+        """The same of an experiment."""
+        told = checked(note, tags)
+        with self.transaction() as db:
+            db.execute("UPDATE experiments SET note = ?, tags = ? WHERE name = ?", (*told, name))
+
+    def tagged(self) -> dict[str, set[str]]:
+        """{tag: names of the experiments that have it, or list a run that has it}, by tag."""
+        rows = self._read("SELECT name, tags FROM experiments WHERE tags != '' AND deleted IS NULL UNION SELECT "
+                          "c.experiment, r.tags FROM contents c JOIN present r ON r.id = c.run WHERE r.tags != ''")
+        found: dict[str, set[str]] = {}
+        for row in rows:
+            for tag in row["tags"].split():
+                found.setdefault(tag, set()).add(row["name"])
+        return dict(sorted(found.items()))
 
     def heartbeat(self, run: int, claim: int) -> str:
         """Say that the claim is alive. Returns the state in which the run is asked to end, empty where it is not."""

@@ -6,6 +6,7 @@ from app import engine, figures, results
 from app.components.exchange import import_form
 from app.components.live import live_curves
 from app.components.manage import manage
+from app.components.notes import note_shown
 from app.components.pickers import experiment_picker, settings_picker
 from app.components.search_form import search_result
 from app.components.verdict import verdict
@@ -13,6 +14,7 @@ from app.components.verdict import verdict
 st.title("Runs")
 st.markdown("How each student does while it trains, against the same student with labels alone.")
 experiment = experiment_picker()
+note_shown(engine.store().experiment(experiment))
 runs = engine.store().runs(experiment)
 students = results.students(runs) or runs[::-1]
 shown = settings_picker(students)

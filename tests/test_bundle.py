@@ -36,6 +36,8 @@ def made(tmp_path_factory):
     while row := store.queue.claim(99):
         worker.execute(store, row)
     file = tmp_path_factory.mktemp("zip") / "mine.zip"
+    store.annotate_experiment("mine", "one line\n<b>another</b>", "paper")
+    store.annotate(next(row["id"] for row in store.runs("mine") if row["role"] == "student"), "odd", "look again")
     bundle.export_experiment(store, "mine", file)
     return store, file
 
@@ -49,7 +51,7 @@ def test_an_experiment_comes_back_as_it_was(made, tmp_path):
     assert before.keys() == after.keys() and len(after) == 7
     for key, row in after.items():
         old = before[key]
-        same = ("config", "state", "role", "title", "seed", "step", "steps", "created", "finished")
+        same = ("config", "state", "role", "title", "seed", "step", "steps", "created", "finished", "note", "tags")
         assert {name: row[name] for name in same} == {name: old[name] for name in same}
         assert bool(row["teacher"]) == bool(old["teacher"])
         assert [theirs.run(part)["hash"] for part in theirs.parts(old["id"])] == [
@@ -59,7 +61,13 @@ def test_an_experiment_comes_back_as_it_was(made, tmp_path):
             one, two = (snapshots.load(store.snapshot(run["id"], step)) for store, run in ((ours, row), (theirs, old)))
             assert_same(one["network"], two["network"])
             assert_same(one["connectors"], {key: value for key, value in two["connectors"].items() if value})
+    assert {"look", "again", "paper"} == set(ours.tagged())
+    assert ours.experiment("mine")["note"] == "one line\n<b>another</b>"
+    ours.annotate_experiment("mine", "", "")
+    noted = next(row["id"] for row in ours.runs("mine") if row["tags"])
+    ours.annotate(noted, "ours", "")
     assert bundle.import_experiment(ours, file) == "mine (2)" and len(ours.runs()) == 7, "nothing is doubled"
+    assert ours.run(noted)["note"] == "ours", "what is here already keeps its own"
 
 
 def test_what_is_in_the_file_opens_in_any_tool(made, tmp_path):
@@ -81,6 +89,7 @@ def test_runs_are_a_data_frame(made, monkeypatch):
     row = table[table.method == "FitNet hints"].iloc[0]
     assert row["accuracy"] == store.summary([row.name])[row.name]["last"] and row["data.per_class"] == 2
     assert row["teacher.network.width"] == 0.05 and row["optimiser.learning_rate"] == 3e-3
+    assert table[table["tags"] != ""][["tags", "note"]].values.tolist() == [["look again", "odd"]]
     assert len(kdcore.runs()) == 7 and list(kdcore.metrics("mine")["step"].unique())[0] == 0
     with pytest.raises(UserError, match="There is no experiment 'other' in .*; there is 'mine'"):
         kdcore.runs("other")
@@ -170,6 +179,7 @@ HOSTILE = {
        for name, change in {
            "a step of a billion billions": {"step": 10**30}, "a number without end": {"created": float("inf")},
            "a moment far away": {"events": [[1, 1e300, "text"]]}, "half a letter": {"message": "\ud800"},
+           "a note without end": {"note": "x" * 5001}, "a tag without end": {"tags": "x" * 31},
            "images of this machine": {"config": {"data": {"name": "folder", "path": "/usr/share/doc"}, "network": {
                "name": "fc_student"}}},
            "a file of this machine": {"config": {"data": {"name": "digits"}, "network": {

@@ -98,7 +98,7 @@ def test_every_image_set_is_described():
     for name, known in SOURCES.items():
         told = json.loads(json.dumps(image_set(known)))
         assert told["title"] == known.title and told["fetched"] in ("here", "download", "by hand"), name
-        assert told["sentence"].endswith(".") and told["suggested"] and told["left_out"] == []
+        assert told["sentence"].endswith(".") and told["suggested"] and told["left_out"] == {}
         assert (told["whence"] != "") == bool(known.origin)
     assert image_set(SOURCES["digits"])["fetched"] == "here" and image_set(SOURCES["mnist"])["fetched"] == "download"
     assert image_set(SOURCES["shapes"])["marked"] and not image_set(SOURCES["digits"])["marked"]

@@ -214,7 +214,7 @@ def test_own_images_are_drawn_and_described(tmp_path):
     assert inspect.image(store, run, 3)["classes"] == ("cat", "dog")
     assert inspect.maps(store, [(run, 0)], "full_jacobian", 3)[0]["maps"].shape == (2, 3, 8, 8)
     told = json.loads(json.dumps(image_set(data.source(config.data))))
-    assert (told["title"], told["train"], told["left_out"]) == ("set", 16, [])
+    assert (told["title"], told["train"], told["left_out"]) == ("set", 16, {})
 
 
 QUESTIONS = {

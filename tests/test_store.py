@@ -583,3 +583,45 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch)
     with pytest.raises(OSError, match="No space left"):
         replace_file(tmp_path / "other.pt", b"new")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file.pt": b"old"}
+
+
+def test_notes_and_tags_are_kept_as_written(store):
+    run = store.submit(planned(), "tried")
+    store.annotate(run, "  two\n\n <b>lines</b> ", "good, baseline good\tü")
+    store.annotate_experiment("tried", "of all", "paper")
+    assert (store.run(run)["note"], store.run(run)["tags"]) == ("two\n\n <b>lines</b>", "good baseline ü")
+    assert (store.experiment("tried")["note"], store.experiment("tried")["tags"]) == ("of all", "paper")
+    store.submit_all([planned()], "tried", content={"seeds": [1]})
+    assert store.experiment("tried")["note"] == "of all", "an experiment that is asked for again is the same one"
+    store.submit(planned("other", "another hash"), "untagged")
+    assert store.tagged() == {"baseline": {"tried"}, "good": {"tried"}, "paper": {"tried"}, "ü": {"tried"}}
+    store.bin.delete_experiment("tried")
+    assert store.tagged() == {}
+
+
+@pytest.mark.parametrize(("note", "tags", "sentence"), [
+    ("x" * 5001, "", "A note may have 5000 letters, and this one has 5001"),
+    ("", "x" * 31, "A tag may have 30 letters, and x{30}… has 31"),
+    ("", " ".join(map(str, range(21))), "There may be 20 tags, and these are 21")])
+def test_a_note_that_is_too_long_is_a_sentence(store, note, tags, sentence):
+    run = store.submit(planned(), "tried")
+    for annotate, which in ((store.annotate, run), (store.annotate_experiment, "tried")):
+        with pytest.raises(UserError, match=sentence):
+            annotate(which, note, tags)
+    assert (store.run(run)["note"], store.run(run)["tags"]) == ("", "")
+    store.annotate(run, "x" * 5000, " ".join(f"{n:030}" for n in range(20)))
+
+
+def test_a_store_without_notes_gets_room_for_them(tmp_path):
+    """As one of an earlier day, in which runs lie; the format stays, so that an older worker goes on."""
+    run = Store(tmp_path).submit(planned(), "tried")
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db, db:
+        for table in ("runs", "experiments"):
+            for column in ("note", "tags"):
+                db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        version = db.execute("PRAGMA user_version").fetchone()
+    store = Store(tmp_path)
+    assert (store.run(run)["note"], store.experiment("tried")["tags"]) == ("", "")
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == version
+        db.execute("INSERT INTO experiments (name, owner, created, content) VALUES ('older', '', 0, '{}')")

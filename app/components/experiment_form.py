@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import streamlit as st
 
 from app import engine, figures
 from app.components.composer import composer
 from app.components.forms import KEPT, TYPED, field, fields, method_form, optimiser_fields, places
+from app.components.image_set import facts, left_out, set_picker, varying_form
 
 MOST_SEEDS = 100
 ADAM = "Adam, as suggested"
@@ -21,10 +23,10 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
     """
     sets = catalogue["data"]
     left, right, unit, note = st.columns([6, 4, 5, 9], vertical_alignment="bottom")
-    name = left.selectbox("Image set", list(sets), format_func=lambda key: sets[key]["title"], key="data",
-                          bind="query-params", help="Where the images come from.", on_change=_suggest, args=(sets,))
-    which = {"name": name} | _varying_form(catalogue, sets[name], name)
-    entry = _facts(sets[name], which)
+    with left:
+        name = set_picker(catalogue, partial(_suggest, sets))
+    which = {"name": name} | varying_form(catalogue, sets[name], name)
+    entry = facts(sets[name], which)
     classes, total = len(entry["classes"]), min(entry["suggested"]["images"], entry["train"])
     each = unit.selectbox("Counted", [False, True], format_func=("in all", "of each class").__getitem__,
                           key="data.counted", **KEPT, help="In all: in parts of each class as equal as can be.")
@@ -33,9 +35,7 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
                                help="How many the student trains on. Each seed draws images of its own; they lie "
                                "inside those that the teacher saw, where those are enough.")
     note.caption(entry["sentence"] + (f" {count * classes} to train on." if each else ""))
-    if entry["left_out"]:
-        with st.expander(f"{len(entry['left_out'])} files were left out", icon=":material/broken_image:"):
-            st.markdown("\n".join(f"- {figures.markdown(line)}" for line in entry["left_out"][:200]))
+    left_out(entry["left_out"])
     with st.expander("Labels, validation, variation"):
         names = ("labelled_per_class", "label_noise", "validation", "augment", "seed")
         schemas = {field: catalogue["schemas"]["data"][field] for field in names}
@@ -50,43 +50,6 @@ def _suggest(sets: dict) -> None:
     suggested = sets[st.session_state["data"]]["suggested"]
     for role in ("teacher", "student"):
         st.session_state[f"{role}.network"] = suggested[role]
-
-
-def _varying_form(catalogue: dict, entry: dict, name: str) -> dict:
-    """What the images themselves depend on: the place of one's own, their size, a watermark."""
-    schemas, chosen = catalogue["schemas"]["data"], {}
-    if entry["fetched"] == "own":
-        path, size = st.columns([3, 1])
-        chosen["path"] = path.text_input("Folder or zip file", key="data.path", bind="query-params",
-                                         placeholder="/home/me/photos.zip", help=schemas["path"]["description"]) or None
-        if not chosen["path"]:
-            st.info("Give a folder or zip file in which each class has a folder of images, with or without train and "
-                    "test above them.", icon=":material/folder_open:")
-            st.stop()
-        with size:
-            chosen["size"] = field("size", schemas["size"], entry["shape"][1], "data.size")
-    elif entry["sized"]:
-        chosen["size"] = field("size", schemas["size"], entry["shape"][1], f"data.size.{name}")
-    if entry["marked"]:
-        chosen["watermark"] = field("watermark", schemas["watermark"], False, "data.watermark")
-    return chosen
-
-
-def _facts(entry: dict, which: dict) -> dict:
-    """The set as it is on this machine; stops the page where it is not."""
-    if entry["fetched"] == "download":
-        _offer_download(which["name"], entry)
-    elif entry["fetched"] == "by hand" and engine.present()[which["name"]] < 1:
-        st.info(f"{entry['title']} is not on this machine yet. {entry['whence']}", icon=":material/folder_open:")
-        st.stop()
-    if not (entry["sized"] or entry["fetched"] == "own"):
-        return entry
-    try:
-        with st.spinner("Reading the images…"):
-            return engine.ask("image_set", content=which)
-    except engine.UserError as error:
-        st.error(figures.markdown(str(error)))
-        st.stop()
 
 
 def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
@@ -289,31 +252,3 @@ def _start_form(name: str, width: float, networks: dict, schema: dict, key: str)
 
 def _run_title(run: dict) -> str:
     return " · ".join(filter(None, [f"{run['id']}", run["name"], run["experiment"]]))
-
-
-def _offer_download(data: str, entry: dict) -> None:
-    """Where the image set is not on this machine, offer to download it and stop the page."""
-    if engine.present()[data] == 1:
-        return
-    st.info(f"{entry['title']} is not on this machine yet. It is a download of {entry['bytes'] / 1e6:.0f} MB, once.",
-            icon=":material/download:")
-    if st.button(f"Download {entry['title']}", type="primary", disabled=engine.settings().read_only
-                 or "downloading" in st.session_state):
-        engine.start_download(data)
-        st.session_state["downloading"] = data
-    if st.session_state.get("downloading") == data:
-        _follow_download(data)
-    st.stop()
-
-
-@st.fragment(run_every=0.5)
-def _follow_download(data: str) -> None:
-    share, error = engine.present()[data], engine.download_error(data)
-    if share == 1 or error:
-        st.session_state.pop("downloading", None)
-    if error:
-        st.error(error)
-    elif share == 1:
-        st.rerun()
-    else:
-        st.progress(share, text="Downloading…")

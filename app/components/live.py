@@ -13,6 +13,7 @@ import streamlit as st
 from app import engine, figures, results
 from app.components.chart import chart_of
 
+TOLD = ("tags", "note")
 POLL_SECONDS = 0.5
 SHARED_SECONDS = 0.4  # for so long what one browser was shown is news to the others
 
@@ -75,7 +76,8 @@ _shared_news = st.cache_data(_news, ttl=SHARED_SECONDS, max_entries=100, show_sp
 def _table(runs: list[dict]) -> pyarrow.Table:
     rows = results.table(runs)
     percent = [{name: row[name] and 100 * row[name] for name in ("last", "best")} for row in rows]
-    return pyarrow.Table.from_pylist([row | shares for row, shares in zip(rows, percent)])
+    told = [{name: run[name] for name in TOLD} for run in runs]
+    return pyarrow.Table.from_pylist([row | shares | words for row, shares, words in zip(rows, percent, told)])
 
 
 def _notes(runs: list[dict], metric: str) -> list[str]:
@@ -124,11 +126,15 @@ def _progress_line(progress: tuple[float | None, str]) -> None:
 
 
 def _results_table(rows: pyarrow.Table, done: bool) -> None:
-    """Best and last accuracy, gain over the baseline of the same seed, time; state while it still changes."""
-    number = st.column_config.NumberColumn
+    """Best and last accuracy, gain over the baseline of the same seed, time; state while it still changes.
+
+    Tags and notes where there are any.
+    """
+    number, told = st.column_config.NumberColumn, [name for name in TOLD if any(rows[name].to_pylist())]
     st.dataframe(rows, hide_index=True, placeholder="–", column_order=(
-        "name", *(() if done else ("state", "progress")), "last", "best", "gain", "seconds"), column_config={
-        "name": "Run", "state": st.column_config.TextColumn("State", width=80),
+        "name", *(() if done else ("state", "progress")), "last", "best", "gain", "seconds", *told), column_config={
+        "name": "Run", "tags": st.column_config.TextColumn("Tags", width=90),
+        "note": st.column_config.TextColumn("Note", width=180), "state": st.column_config.TextColumn("State", width=80),
         "progress": st.column_config.ProgressColumn("Progress", format="%d %%", min_value=0, max_value=100, width=115),
         "last": number("Last", format="%.1f %%", width=75, help="Accuracy on the test images at the last step."),
         "best": number("Best", format="%.1f %%", width=75, help="The highest accuracy on the test images."),

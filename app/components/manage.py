@@ -1,13 +1,15 @@
-"""Pause, stop, start again, rename and delete runs."""
+"""Pause, stop, start again, rename, annotate and delete runs."""
 
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import streamlit as st
 
 from app import engine
 from app.components.exchange import downloads
+from app.components.notes import note_form
 
 GOING = ("running", "queued", "paused")
 
@@ -17,7 +19,7 @@ EVERY = "every run"
 
 def manage(runs: list[dict], experiment: str) -> None:
     """Controls for an experiment and for one run of it, and what happened to that."""
-    with st.expander("Pause, stop, go on, rename, delete; downloads, settings, events", icon=":material/tune:",
+    with st.expander("Pause, stop, go on, rename, delete; notes, downloads, settings, events", icon=":material/tune:",
                      key="manage"):
         named = {EVERY: f"All {len(runs)} runs of {experiment}, teachers too",
                  **{run["id"]: f"{run['name']} ({run['id']})" for run in sorted(runs, key=lambda run: run["id"])}}
@@ -34,7 +36,10 @@ def manage(runs: list[dict], experiment: str) -> None:
                     engine.owns(experiment) if chosen == EVERY else engine.deletable(rows[0]))):
                 _confirm(experiment, None if chosen == EVERY else rows[0], len(runs))
         downloads(experiment, None if chosen == EVERY else rows[0])
-        if chosen != EVERY:
+        if chosen == EVERY:
+            note_form(engine.store().experiment(experiment), experiment, engine.owns(experiment),
+                      partial(_do, engine.store().annotate_experiment, experiment))
+        else:
             _one(rows[0], may)
 
 
@@ -57,6 +62,7 @@ def _one(row: dict, may: bool) -> None:
     new = name.text_input("Name", row["name"], max_chars=120, key=f"name.{row['id']}")
     if rename.button("Rename", width="stretch", disabled=not may or new == row["name"]):
         _do(engine.store().rename, row["id"], new)
+    note_form(row, str(row["id"]), may, partial(_do, engine.store().annotate, row["id"]))
     with st.popover("Its settings", icon=":material/data_object:"):
         st.json(row["config"], expanded=2)
     for event in engine.store().events(row["id"]):

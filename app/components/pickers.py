@@ -25,10 +25,22 @@ def experiment_picker() -> str:
         gone = st.session_state.pop("just deleted", None) == asked
         st.info("It is deleted; for a day, **Queue** has it back. This is the newest one." if gone else
                 "The experiment of this link is not in this store; this is the newest one.", icon=":material/link_off:")
+    place, names = _with_a_tag(names)
     # chosen rather than a default, so that the link names it
     st.session_state["experiment"] = st.session_state["looked at"] = asked if asked in names else names[0]
-    return st.selectbox("Experiment", names, index=None, key="experiment", bind="query-params",
-                        help="The runs that were started together.") or names[0]
+    return place.selectbox("Experiment", names, index=None, key="experiment", bind="query-params",
+                           help="The runs that were started together.") or names[0]
+
+
+def _with_a_tag(names: list[str]) -> tuple[Any, list[str]]:
+    """Where to choose among experiments, and those with the chosen tag; all, where none is chosen or there is none."""
+    tagged = {tag: found for tag, found in engine.store().tagged().items() if found.intersection(names)}
+    if not tagged:
+        return st, names
+    place, beside = st.columns([3, 1])
+    tag = beside.selectbox("Tag", list(tagged), None, key="tag", bind="query-params", placeholder="any",
+                           help="Only experiments that have it, or a run with it; tags are written on Runs.")
+    return place, [name for name in names if name in tagged.get(tag, names)]
 
 
 def settings_picker(runs: list[dict]) -> list[dict]:

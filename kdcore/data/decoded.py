@@ -234,7 +234,7 @@ def _decoded(read: Callable[[str], bytes], name: str, size: int) -> tuple[np.nda
     try:
         with Image.open(io.BytesIO(read(name)), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
-                return f"it has {image.width}×{image.height} pixels, more than {MOST_PIXELS / 1e6:.0f} million"
+                return f"it has more than {MOST_PIXELS / 1e6:.0f} million pixels ({image.width}×{image.height})"
             grey = image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
             image.draft(None, (size, size))  # a large JPEG is decoded at a fraction of its size
             square = _square(_coloured(image), size)
@@ -273,6 +273,18 @@ def _drop_colour(path: Path, count: int, size: int) -> None:
             file.seek(start * size * size)
             file.write(pixels[:, 0].tobytes())
         file.truncate(count * size * size)
+
+
+def by_reason(left_out: tuple[str, ...]) -> dict[str, list[str]]:
+    """What was left out, by why: {reason: names}, the most frequent first; what differs from file to file stands behind
+    its name, in brackets.
+    """
+    found: dict[str, list[str]] = {}
+    for line in left_out:
+        name, _, reason = line.rpartition(": ")
+        why, bracket, detail = reason.partition(" (")
+        found.setdefault(why, []).append(name + bracket + detail)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
 @contextmanager

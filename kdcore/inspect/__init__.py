@@ -9,7 +9,8 @@ from kdcore.inspect.gallery import differing
 from kdcore.inspect.layers import layers, stages
 from kdcore.inspect.maps import disagreements, image, maps, timeline
 from kdcore.inspect.outputs import outputs
+from kdcore.inspect.pictures import examples, image_groups, varied
 from kdcore.inspect.worlds import line_world, plane_world
 
-__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "differing", "disagreements", "image", "layers", "line_world",
-           "maps", "outputs", "plane_world", "stages", "timeline"]
+__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "differing", "disagreements", "examples", "image",
+           "image_groups", "layers", "line_world", "maps", "outputs", "plane_world", "stages", "timeline", "varied"]

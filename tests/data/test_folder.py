@@ -92,10 +92,15 @@ def test_unusable_files_are_named_and_left_out(tmp_path, monkeypatch):
     assert (found.train + found.test, found.classes) == (20, ("cat", "dog"))
     reasons = dict(line.split(": ", 1) for line in found.left_out)
     assert set(reasons) == set(files) - set(class_folders()) | {"fish"}
-    assert "101×100 pixels" in reasons["dog/large.png"] and "not an image file" in reasons["dog/notes.md"]
+    assert "more than 0 million pixels (101×100)" in reasons["dog/large.png"]
+    assert "not an image file" in reasons["dog/notes.md"]
     assert "no image in this class folder" in reasons["fish"] and "class folder" in reasons["loose.png"]
     assert all("cannot be decoded" in reasons[f"cat/{name}"] for name in ("empty.png", "text.jpg", "cut.png"))
     assert found.sentence.endswith("; 8 files or folders were left out.")
+    why = decoded.by_reason(found.left_out)
+    assert sorted(why["it cannot be decoded"])[0] == "cat/cut.png (OSError)" and len(why["it cannot be decoded"]) == 4
+    assert why["it has more than 0 million pixels"] == ["dog/large.png (101×100)"] and list(why)[0] != "fish"
+    assert why["no image in this class folder can be used"] == ["fish"] and sum(map(len, why.values())) == 8
 
 
 def test_labels_stay_with_their_images_where_files_are_left_out(tmp_path):
@@ -191,6 +196,8 @@ def test_links_to_folders_are_followed_but_not_round_and_round(tmp_path):
 def test_a_class_may_have_a_colon_in_its_name(tmp_path):
     found = data.source(own(zipped(tmp_path / "set.zip", class_folders(("16:9", "4:3")))))
     assert (found.classes, found.left_out) == (("16:9", "4:3"), ())
+    assert decoded.by_reason(("16:9: no image", "a: b/c.txt: it is not an image file")) == {
+        "no image": ["16:9"], "it is not an image file": ["a: b/c.txt"]}
 
 
 @pytest.mark.parametrize("damage", [
