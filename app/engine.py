@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 import zlib
 from contextlib import suppress
 from functools import partial
@@ -33,6 +34,7 @@ from kdcore.version import code_version
 
 WAKE_SECONDS = 15.0
 _APART = threading.Lock()
+EXAMPLE = Path(__file__).resolve().parent / "example.zip"
 STATIC = Path(__file__).resolve().parent / "static"
 
 
@@ -287,6 +289,13 @@ def import_experiment(content: bytes) -> str:
     return ask_apart("import_experiment", content=content, owner=owner())
 
 
+def import_example() -> str:
+    """The experiment that comes with the app, imported where it is not there yet; returns its name here."""
+    with zipfile.ZipFile(EXAMPLE) as packed:
+        name = json.loads(packed.read("experiment.json"))["name"]
+    return name if name in experiments() else import_experiment(EXAMPLE.read_bytes())
+
+
 def present() -> dict[str, float]:
     """The share of each image set that is on this machine."""
     return ask("present")
@@ -345,6 +354,6 @@ def free_disk() -> int:
 
 
 __all__ = ["PRIORITIES", "UserError", "answer", "ask", "ask_apart", "catalogue", "cost", "deletable", "deleted",
-           "described", "download_error", "experiments", "free_disk", "import_experiment", "inspector", "mine", "owner",
-           "owns", "present", "queue", "restart", "save_method", "saved_methods", "search", "settings", "slots",
-           "start", "start_download", "store", "submit", "visible", "wake_worker"]
+           "described", "download_error", "experiments", "free_disk", "import_example", "import_experiment",
+           "inspector", "mine", "owner", "owns", "present", "queue", "restart", "save_method", "saved_methods",
+           "search", "settings", "slots", "start", "start_download", "store", "submit", "visible", "wake_worker"]

@@ -6,9 +6,11 @@ import streamlit as st
 
 from app import engine, results
 from app.components.chart import fetch_library
+from app.components.exchange import example_button
 from app.components.illustration import illustration
 from app.components.live import live_curves
 from app.components.verdict import explaining_maps, verdict
+from app.navigation import go_to
 
 st.title("What does a student network learn from its teacher?")
 st.markdown(
@@ -18,10 +20,13 @@ st.markdown(
 illustration(key="illustration")
 fetch_library(key="library")  # while the visitor still reads
 
-if st.button("Run the one-minute demo", type="primary", icon=":material/play_arrow:",
-             disabled=engine.settings().read_only):
-    with st.spinner("Preparing…"):
-        st.query_params["demo"] = engine.submit(engine.ask("demo", seed=random.randrange(1, 1000)))
+with st.container(horizontal=True):
+    if st.button("Run the one-minute demo", type="primary", icon=":material/play_arrow:",
+                 disabled=engine.settings().read_only):
+        with st.spinner("Preparing…"):
+            st.query_params["demo"] = engine.submit(engine.ask("demo", seed=random.randrange(1, 1000)))
+    if example := example_button():
+        go_to("side", example)
 st.caption("Trains one teacher on 1297 handwritten digits, then three kinds of student on **ten** of them, one of each "
            "digit, with three different draws of the ten. Nothing is recorded beforehand, nothing is downloaded.")
 

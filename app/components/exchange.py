@@ -37,6 +37,16 @@ _HELP = {"Everything (zip)": "Settings, curves and all snapshots, without a pick
          "Its network": "As safetensors, as a state_dict, and as a program that five lines load with torch alone."}
 
 
+def example_button() -> str | None:
+    """Import real results that come with the app, so that every page has something to show; returns their name."""
+    if st.button("Look at real results", icon=":material/dataset:", help="Seven kinds of student of one teacher, three "
+                 "seeds each, trained on handwritten digits with this app. Nothing is trained, nothing downloaded.",
+                 disabled=engine.settings().read_only):
+        with st.spinner("Reading what comes with the app…"):
+            return engine.import_example()
+    return None
+
+
 def import_form() -> None:
     """Read an experiment that was exported elsewhere; it is then the one that the page shows."""
     if engine.settings().read_only:

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app import engine, results
-from app.components.exchange import import_form
+from app.components.exchange import example_button, import_form
 from kdcore import grid
 
 
@@ -15,8 +15,11 @@ def experiment_picker() -> str:
     """The experiment that the page shows, the newest by default; stops the page where there is none."""
     names = engine.experiments()
     if not names:
-        st.info("There is nothing to see yet. Run the one-minute demo on **Start**, or set up a run on **Train**.",
-                icon=":material/rocket_launch:")
+        st.info("There is nothing to see yet. Run the one-minute demo on **Start**, set up a run on **Train**, or look "
+                "at results that come with the app.", icon=":material/rocket_launch:")
+        if example := example_button():
+            st.session_state["experiment"] = example
+            st.rerun()
         import_form()
         st.stop()
     asked = (st.session_state.get("experiment") or st.query_params.get("experiment")
