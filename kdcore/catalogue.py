@@ -89,13 +89,13 @@ def image_set(source: Source) -> dict:
     """An image set as plain data.
 
     `fetched` says how it comes here: "here", "download", "by hand" or, a user's own, "own"; `sized` whether its images
-    can be scaled, `marked` whether they can carry a watermark.
+    can be scaled, `marked` whether they can carry a watermark, `masked` whether it is known where the object is.
     """
     ways = (("own", source.of is FOLDER.of), ("download", source.fetch), ("by hand", source.origin), ("here", True))
     return {"title": source.title, "sentence": source.sentence, "shape": source.shape, "classes": source.classes,
             "train": source.train, "test": source.test, "bytes": source.bytes, "suggested": source.suggested,
             "fetched": next(way for way, holds in ways if holds),
-            "sized": source.size is not None, "marked": source.title == SOURCES["shapes"].title,
+            "sized": source.size is not None, "marked": source.title == SOURCES["shapes"].title, "masked": source.masked,
             "whence": source.whence() if source.origin else "", "left_out": source.left_out}
 
 
