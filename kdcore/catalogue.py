@@ -95,8 +95,8 @@ def image_set(source: Source) -> dict:
     return {"title": source.title, "sentence": source.sentence, "shape": source.shape, "classes": source.classes,
             "train": source.train, "test": source.test, "bytes": source.bytes, "suggested": source.suggested,
             "fetched": next(way for way, holds in ways if holds),
-            "sized": source.size is not None, "marked": source.title == SOURCES["shapes"].title, "masked": source.masked,
-            "whence": source.whence() if source.origin else "", "left_out": source.left_out}
+            "sized": source.size is not None, "marked": source.title == SOURCES["shapes"].title,
+            "masked": source.masked, "whence": source.whence() if source.origin else "", "left_out": source.left_out}
 
 
 def _drawn() -> dict[str, type[SensitivityTerm]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -14,22 +14,21 @@ from kdcore.inspect.networks import Named, config_of, images_of
 from kdcore.similarity import cosine, rank_correlation, share_inside, top_overlap
 from kdcore.store import Store
 
-SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 Judge = Callable[[Tensor], dict[str, Tensor]]  # maps (N, ...) -> {measure: (N,)}
 
 
 def likeness(store: Store, networks: list[Named], kind: str, indices: list[int], teacher: Named,
-             settings: dict | None = None, rows: Rows = None) -> list[dict]:
+             settings: dict | None = None, rows: Rows = None, shares: Sequence[float] = (0.1,)) -> list[dict]:
     """How alike each network's maps of test images are to the teacher's, image by image.
 
-    `kind` and `settings` as in `maps`. Each entry: {"cosine", "ranks" (Spearman's correlation), "top 0.01", … the
-    overlap of so large a share of the strongest entries, each (N,) and NaN where it is not defined, "reason" (why there
-    is nothing, in a sentence)}. Raises UserError where the teacher has no such map.
+    `kind` and `settings` as in `maps`. Each entry: {"cosine", "ranks" (Spearman's correlation), "top 0.1", … the
+    overlap of so large a share of the strongest entries, for each of `shares`, all (N,) and NaN where not defined,
+    "reason" (why there is nothing, in a sentence)}. Raises UserError where the teacher has no such map.
     """
     def judge_of(images: data.Images, draw: Callable, at: slice) -> Judge:
         theirs = _chosen(draw(teacher)[0], images.labels, rows)
         return lambda ours: {"cosine": cosine(ours, theirs), "ranks": rank_correlation(ours, theirs),
-                             **{f"top {share}": top_overlap(ours, theirs, share) for share in SHARES}}
+                             **{f"top {share}": top_overlap(ours, theirs, share) for share in shares}}
 
     return _judged(store, networks, kind, indices, teacher, settings, rows, judge_of)
 
