@@ -36,7 +36,7 @@ class Look:
 
     def sentence(self, width: int) -> str:
         """What has to be known of the picture of maps of a width; empty where there is nothing."""
-        return (f" The picture is smoothed with a Gaussian of {figures.blur(width):.2g} pixels; the numbers are "
+        return (f" The picture is smoothed with a Gaussian (σ = {figures.blur(width):.2g} pixel); the numbers are "
                 "not." * self.smooth
                 + " The colours end at the 99th percentile of the values in sight; what is beyond has the colour of "
                 "the end." * (self.scale == PERCENTILE)

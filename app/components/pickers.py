@@ -99,7 +99,8 @@ def map_picker(run: dict, places: Sequence | None = None) -> tuple[str, str, lis
     several = kind in drawn and drawn[kind]["row_per_class"]
     options = ["the image's class", "all classes", *classes]
     choice = of_class.selectbox("Class", options, key="class", bind="query-params", disabled=not several,
-                                help="One class's map, or a row of all." if several else "There is one map of this kind for all classes.")
+                                help="One class's map, or a row of all." if several else
+                                "There is one map of this kind for all classes.")
     rows = {"the image's class": "label", "all classes": None}.get(choice, [options.index(choice) - 2])
     number = drawn[kind]["number"] if kind in drawn else "distance"
     return kind, number, rows if several else None, under.toggle("Image beneath", key="under", bind="query-params")

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from kdcore import data
 from kdcore.errors import UserError
-from kdcore.inspect.maps import DRAWN, Rows, asked_of, drawer
+from kdcore.inspect.maps import DRAWN, asked_of, drawer
 from kdcore.inspect.networks import Named, config_of, images_of
 from kdcore.similarity import cosine, rank_correlation, share_inside, top_overlap
 from kdcore.store import Store
 
+Rows = list[int] | str | None  # of a map that has one a class: those of classes, "label" for each image's own, or all
 Judge = Callable[[Tensor], dict[str, Tensor]]  # maps (N, ...) -> {measure: (N,)}
 
 

@@ -22,7 +22,6 @@ from kdcore.teaching import answer
 CHUNK = 1000
 DRAWN = 25  # images of which maps are made at a time
 Drawer = Callable[[nn.Module], tuple[Tensor, float | None]]
-Rows = list[int] | str | None  # of a map that has one a class: those of classes, "label" for each image's own, or all
 
 
 def image(store: Store, run: int, index: int, part: str = "test", noise: float = 0.0) -> dict:
@@ -128,17 +127,19 @@ def _entry(store: Store, named: Named, parts: list[tuple[data.Images, Callable]]
              "reason": ""}
     try:
         network, counts = loaded(store, *named), [len(some) for some, _ in parts]
-        entry["probabilities"] = _mean([probabilities(network, some.pixels).mean(0) for some, _ in parts],
-                                       counts).numpy()
-        found, distances = zip(*((shown.mean(0), distance) for shown, distance in (draw(named) for _, draw in parts)))
-        entry["maps"] = _mean(found, counts).numpy()
-        entry["distance"] = None if None in distances else _mean(distances, counts)
+        answers = [probabilities(network, some.pixels).mean(0) for some, _ in parts]
+        entry["probabilities"] = _mean(answers, counts).numpy()
+        drawn = [draw(named) for _, draw in parts]
+        entry["maps"] = _mean([shown.mean(0) for shown, _ in drawn], counts).numpy()
+        if drawn[0][1] is not None:
+            entry["distance"] = _mean([distance for _, distance in drawn], counts)
     except UserError as error:
         entry["reason"] = str(error)
     return entry
 
 
-def _mean(values, counts: list[int]):
+def _mean(values: list, counts: list[int]) -> Tensor | float:
+    """The mean of means over so many images each."""
     return sum(count / sum(counts) * value for value, count in zip(values, counts))
 
 
