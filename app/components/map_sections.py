@@ -80,7 +80,7 @@ class Shown:
 def controls(students: list[dict], teacher: tuple[int, int] | None, index: int) -> Shown:
     """Which map, under which noise, in one row; how it is drawn, in the next."""
     which, of_class, strength, many = st.columns([1.25, 1.35, 0.9, 1], vertical_alignment="bottom")
-    scale, absolute, smooth, under = st.columns([1.15, 1, 0.95, 1.3], vertical_alignment="bottom")
+    scale, absolute, smooth, under = st.columns([1, 1.24, 1.17, 1.37], vertical_alignment="bottom")
     kind, number, rows, overlay = map_picker(students[0], (which, of_class, under))
     noise = strength.slider("Input noise", 0.0, 0.5, step=0.05, key="noise", bind="query-params",
                             help="The standard deviation of normal noise that is added to the image, whose pixels are "
