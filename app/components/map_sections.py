@@ -17,7 +17,7 @@ from app.components.pickers import map_picker
 MEASURES = {"cosine": "Cosine", "ranks": "Rank correlation", "top": "Overlap of the strongest"}
 SHARES = {"1 %": 0.01, "5 %": 0.05, "10 %": 0.1, "20 %": 0.2}
 MANY = {"50 images": 50, "100 images": 100, "300 images": 300}
-DRAWS = {"one": 1, "mean of 10": 10, "mean of 25": 25, "mean of 50": 50}
+DRAWS = (1, 10, 25, 50)
 PLACES = {"object": "Object", "watermark": "Watermark"}
 
 
@@ -85,8 +85,8 @@ def controls(students: list[dict], teacher: tuple[int, int] | None, index: int) 
     noise = strength.slider("Input noise", 0.0, 0.5, step=0.05, key="noise", bind="query-params",
                             help="The standard deviation of normal noise that is added to the image, whose pixels are "
                             "between 0 and 1; it is always the same.")
-    draws = many.selectbox("Noisy images", list(DRAWS), key="draws", bind="query-params", disabled=not noise,
-                           help="One, or the mean of the maps of several, in which chance cancels (SmoothGrad, Smilkov "
+    draws = many.selectbox("Noisy images", DRAWS, key="draws", bind="query-params", disabled=not noise,
+                           help="The maps are means over as many, in which chance cancels out (SmoothGrad, Smilkov "
                            "et al. 2017)." if noise else "There is no noise of which to take a mean; add some first.")
     look = Look(scale=scale.selectbox("Scale", SCALES, key="scale", bind="query-params",
                                       help="What the end of the colours stands for: the largest value in sight, the "
@@ -95,7 +95,7 @@ def controls(students: list[dict], teacher: tuple[int, int] | None, index: int) 
                                          help="How strongly a change of the pixel would count, up or down."),
                 smooth=smooth.toggle("Smooth", key="smooth", bind="query-params",
                                      help="Neighbouring pixels averaged, for the picture only."))
-    return Shown(students, teacher, index, kind, number, rows, overlay, look, noise, DRAWS[draws] if noise else 1)
+    return Shown(students, teacher, index, kind, number, rows, overlay, look, noise, draws if noise else 1)
 
 
 def while_it_trained(shown: Shown, image: dict, entries: list[dict]) -> None:

@@ -62,10 +62,15 @@ def test_noise_is_asked_for_and_told(page, asked):  # noqa: F811
     made.slider("noise").set_value(0.2).run()
     assert (asked["maps"]["noise"], asked["maps"]["draws"], asked["image"]["noise"]) == (0.2, 1, 0.2)
     assert "noise of standard deviation 0.2; maps, answers and numbers are of the noisy image" in said(made)
-    made.selectbox("draws").set_value("mean of 10").run()
+    made.selectbox("draws").set_value(10).run()
     assert asked["maps"]["draws"] == 10 and "are means over 10 noisy images" in said(made)
     assert "Means over 50 test images of class" in said(made) and "These are the maps without noise" in said(made)
     assert not made.exception and "noise" not in asked["class_maps"]
+
+
+def test_a_link_has_the_noise(page, asked):  # noqa: F811
+    page("sensitivity", "maps", noise="0.15", draws="25", section="Mean of a class")
+    assert (asked["maps"]["noise"], asked["maps"]["draws"]) == (0.15, 25)
 
 
 def test_the_class_can_be_any(page, asked):  # noqa: F811
