@@ -93,14 +93,16 @@ def image_set(source: Source) -> dict:
     """An image set as plain data.
 
     `fetched` says how it comes here: "here", "download", "by hand" or, a user's own, "own"; `sized` whether its images
-    can be scaled, `marked` whether they can carry a watermark; `left_out` names the files that are not used, by why.
+    can be scaled, `marked` whether they can carry a watermark, `masked` whether it is known where the object is;
+    `left_out` names the files that are not used, by why.
     """
     ways = (("own", source.of is FOLDER.of), ("download", source.fetch), ("by hand", source.origin), ("here", True))
     return {"title": source.title, "sentence": source.sentence, "shape": source.shape, "classes": source.classes,
             "train": source.train, "test": source.test, "bytes": source.bytes, "suggested": source.suggested,
             "fetched": next(way for way, holds in ways if holds),
             "sized": source.size is not None, "marked": source.title == SOURCES["shapes"].title,
-            "whence": source.whence() if source.origin else "", "left_out": by_reason(source.left_out)}
+            "masked": source.masked, "whence": source.whence() if source.origin else "",
+            "left_out": by_reason(source.left_out)}
 
 
 def _drawn() -> dict[str, type[SensitivityTerm]]:

@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
 
 from app import engine, figures
 from app.components.chart import chart
 
+SHARED, PERCENTILE, EACH = "shared", "99th percentile", "each its own"
+SCALES = (SHARED, PERCENTILE, EACH)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How maps are drawn; no number depends on it."""
+
+    absolute: bool = False
+    smooth: bool = False
+    scale: str = SHARED
+
+    def values(self, entry: dict, rows: list[int] | None) -> np.ndarray:
+        """What is drawn of an entry's maps, (rows, H, W): of colours the mean."""
+        maps = entry["maps"] if rows is None else entry["maps"][rows]
+        flat = np.abs(maps).mean(1) if self.absolute else maps.mean(1)
+        return figures.smoothed(flat) if self.smooth else flat
+
+    def end(self, values: list[np.ndarray]) -> float:
+        """The value at the end of a scale that all these have in common."""
+        sizes = np.abs(np.concatenate([one.ravel() for one in values]))
+        return float(np.percentile(sizes, 99) if self.scale == PERCENTILE else sizes.max()) or 1.0
+
+    def sentence(self, width: int) -> str:
+        """What has to be known of the picture of maps of a width; empty where there is nothing."""
+        return (f" The picture is smoothed with a Gaussian (σ = {figures.blur(width):.2g} pixel); the numbers are "
+                "not." * self.smooth
+                + " The colours end at the 99th percentile of the values in sight; what is beyond has the colour of "
+                "the end." * (self.scale == PERCENTILE)
+                + " Each map has a colour scale of its own: compare patterns, not strengths." * (self.scale == EACH))
+
+
+PLAIN = Look()
+
 
 def map_picture(entries: list[dict], names: list[str], image: dict, key: str, *, rows: list[int] | None = None,
-                overlay: bool = False, scale: float | None = None, number: str = "distance") -> None:
+                overlay: bool = False, number: str = "distance", look: Look = PLAIN,
+                beside: Sequence[dict] = ()) -> None:
     """Draw the inspector's entries: one column a network for a single map, one row a network for several.
 
     `image` is the inspector's image; `rows` picks maps of an entry, all by default; `number` says what
-    is written with each: a "distance" to the teacher, or a "penalty".
+    is written with each: a "distance" to the teacher, or a "penalty". Entries `beside` them share their scale.
     """
     for name, entry in zip(names, entries):
         if entry["maps"] is None:
@@ -22,17 +60,18 @@ def map_picture(entries: list[dict], names: list[str], image: dict, key: str, *,
     drawn = [(name, entry) for name, entry in zip(names, entries) if entry["maps"] is not None]
     if not drawn:
         return
-    maps = np.stack([entry["maps"].mean(1) for _, entry in drawn])
-    maps = maps if rows is None else maps[:, rows]
+    maps = np.stack([look.values(entry, rows) for _, entry in drawn])
+    scale = look.end([maps, *(look.values(entry, rows) for entry in beside if entry["maps"] is not None)])
     labels = [name for name, _ in drawn]
     if maps.shape[1] == 1:
         maps, lines, columns = maps.swapaxes(0, 1), [], labels
     else:
         lines, columns = labels, [image["classes"][row] for row in rows or range(maps.shape[1])]
     notes = [_note(entry, number) for _, entry in drawn]
-    figure = figures.map_grid(maps, rows=lines, columns=columns, notes=notes,
-                              image=image["pixels"], overlay=overlay, scale=scale)
-    chart(figure, key=key, description=f"Sensitivity maps of {', '.join(labels)} on one colour scale")
+    figure = figures.map_grid(maps, rows=lines, columns=columns, notes=notes, image=image["pixels"], overlay=overlay,
+                              scale=scale, each=look.scale == EACH)
+    on = "each on a colour scale of its own" if look.scale == EACH else "on one colour scale"
+    chart(figure, key=key, description=f"Sensitivity maps of {', '.join(labels)} {on}")
 
 
 def explained(kind: str, number: str) -> str:
@@ -42,13 +81,6 @@ def explained(kind: str, number: str) -> str:
     return {"distance": ", and the mean squared difference of its maps, of all classes where there are several, to the "
             "teacher's: 0 is a perfect match, and it is the very number that the loss is made of.",
             "penalty": ", and what the term makes a student pay for this image, in evaluation mode."}[number]
-
-
-def largest(entries: list[dict], rows: list[int] | None = None) -> float:
-    """The largest absolute value in sight, for one colour scale over several pictures."""
-    seen = [np.abs(entry["maps"] if rows is None else entry["maps"][rows]).max() for entry in entries
-            if entry["maps"] is not None]
-    return float(max(seen, default=1.0)) or 1.0
 
 
 def _note(entry: dict, number: str) -> str:

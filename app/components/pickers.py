@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -98,20 +99,23 @@ def student_picker(runs: list[dict]) -> tuple[list[dict], tuple[int, int] | None
     return [by_id[run] for run in chosen], (teacher, results.last_step({"id": teacher})) if teacher else None
 
 
-def map_picker(run: dict) -> tuple[str, str, list[int] | str | None, bool]:
-    """Which map: (kind, what its number is, rows of it or "label" or None for all, whether the image is beneath)."""
+def map_picker(run: dict, places: Sequence | None = None) -> tuple[str, str, list[int] | str | None, bool]:
+    """Which map: (kind, what its number is, rows of it or "label" or None for all, whether the image is beneath).
+
+    The three controls stand in a row, or in `places`.
+    """
     catalogue, classes = engine.catalogue(), results.image_set(run)["classes"]
     drawn = catalogue["maps"]
     titles = {**{kind: entry["title"] for kind, entry in drawn.items()}, **catalogue["attributions"]}
-    which, of_class, under = st.columns([2, 2, 1.7], vertical_alignment="bottom")
+    which, of_class, under = places or st.columns([2, 2, 1.7], vertical_alignment="bottom")
     kind = which.selectbox("Map", list(titles), format_func=titles.get, key="map", bind="query-params",
                            help="The first are what the losses are made of; the others are attributions, which explain "
                            "the answer for the image's label.")
-    rows: list[int] | str | None = None
-    if kind in drawn and drawn[kind]["row_per_class"]:
-        options = ["the image's class", "all classes", *classes]
-        choice = of_class.selectbox("Class", options, key="class", bind="query-params",
-                                    help="One class's map, or a row of all.")
-        rows = {"the image's class": "label", "all classes": None}.get(choice, [options.index(choice) - 2])
+    several = kind in drawn and drawn[kind]["row_per_class"]
+    options = ["the image's class", "all classes", *classes]
+    choice = of_class.selectbox("Class", options, key="class", bind="query-params", disabled=not several,
+                                help="One class's map, or a row of all." if several else
+                                "There is one map of this kind for all classes.")
+    rows = {"the image's class": "label", "all classes": None}.get(choice, [options.index(choice) - 2])
     number = drawn[kind]["number"] if kind in drawn else "distance"
-    return kind, number, rows, under.toggle("Image beneath", key="under", bind="query-params")
+    return kind, number, rows if several else None, under.toggle("Image beneath", key="under", bind="query-params")

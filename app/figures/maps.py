@@ -17,13 +17,15 @@ READABLE = 560  # pixels that they take
 
 
 def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: list[str],
-             image: np.ndarray | None = None, overlay: bool = False, scale: float | None = None) -> go.Figure:
-    """Maps side by side on one colour scale, as one stitched picture.
+             image: np.ndarray | None = None, overlay: bool = False, scale: float | None = None,
+             each: bool = False) -> go.Figure:
+    """Maps side by side on one colour scale, or `each` on its own, as one stitched picture.
 
     `tiles` (rows, columns, H, W), signed or not; `rows` are their names, empty where the one row needs none. `image`
     (channels, H, W) in [0, 1], grey or coloured, leads the first row and, with `overlay`, lies under every map.
     `notes` stand beside the names of the rows, or under the columns where there are none. `scale` is the value at the
-    end of the colour scale, by default the largest in sight.
+    end of the colour scale, by default the largest in sight; larger ones have the colour of the end. What is read from
+    a map is its value.
     """
     largest = scale or float(np.abs(tiles).max()) or 1.0
     gap = 1 if not rows else round(0.45 * tiles.shape[2])  # room for a line above each row
@@ -33,8 +35,14 @@ def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: l
         columns, notes = ["image", *columns], notes if rows else ["", *notes]
         under = [(0, 0), *((row, column + 1) for row, column in under)]
     signed = np.repeat(_signed(tiles), len(tiles))  # one scale, and so one kind of colours
-    figure = _picture(tiles, gap, image, under, signed, largest=largest, hovertemplate="%{z:.4g}<extra></extra>",
-                      opacity=0.65 if overlay else 1)
+    read = {"hovertemplate": "%{z:.4g}<extra></extra>"}
+    if each:
+        read = {"customdata": stitched(tiles, gap), "hovertemplate": "%{customdata:.4g}<extra></extra>"}
+        own = np.abs(tiles).max((2, 3), keepdims=True)
+        tiles, largest = tiles / np.where(own == 0, 1, own), 1.0
+    figure = _picture(tiles, gap, image, under, signed, largest=largest, opacity=0.65 if overlay else 1, **read)
+    if each:
+        _name_ends(figure, "a map")
     _label(figure, tiles.shape, gap, rows, columns, notes)
     return figure
 
@@ -61,12 +69,8 @@ def layer_grid(rows: list[dict], *, columns: list[str], image: np.ndarray, overl
     figure = _picture(tiles / largest, gap, enlarged_image(image, size), under, _signed(tiles, (1, 2, 3)), largest=1.0,
                       customdata=stitched(tiles, gap), hovertemplate="%{customdata:.4g}<extra></extra>",
                       opacity=0.65 if overlay else 1)
-    whole = "map" if each else "row"
-    for trace in figure.data:
-        signed = trace.zmin < 0
-        trace.update(colorbar={"tickvals": [-1, 0, 1] if signed else [0, 1], "ticktext": [
-            *([f"lowest<br>of a {whole}"] if signed else []), "0", f"highest<br>of a {whole}"]})
-    figure.update_layout(margin={"r": 84, "b": 28})
+    figure.update_layout(margin={"b": 28})
+    _name_ends(figure, "a map" if each else "a row")
     _label(figure, tiles.shape, gap, [row["name"] for row in rows], ["image", *columns], [""] * len(rows))
     for row, told in enumerate(rows):
         top, left = row * (size[0] + gap) - 0.5, [column * (size[1] + 1) - 0.5 for column in range(tiles.shape[1])]
@@ -78,6 +82,34 @@ def layer_grid(rows: list[dict], *, columns: list[str], image: np.ndarray, overl
                                mode="markers", hoverinfo="skip", showlegend=False, marker={
                                    "symbol": "circle-open", "size": 13, "color": "#111111", "line": {"width": 2.5}})
     return figure
+
+
+def _name_ends(figure: go.Figure, what: str) -> None:
+    """Say at colour scales from -1 or 0 to 1 whose lowest and highest values their ends are."""
+    words = [f"lowest<br>of {what}", "0", f"highest<br>of {what}"]
+    for trace in figure.data:
+        signed = trace.zmin < 0
+        trace.update(colorbar={"tickvals": [-1, 0, 1] if signed else [0, 1], "ticktext": words[not signed:]})
+    figure.update_layout(margin={"r": 84})
+
+
+def blur(width: int) -> float:
+    """The standard deviation, in pixels, of the Gaussian that smooths a map of a width."""
+    return max(0.7, width / 32)
+
+
+def smoothed(maps: np.ndarray) -> np.ndarray:
+    """Maps (..., H, W) convolved with a Gaussian, which at the borders is made of what is inside alone."""
+    std = blur(maps.shape[-1])
+    down, across = (_gaussian(side, std) for side in maps.shape[-2:])
+    return down @ maps @ across.T
+
+
+def _gaussian(side: int, std: float) -> np.ndarray:
+    """(side, side): in each row the weights around one place."""
+    places = np.arange(side)
+    weights = np.exp(-((places[:, None] - places) ** 2) / (2 * std**2))
+    return weights / weights.sum(1, keepdims=True)
 
 
 def enlarged(values: np.ndarray, size: tuple[int, int], smooth: bool) -> np.ndarray:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import BASELINE_COLOUR, SYMBOLS
+from app.figures.style import BASELINE_COLOUR, DASHES, SYMBOLS
 from app.figures.text import escape
 
+BINS = 16
 
 def shares(groups: list[dict], labels: list[str], title: str, across: str) -> go.Figure:
     """Shares side by side at each label, a mark for each group: {"name", "colour", "values"}, NaN where there is none.
@@ -26,12 +27,14 @@ def shares(groups: list[dict], labels: list[str], title: str, across: str) -> go
     return figure
 
 
-def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str, float]) -> go.Figure:
-    """Shares of values, a line for each group of `shares`; `marks` are named values."""
+def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str, float],
+               of: str = "neurons") -> go.Figure:
+    """Shares of values, a line for each group of `shares`; `marks` are named values, `of` is what has the values."""
     centres = (bins[1:] + bins[:-1]) / 2
     figure = go.Figure([{"type": "scatter", "x": centres, "y": group["values"], "name": escape(group["name"]),
-                         "mode": "lines", "line": {"color": group["colour"], "width": 2.2, "shape": "hvh"},
-                         "hovertemplate": "%{y:.1%}"} for group in groups])
+                         "mode": "lines", "hovertemplate": "%{y:.1%}", "line": {
+                             "color": group["colour"], "width": 2.2, "shape": "hvh", "dash": DASHES[i % len(DASHES)]}}
+                        for i, group in enumerate(groups)])
     for name, value in marks.items():
         figure.add_vline(x=value, line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5},
                          annotation={"text": escape(name), "yanchor": "bottom"}, annotation_position="top")
@@ -39,8 +42,19 @@ def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str
                          margin={"l": 64, "r": 16, "t": 64, "b": 48},
                          legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0})
     figure.update_xaxes(title=title)
-    figure.update_yaxes(title="share of neurons", tickformat=".1~%", rangemode="tozero")
+    figure.update_yaxes(title=f"share of {of}", tickformat=".1~%", rangemode="tozero")
     return figure
+
+
+def distributions(groups: list[dict], title: str, marks: dict[str, float], of: str) -> go.Figure:
+    """The histogram of each group's own "values"; bins are not narrower than the values' steps, where they have any."""
+    every = np.concatenate([group["values"] for group in groups])
+    width = max(np.ptp(every) / BINS, np.diff(np.unique(every)).min(initial=1.0))
+    low, high = np.floor(every.min() / width), np.ceil(every.max() / width)
+    bins = (np.arange(low, high + 2) - 0.5) * width
+    counted = [{**group, "values": np.histogram(group["values"], bins)[0] / max(len(group["values"]), 1)}
+               for group in groups]
+    return histograms(counted, bins, title, marks, of)
 
 
 def strips(values: np.ndarray, names: list[str], title: str) -> go.Figure:

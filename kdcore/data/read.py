@@ -43,9 +43,9 @@ def images(config: DataConfig, part: str, device: torch.device | str = "cpu", in
 def masks(config: DataConfig, part: str, index: Tensor, of: str = "object") -> Tensor:
     """Where the truth lies in the images at `index` of a part: (N, H, W) bool, of the "object" or the "watermark".
 
-    Raises UserError for a set other than the shapes.
+    Raises UserError for a set of which it is not known.
     """
-    if config.name != "shapes":
+    if not source(config).masked:
         raise UserError(f"It is not known where the object is in {source(config).title}; only the shapes have masks.")
     drawn = shapes.drawn(part, config.watermark)
     return torch.from_numpy({"object": drawn.masks, "watermark": drawn.marks}[of][index.numpy()])

@@ -40,7 +40,8 @@ class Source:
     `packed` the pattern of what arrives of a download, `origin` the page of a set that is not downloaded from here.
     `left_out` names files that cannot be used, and why. `of` gives the source for a configuration on which its facts
     or its images depend; `size` is the side in pixels to which such a set is scaled where none is asked for.
-    `fingerprint` tells a user's own images from others in the same place.
+    `fingerprint` tells a user's own images from others in the same place; `masked` says that it is known where the
+    object is in each image.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Source:
     of: Callable[[Which], Source] | None = None
     size: int | None = None
     fingerprint: str = ""
+    masked: bool = False
 
     def present(self) -> bool:
         """Whether the set is on this machine."""
@@ -252,7 +254,7 @@ SOURCES: dict[str, Source] = {
     "shapes": Source(
         "Shapes", "12 000 coloured shapes on textured backgrounds, 32×32 pixels, made here: no download. It is known "
         "where the object is, so that a map can be judged.", (3, shapes.SIDE, shapes.SIDE), shapes.CLASSES,
-        shapes.COUNTS["train"], shapes.COUNTS["test"], suggested=_suggested(),
+        shapes.COUNTS["train"], shapes.COUNTS["test"], suggested=_suggested(), masked=True,
         of=lambda config: replace(SOURCES["shapes"], read=partial(shapes.arrays, config.watermark))),
     "mit67": Source(
         "MIT Indoor Scenes 67", "6700 photographs of 67 kinds of rooms, as published by Quattoni & Torralba 2009.",

@@ -7,10 +7,12 @@ from kdcore.inspect.agreement import agreement
 from kdcore.inspect.attributions import ATTRIBUTIONS, attribution
 from kdcore.inspect.gallery import differing
 from kdcore.inspect.layers import layers, stages
-from kdcore.inspect.maps import disagreements, image, maps, timeline
+from kdcore.inspect.likeness import likeness, on_object
+from kdcore.inspect.maps import class_maps, disagreements, image, maps, timeline
 from kdcore.inspect.outputs import outputs
 from kdcore.inspect.pictures import examples, image_groups, varied
 from kdcore.inspect.worlds import line_world, plane_world
 
-__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "differing", "disagreements", "examples", "image",
-           "image_groups", "layers", "line_world", "maps", "outputs", "plane_world", "stages", "timeline", "varied"]
+__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "class_maps", "differing", "disagreements", "examples", "image",
+           "image_groups", "layers", "likeness", "line_world", "maps", "on_object", "outputs", "plane_world", "stages",
+           "timeline", "varied"]

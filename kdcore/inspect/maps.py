@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kdcore import data
 from kdcore.errors import UserError
 from kdcore.inspect.attributions import attribution
 from kdcore.inspect.networks import Named, class_names, config_of, images_of, loaded, probabilities
+from kdcore.inspect.noise import noisy, under_noise
 from kdcore.knowledge import TERMS
 from kdcore.knowledge.sensitivity import SensitivityTerm
 from kdcore.response import Response
@@ -19,40 +20,55 @@ from kdcore.store import Store
 from kdcore.teaching import answer
 
 CHUNK = 1000
-Drawer = Callable[[nn.Module], tuple[np.ndarray, float | None]]
+DRAWN = 25  # images of which maps are made at a time
+Drawer = Callable[[nn.Module], tuple[Tensor, float | None]]
 
 
-def image(store: Store, run: int, index: int, part: str = "test") -> dict:
-    """One image of the set that a run belongs to: {"pixels" (C, H, W) in [0, 1], "label", "classes"}."""
+def image(store: Store, run: int, index: int, part: str = "test", noise: float = 0.0) -> dict:
+    """One image of the set that a run belongs to: {"pixels" (C, H, W) in [0, 1], "label", "classes"}.
+
+    With `noise`, its standard deviation, under the first draw of it, as far as that can be shown.
+    """
     one, source = images_of(store, run, [index], part)
-    return {"pixels": one.pixels[0].numpy(), "label": int(one.labels[0]), "classes": source.classes}
+    return {"pixels": noisy(one.pixels, noise, seed=0)[0].clamp(0, 1).numpy(), "label": int(one.labels[0]),
+            "classes": source.classes}
 
 
 def maps(store: Store, networks: list[Named], kind: str, index: int, part: str = "test",
-         teacher: Named | None = None, settings: dict | None = None) -> list[dict]:
+         teacher: Named | None = None, settings: dict | None = None, noise: float = 0.0, draws: int = 1) -> list[dict]:
     """The maps of one image in several networks, and each one's distance to the teacher's.
 
     The image is one of the first network that is not the teacher. `kind` is a term with a picture, or
-    "attribution.NAME" for one of ATTRIBUTIONS; `settings` are the term's hyper-parameters. Each entry: {"maps" (rows,
-    C, H, W), or None, "distance" (the term's loss for this image, None without a teacher of the same classes),
-    "probabilities" (classes,), "classes" (their names), "reason" (why there is no map, in a sentence)}.
+    "attribution.NAME" for one of ATTRIBUTIONS; `settings` are the term's hyper-parameters. With `noise`, its standard
+    deviation, everything is the mean over as many noisy images as `draws` says (SmoothGrad, Smilkov et al. 2017). Each
+    entry: {"maps" (rows, C, H, W), or None, "distance" (the term's loss for this image, None without a teacher of the
+    same classes), "probabilities" (classes,), "classes" (their names), "reason" (why there is no map, in a sentence)}.
     """
-    students = [run for run, _ in networks if not teacher or run != teacher[0]]
-    one, source = images_of(store, students[0] if students else networks[0][0], [index], part)
-    comparable = teacher and class_names(store, teacher[0]) == source.classes
-    reference = loaded(store, *teacher) if comparable else None
-    if kind.startswith("attribution."):
-        draw, of_class = _attribution_drawer(kind.removeprefix("attribution."), one, reference), True
-    else:
-        term = TERMS[kind](**(settings or {}))
-        draw, of_class = _term_drawer(term, one, reference), term.row_per_class or term.needs_labels
-    return [_entry(store, named, one, draw, source.classes if of_class else None) for named in networks]
+    one, source = images_of(store, asked_of(networks, teacher), [index], part)
+    seen = under_noise(one, noise, draws) if noise else one
+    return _entries(store, networks, kind, seen, source.classes, teacher, settings)
 
 
-def timeline(store: Store, run: int, steps: list[int], kind: str, index: int, part: str = "test",
-             teacher: Named | None = None, settings: dict | None = None) -> dict[int, dict]:
-    """`maps` for snapshots of a run: {step: entry}."""
-    return dict(zip(steps, maps(store, [(run, step) for step in steps], kind, index, part, teacher, settings)))
+def timeline(store: Store, run: int, steps: list[int], kind: str, index: int, **asked) -> dict[int, dict]:
+    """`maps` for snapshots of a run, asked in the same way: {step: entry}."""
+    return dict(zip(steps, maps(store, [(run, step) for step in steps], kind, index, **asked)))
+
+
+def class_maps(store: Store, networks: list[Named], kind: str, label: int, most: int = 100,
+               teacher: Named | None = None, settings: dict | None = None) -> dict:
+    """The means of `maps` over the first test images of a class, at most so many.
+
+    {"pixels" (C, H, W), the mean image, "label" and "classes" as of an `image`, "count" of the images, "entries" as
+    `maps` has them}. Raises UserError where there is no such image.
+    """
+    run = asked_of(networks, teacher)
+    labels = data.arrays(config_of(store, run).data)["test"][1]
+    found = np.flatnonzero(labels == label)[:most].tolist()
+    images, source = images_of(store, run, found, "test")
+    if not found:
+        raise UserError(f"{source.title} has no test image of this class; choose another one.")
+    return {"pixels": images.pixels.mean(0).numpy(), "label": label, "classes": source.classes, "count": len(found),
+            "entries": _entries(store, networks, kind, images, source.classes, teacher, settings)}
 
 
 def disagreements(store: Store, first: Named, second: Named, count: int = 50, part: str = "test") -> list[int]:
@@ -71,43 +87,82 @@ def disagreements(store: Store, first: Named, second: Named, count: int = 50, pa
     return surest[: min(count, int(wrong.sum()))].tolist()
 
 
-def _entry(store: Store, named: Named, one: data.Images, draw: Drawer, asked: tuple[str, ...] | None) -> dict:
-    """`asked` are the classes that the maps are about, where they are about any."""
-    classes = class_names(store, named[0])
-    entry = {"maps": None, "distance": None, "probabilities": None, "classes": classes, "reason": ""}
-    try:
-        network = loaded(store, *named)
-        entry["probabilities"] = probabilities(network, one.pixels)[0].numpy()
-        if asked not in (None, classes):
+def asked_of(networks: list[Named], teacher: Named | None) -> int:
+    """The run whose images are meant: the first that is not the teacher."""
+    return next((run for run, _ in networks if not teacher or run != teacher[0]), networks[0][0])
+
+
+def drawer(store: Store, kind: str, images: data.Images, classes: tuple[str, ...], teacher: Named | None,
+           settings: dict | None) -> Callable[[Named], tuple[Tensor, float | None]]:
+    """What makes a network's maps of these images (N, rows, C, H, W), and the mean of their distances where it has one.
+
+    `classes` are those of the images. Raises UserError, as what it returns does, where there is no such map.
+    """
+    comparable = teacher and class_names(store, teacher[0]) == classes
+    reference = loaded(store, *teacher) if comparable else None
+    if kind.startswith("attribution."):
+        draw, of_class = _attribution_drawer(kind.removeprefix("attribution."), images, reference), True
+    else:
+        term = TERMS[kind](**(settings or {}))
+        draw, of_class = _term_drawer(term, images, reference), term.row_per_class or term.needs_labels
+
+    def drawn(named: Named) -> tuple[Tensor, float | None]:
+        if of_class and class_names(store, named[0]) != classes:
             raise UserError("It tells other classes apart, and has no maps of these; choose the summed Jacobian, which "
                             "is about no class.")
-        entry["maps"], entry["distance"] = draw(network)
+        return draw(loaded(store, *named))
+
+    return drawn
+
+
+def _entries(store: Store, networks: list[Named], kind: str, images: data.Images, classes: tuple[str, ...],
+             teacher: Named | None, settings: dict | None) -> list[dict]:
+    parts = [(some, drawer(store, kind, some, classes, teacher, settings)) for some in images.chunks(DRAWN)]
+    return [_entry(store, named, parts) for named in networks]
+
+
+def _entry(store: Store, named: Named, parts: list[tuple[data.Images, Callable]]) -> dict:
+    """Means over the images of all parts."""
+    entry = {"maps": None, "distance": None, "probabilities": None, "classes": class_names(store, named[0]),
+             "reason": ""}
+    try:
+        network, counts = loaded(store, *named), [len(some) for some, _ in parts]
+        answers = [probabilities(network, some.pixels).mean(0) for some, _ in parts]
+        entry["probabilities"] = _mean(answers, counts).numpy()
+        drawn = [draw(named) for _, draw in parts]
+        entry["maps"] = _mean([shown.mean(0) for shown, _ in drawn], counts).numpy()
+        if drawn[0][1] is not None:
+            entry["distance"] = _mean([distance for _, distance in drawn], counts)
     except UserError as error:
         entry["reason"] = str(error)
     return entry
 
 
-def _term_drawer(term: SensitivityTerm, one: data.Images, teacher: nn.Module | None) -> Drawer:
+def _mean(values: list, counts: list[int]) -> Tensor | float:
+    """The mean of means over so many images each."""
+    return sum(count / sum(counts) * value for value, count in zip(values, counts))
+
+
+def _term_drawer(term: SensitivityTerm, images: data.Images, teacher: nn.Module | None) -> Drawer:
     if teacher is None and term.needs_teacher and not term.zero_at_equality:
         raise UserError(f"{term.title} is made with the teacher's help; choose a student that has a teacher of the "
                         "same classes.")
-    taught = answer(term, teacher, one) if teacher is not None else {}
+    taught = answer(term, teacher, images) if teacher is not None else {}
 
     @torch.no_grad()
-    def draw(network: nn.Module) -> tuple[np.ndarray, float | None]:
-        response = Response(network, one.pixels, one.labels)
+    def draw(network: nn.Module) -> tuple[Tensor, float | None]:
+        response = Response(network, images.pixels, images.labels)
         comparable = teacher is not None or not term.needs_teacher
-        return (term.picture(response, taught)[0].numpy(),
-                float(term.loss(response, taught)) if comparable else None)
+        return term.picture(response, taught), float(term.loss(response, taught)) if comparable else None
 
     return draw
 
 
-def _attribution_drawer(name: str, one: data.Images, teacher: nn.Module | None) -> Drawer:
-    theirs = attribution(name, teacher, one.pixels, one.labels)[0] if teacher is not None else None
+def _attribution_drawer(name: str, images: data.Images, teacher: nn.Module | None) -> Drawer:
+    theirs = attribution(name, teacher, images.pixels, images.labels) if teacher is not None else None
 
-    def draw(network: nn.Module) -> tuple[np.ndarray, float | None]:
-        ours = attribution(name, network, one.pixels, one.labels)[0]
-        return ours[None].numpy(), float((ours - theirs).square().mean()) if theirs is not None else None
+    def draw(network: nn.Module) -> tuple[Tensor, float | None]:
+        ours = attribution(name, network, images.pixels, images.labels)
+        return ours[:, None], float((ours - theirs).square().mean()) if theirs is not None else None
 
     return draw

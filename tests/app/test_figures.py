@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from app import figures
 
@@ -262,3 +263,45 @@ def test_stages_are_told_apart_over_the_snapshots():
 @pytest.mark.parametrize("value, text", [(0.12345, "0.123"), (98.76, "98.8"), (1234.5, "1,234"), (0, "0")])
 def test_numbers_have_three_digits_or_all_before_the_point(value, text):
     assert figures.number(value) == text
+
+
+def test_each_map_on_its_own_scale_keeps_its_values_to_read():
+    given = tiles(2, 2) * np.array([[1, 10], [0, 3]])[..., None, None]
+    heatmap = grid(given, each=True, image=np.zeros((1, 3, 4))).data[-1]
+    drawn, read = np.array(heatmap.z, dtype=float), np.array(heatmap.customdata, dtype=float)
+    place = places(drawn, 2)
+    for row, column in np.ndindex(2, 2):
+        own = np.abs(given[row, column]).max() or 1
+        np.testing.assert_allclose(drawn[place(row, column + 1)], given[row, column] / own, rtol=1e-6)
+        np.testing.assert_allclose(read[place(row, column + 1)], given[row, column], rtol=1e-6)
+    assert (heatmap.zmin, heatmap.zmax, heatmap.colorbar.ticktext[-1]) == (-1, 1, "highest<br>of a map")
+
+
+@pytest.mark.parametrize("width", [9, 70])
+def test_smoothing_is_a_gaussian(width):
+    given = np.random.default_rng(0).normal(size=(2, 12, width))
+    std = figures.blur(width)
+    blurred, inside = (gaussian_filter(np.pad(one, ((0, 0), (30, 30), (30, 30))), (0, std, std), truncate=9)
+                       [:, 30:-30, 30:-30] for one in (given, np.ones_like(given)))
+    np.testing.assert_allclose(figures.smoothed(given), blurred / inside, atol=1e-6)
+    np.testing.assert_allclose(figures.smoothed(np.full((3, 5), 2.0)), 2.0)
+
+
+def test_a_distribution_counts_every_value_once():
+    groups = [{"name": name, "colour": "#000", "values": np.random.default_rng(i).random(50 + i)}
+              for i, name in enumerate("ab")]
+    made = figures.distributions(groups, "x", {"mark": 0.5}, of="images")
+    for line, group in zip(made.data, groups):
+        half = (line.x[1] - line.x[0]) / 2
+        assert sum(line.y) == pytest.approx(1) and made.layout.yaxis.title.text == "share of images"
+        assert [round(share * len(group["values"])) for share in line.y] == [
+            sum(at - half <= value < at + half for value in group["values"]) for at in line.x]
+    assert len({line.line.dash for line in made.data}) == 2
+
+
+@pytest.mark.parametrize("values", [[0.5] * 4, [0.0], [3 / 13, 4 / 13, 9 / 13, 4 / 13]])
+def test_values_in_steps_have_a_bin_for_each_step(values):
+    line, = figures.distributions([{"name": "a", "colour": "#000", "values": np.array(values)}], "x", {}, "images").data
+    assert sum(line.y) == pytest.approx(1)
+    filled = [at for at, share in zip(line.x, line.y) if share]
+    assert len(filled) == len(set(values))

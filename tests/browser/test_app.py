@@ -150,7 +150,7 @@ def test_the_slider_turns_the_students_map_into_the_teachers(demo_link, page, se
     marked = ("() => { const charts = document.querySelectorAll('.apprentice-chart'); const last = "
               "charts[charts.length - 1]; return last?.data?.length === 2 ? last.data[1].y[0] : null; }")
     page.wait_for_function(f"({marked})() !== null", timeout=30_000)
-    slider = page.get_by_role("slider")
+    slider = page.get_by_role("slider", name="Training step")
     slider.focus()
     learnt = page.evaluate(marked)
     slider.press("Home")

@@ -1,0 +1,154 @@
+"""Maps under noise, over a class and over the test images: each number against maps asked for one by one."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from kdcore import data, inspect, snapshots
+from kdcore.config import read
+from kdcore.data import shapes as drawing
+from kdcore.errors import UserError
+from kdcore.inspect.noise import noisy
+from kdcore.store import Store
+from tests.test_inspect import DIGITS, MAPS, in_the_loss, network, save, trained  # noqa: F401
+
+INDICES = [*range(3, 33)]  # more than are drawn at a time
+ASKED = [("full_jacobian", "label"), ("full_jacobian", None), ("full_jacobian", [7]), ("cost_gradient", None)]
+
+
+def shown(trained, kind, index, **further):  # noqa: F811
+    store, teacher, student, _ = trained
+    return inspect.maps(store, [(teacher, None), (student, None)], kind, index, teacher=(teacher, None), **further)
+
+
+def under_noise(index, seed, std=0.2):
+    one, = data.images(DIGITS, "test", index=torch.tensor([index])).chunks(1)
+    return data.Images(noisy(one.pixels, std, seed), one.labels)
+
+
+def test_noise_has_its_deviation_and_is_always_the_same():
+    pixels = torch.full((4, 3, 40, 40), 0.5)
+    added = noisy(pixels, 0.2, 1) - pixels
+    assert float(added.std()) == pytest.approx(0.2, rel=0.02) and abs(float(added.mean())) < 0.01
+    assert torch.equal(noisy(pixels, 0.2, 1), pixels + added) and not torch.equal(noisy(pixels, 0.2, 2), pixels + added)
+    assert torch.equal(noisy(pixels, 0.0, 1), pixels)
+
+
+@pytest.mark.parametrize("kind", MAPS)
+def test_the_number_under_noise_is_the_term_of_the_noisy_image(trained, kind):  # noqa: F811
+    store, teacher, student, _ = trained
+    networks = [snapshots.network(store, run) for run in (teacher, student)]
+    each = [in_the_loss(kind, {}, *networks, under_noise(3, seed)) for seed in range(30)]
+    assert shown(trained, kind, 3, noise=0.2)[1]["distance"] == pytest.approx(each[0], rel=1e-5)
+    assert shown(trained, kind, 3, noise=0.2, draws=30)[1]["distance"] == pytest.approx(np.mean(each), rel=1e-4)
+    assert shown(trained, kind, 3)[1]["distance"] != pytest.approx(each[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["full_jacobian", "attribution.saliency"])
+def test_a_map_under_noise_is_the_mean_over_the_draws(trained, kind):  # noqa: F811
+    store, _, student, _ = trained
+    torch_network, found = snapshots.network(store, student), shown(trained, kind, 3, noise=0.2, draws=30)[1]
+    each = []
+    for seed in range(30):
+        one = under_noise(3, seed)
+        pixels = one.pixels.requires_grad_()
+        outputs = torch_network(pixels)[0]
+        rows = range(10) if kind == "full_jacobian" else one.labels.tolist()
+        each.append(np.stack([torch.autograd.grad(outputs[row], pixels, retain_graph=True)[0][0] for row in rows]))
+    np.testing.assert_allclose(found["maps"], np.mean(each, 0), rtol=1e-3, atol=1e-6)
+    answers = [torch_network(under_noise(3, seed).pixels).softmax(1)[0].detach().numpy() for seed in range(30)]
+    np.testing.assert_allclose(found["probabilities"], np.mean(answers, 0), rtol=1e-4)
+
+
+def test_the_first_noisy_image_is_shown(trained):  # noqa: F811
+    store, _, student, _ = trained
+    found = inspect.image(store, student, 3, noise=0.2)
+    np.testing.assert_array_equal(found["pixels"], under_noise(3, 0).pixels[0].clamp(0, 1))
+
+
+def test_a_timeline_under_noise_ends_with_the_last_map(trained):  # noqa: F811
+    store, teacher, student, _ = trained
+    steps = store.snapshot_steps(student)
+    line = inspect.timeline(store, student, steps, "cost_gradient", 3, teacher=(teacher, None), noise=0.1, draws=3)
+    last = shown(trained, "cost_gradient", 3, noise=0.1, draws=3)[1]
+    assert np.array_equal(line[steps[-1]]["maps"], last["maps"]) and line[steps[-1]]["distance"] == last["distance"]
+
+
+def test_the_maps_of_a_class_are_means_over_its_first_images(trained):  # noqa: F811
+    store, teacher, student, _ = trained
+    images = data.images(DIGITS, "test")
+    indices = torch.nonzero(images.labels == 4).flatten().tolist()[:30]
+    found = inspect.class_maps(store, [(teacher, None), (student, None)], "full_jacobian", 4, 30, (teacher, None))
+    assert (found["count"], found["label"]) == (30, 4)
+    np.testing.assert_allclose(found["pixels"], images.pixels[indices].mean(0), rtol=1e-6)
+    each = [shown(trained, "full_jacobian", index)[1] for index in indices]
+    for what in ("maps", "distance", "probabilities"):
+        expected = np.mean([entry[what] for entry in each], 0)
+        np.testing.assert_allclose(found["entries"][1][what], expected, rtol=1e-3, atol=1e-6)
+    few = inspect.class_maps(store, [(student, None)], "cost_gradient", 4, 10_000)
+    assert few["count"] == int((images.labels == 4).sum())
+
+
+@pytest.mark.parametrize(("kind", "rows"), ASKED, ids=str)
+def test_likeness_is_of_each_images_two_maps(trained, kind, rows):  # noqa: F811
+    store, teacher, student, _ = trained
+    found, same = inspect.likeness(store, [(student, None), (teacher, None)], kind, INDICES, (teacher, None), rows=rows,
+                                   shares=[0.1])
+    for i in (0, 1, 2, len(INDICES) - 1):
+        label = inspect.image(store, student, INDICES[i])["label"]
+        of = [label] if rows == "label" else slice(None) if rows is None else rows
+        theirs, ours = (entry["maps"][of].ravel() for entry in shown(trained, kind, INDICES[i]))
+        cosine = theirs @ ours / np.linalg.norm(theirs) / np.linalg.norm(ours)
+        assert found["cosine"][i] == pytest.approx(cosine, abs=1e-4)
+        assert found["ranks"][i] == pytest.approx(spearmanr(theirs, ours).statistic, abs=2e-3)
+        count = max(1, round(0.1 * len(ours)))
+        top = [set(np.argsort(-np.abs(each))[:count]) for each in (theirs, ours)]
+        assert found["top 0.1"][i] == pytest.approx(len(top[0] & top[1]) / count, abs=1.1 / count)
+    assert found["reason"] == "" and len(found["cosine"]) == len(INDICES)
+    assert all(np.allclose(same[measure], 1) for measure in ("cosine", "ranks", "top 0.1"))
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    """A store with an untrained network on shapes with a watermark, and one on shapes without."""
+    store, runs = Store(tmp_path_factory.mktemp("shapes")), []
+    with pytest.MonkeyPatch.context() as patch:  # the training images take long to draw, and nobody looks at them
+        patch.setattr(drawing, "arrays", lambda watermark: dict.fromkeys(
+            drawing.COUNTS, (drawing.drawn("test", watermark).pixels, drawing.drawn("test", watermark).labels)))
+        for watermark in (True, False):
+            config = read({"data": {"name": "shapes", "watermark": watermark}, "network": network("conv_student", 0.1)})
+            runs.append(store.submit(config.planned(), "marked" if watermark else "plain"))
+            save(store, runs[-1], config)
+        yield store, *runs
+
+
+def test_what_lies_on_the_object_is_summed_up(shapes):
+    store, marked, plain = shapes
+    config = data.DataConfig(name="shapes", watermark=True)
+    found = inspect.on_object(store, [(marked, 0)], "full_jacobian", INDICES, rows="label")
+    for place in ("object", "watermark"):
+        masks = data.masks(config, "test", torch.tensor(INDICES), of=place).numpy()
+        np.testing.assert_allclose(found["covers"][place], masks.reshape(len(INDICES), -1).mean(1))
+        for i in (0, len(INDICES) - 1):
+            entry, = inspect.maps(store, [(marked, 0)], "full_jacobian", INDICES[i])
+            strength = np.abs(entry["maps"][inspect.image(store, marked, INDICES[i])["label"]]).sum(0)
+            assert found["entries"][0][place][i] == pytest.approx(strength[masks[i]].sum() / strength.sum(), rel=1e-4)
+    without = inspect.on_object(store, [(plain, 0)], "cost_gradient", [0, 1])
+    assert set(without["covers"]) == {"object"} and set(without["entries"][0]) == {"object", "reason"}
+
+
+def test_where_no_one_knows_the_object_there_is_a_sentence(trained):  # noqa: F811
+    store, _, student, _ = trained
+    with pytest.raises(UserError, match="It is not known where the object is in Digits"):
+        inspect.on_object(store, [(student, None)], "full_jacobian", [0])
+
+
+def test_a_network_without_such_a_map_says_why(tmp_path):
+    store, runs = Store(tmp_path), []
+    for classes in (10, 12):
+        config = read({"data": {"name": "digits"}, "network": {**network("fc_student", 0.05), "classes": classes}})
+        runs.append(store.submit(config.planned()))
+        save(store, runs[-1], config)
+    ours, other = inspect.likeness(store, [(runs[0], 0), (runs[1], 0)], "full_jacobian", [0, 1], (runs[0], 0))
+    assert ours["reason"] == "" and "tells other classes apart" in other["reason"] and "cosine" not in other
