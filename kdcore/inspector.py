@@ -72,7 +72,7 @@ def _questions(store: Store) -> dict:
 
     import torch
 
-    from kdcore import bundle, catalogue, estimate, experiment, inspect, search
+    from kdcore import bundle, catalogue, comparison, estimate, experiment, inspect, search
     from kdcore.config import parse
     from kdcore.data import SOURCES, DataConfig, source
     from kdcore.data.sources import download
@@ -106,4 +106,8 @@ def _questions(store: Store) -> dict:
         "timeline": partial(inspect.timeline, store),
         "differing": partial(inspect.differing, store),
         "disagreements": partial(inspect.disagreements, store),
+        "predictions": partial(inspect.predictions, store),
+        "robustness": partial(inspect.robustness, store),
+        "costs": partial(inspect.costs, store),
+        "rank_sums": comparison.rank_sums,
     }
