@@ -19,23 +19,45 @@ class Group(NamedTuple):
     """Runs of one method and setting that are done, one a seed, and what tells them apart in a chart."""
 
     name: str
+    words: str  # as `results.groups` calls them
     runs: list[dict]
     look: dict[str, str]  # "colour", "dash", "symbol"
 
 
 def named(runs: list[dict]) -> dict[str, list[dict]]:
-    """Runs by the words for their method and setting, in the order of their seeds; of two runs of a seed one counts."""
+    """Runs by as few words as tell their groups apart, in the order of their seeds; of two of a seed one counts."""
     words, found = results.groups(runs), {}
     for run in runs:
         found.setdefault(words[run["id"]], {})[run["seed"]] = run
-    return {name: [of_seed[seed] for seed in sorted(of_seed)] for name, of_seed in found.items()}
+    groups = {name: [of_seed[seed] for seed in sorted(of_seed)] for name, of_seed in found.items()}
+    short = _short({name: of_seed[0] for name, of_seed in groups.items()}, results.conditions(runs))
+    return {short[name]: of_seed for name, of_seed in groups.items()}
 
 
-def shown(found: dict[str, list[dict]], names: list[str]) -> list[Group]:
-    """Those of the named groups, with colours and marks of their own."""
+def _short(firsts: dict[str, dict], told: dict[int, dict]) -> dict[str, str]:
+    """Shorter names, of those of the settings that tell any two groups apart, the first ones as far as needed."""
+    kept: list[str] = []
+
+    def name(run: dict, paths: list[str]) -> str:
+        settings = {path: told[run["id"]][path] for path in paths if path in told[run["id"]]}
+        return " · ".join(filter(None, (run["title"], grid.words(settings))))
+
+    def apart(paths: list[str]) -> int:
+        return len({name(run, paths) for run in firsts.values()})
+
+    for path in dict.fromkeys(path for run in firsts.values() for path in told[run["id"]]):
+        kept += [path] * (apart([*kept, path]) > apart(kept))
+    return {words: name(run, kept) for words, run in firsts.items()} if apart(kept) == len(firsts) else {
+        words: words for words in firsts}
+
+
+def shown(runs: list[dict], names: list[str]) -> list[Group]:
+    """Those of the named groups of runs, with colours and marks of their own."""
+    found, words = named(runs), results.groups(runs)
     colours = results.colours([run for name in names for run in found[name]])
-    return [Group(name, found[name], {"colour": colours[found[name][0]["id"]], "dash": DASHES[i % len(DASHES)],
-                                      "symbol": SYMBOLS[i % len(SYMBOLS)]}) for i, name in enumerate(names)]
+    return [Group(name, words[found[name][0]["id"]], found[name], {
+        "colour": colours[found[name][0]["id"]], "dash": DASHES[i % len(DASHES)], "symbol": SYMBOLS[i % len(SYMBOLS)]})
+        for i, name in enumerate(names)]
 
 
 def curves(groups: list[Group], metric: str, seconds: bool) -> list[dict]:
@@ -59,8 +81,8 @@ def curves(groups: list[Group], metric: str, seconds: bool) -> list[dict]:
 def outcomes(groups: list[Group], runs: list[dict]) -> list[dict]:
     """A row for each group: accuracy and gain as in `results.by_method`, "p" and "holm" of the rank-sum test.
 
-    That is against the runs on labels alone of the same settings and as many networks, among `runs`; None where there
-    are none. "against" is how many these are.
+    That is against the runs on labels alone of the same settings and as many networks, among `runs`; None where either
+    has no two seeds. "against" is how many these are.
     """
     came, alone = results.by_method(runs), _alone(runs)
     accuracy = {run: row["last"] for run, row in engine.store().summary([run["id"] for run in runs]).items()}
@@ -68,8 +90,8 @@ def outcomes(groups: list[Group], runs: list[dict]) -> list[dict]:
     for group in groups:
         ours = [accuracy[run["id"]] for run in group.runs]
         theirs = [accuracy[run["id"]] for run in alone.get(group.name, [])]
-        rows.append({"name": group.name, "p": None, "holm": None, "against": len(theirs), **came[group.name]})
-        if theirs:
+        rows.append({"name": group.name, "p": None, "holm": None, "against": len(theirs), **came[group.words]})
+        if min(len(ours), len(theirs)) > 1:
             pairs[len(rows) - 1] = (ours, theirs)
     if pairs:
         tested = engine.answer("rank_sums", pairs=[*pairs.values()])
@@ -99,7 +121,9 @@ def knowledge(groups: list[Group], runs: list[dict]) -> dict:
     ids = {run["id"] for group in taught for run in group.runs}
     compared = {key[run] for run in ids}
     alone = {key[run["id"]]: run["id"] for run in runs if run["method"] in methods and key[run["id"]] in compared}
-    kinds = [name for name in engine.store().metric_names([*ids]) if name.startswith(KNOWLEDGE)]
+    terms = list(engine.catalogue()["terms"])
+    kinds = sorted((name for name in engine.store().metric_names([*ids]) if name.startswith(KNOWLEDGE)),
+                   key=lambda name: terms.index(kind_of(name)))
     values, seeds = (np.full((len(taught), len(kinds)), fill) for fill in (np.nan, 0))
     for column, kind in enumerate(kinds):
         last = {run: row["last"] for run, row in engine.store().summary([*ids, *alone.values()], kind).items()}
@@ -114,6 +138,11 @@ def knowledge(groups: list[Group], runs: list[dict]) -> dict:
             "values": values[down][:, across], "seeds": seeds[down][:, across]}
 
 
+def kind_of(metric: str) -> str:
+    """The kind of knowledge that a metric is about."""
+    return metric.removeprefix(KNOWLEDGE).removesuffix(results.FITTED)
+
+
 def trained_on(run: dict) -> set[str]:
     """The kinds of terms in a run's loss."""
     return {weighted["term"]["kind"] for stage in json.loads(run["config"])["method"]["stages"]
@@ -121,10 +150,10 @@ def trained_on(run: dict) -> set[str]:
 
 
 def families(groups: list[Group], runs: list[dict], place: str) -> dict[str, list[Group]]:
-    """Groups that differ in nothing but settings of a `place`, such as "data.": points of one line."""
+    """Groups that differ in nothing but settings of a `place`, such as "data.": points of one line, by its name."""
     told, found = results.conditions(runs), {}
     for group in groups:
         first = group.runs[0]
         others = {path: value for path, value in told[first["id"]].items() if not path.startswith(place)}
         found.setdefault(" · ".join(filter(None, (first["title"], grid.words(others)))), []).append(group)
-    return found
+    return {name if len(members) > 1 else members[0].name: members for name, members in found.items()}

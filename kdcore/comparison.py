@@ -29,7 +29,7 @@ def mean_curve(curves: list[tuple[list, list]], most: int = 300) -> dict[str, np
 
 
 def rank_sums(pairs: list[tuple[list[float], list[float]]]) -> dict[str, list[float]]:
-    """Wilcoxon's rank-sum test (1945), two-sided, of each pair of samples: {"p", "holm"}.
+    """Wilcoxon's rank-sum test (1945), two-sided, of each pair of samples of two values or more: {"p", "holm"}.
 
     Exact, ties included, where the values can be shared out in at most 20 000 ways, else by the normal distribution.
     """

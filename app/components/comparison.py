@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from app import comparison, engine, figures, results
@@ -39,8 +41,7 @@ def compared_runs() -> list[dict]:
 
 def group_picker(runs: list[dict]) -> list[Group]:
     """Which groups of the runs to show, the first twelve by default; stops the page where none is chosen."""
-    found = comparison.named(runs)
-    names = list(found)
+    names = list(comparison.named(runs))
     if st.session_state.get("groups among", names) != names:
         st.session_state["groups"] = names[:MOST]
     st.session_state["groups among"] = names
@@ -52,7 +53,7 @@ def group_picker(runs: list[dict]) -> list[Group]:
     if not chosen:
         st.info("Choose at least one group.", icon=":material/balance:")
         st.stop()
-    return comparison.shown(found, chosen)
+    return comparison.shown(runs, chosen)
 
 
 def outcomes(groups: list[Group], runs: list[dict]) -> None:
@@ -82,16 +83,15 @@ def _percent(came: tuple[float, float | None, int] | None, name: str) -> dict:
 
 def _what_a_test_can_say(tested: list[dict]) -> str:
     if not tested:
-        return ("There is no test and no gain: no group on labels alone, under the same settings, is among these runs "
-                "beside another one.")
+        return "There is no test: it takes two seeds or more of a group, and of labels alone under the same settings."
     sizes = {(row["accuracy"][2], row["against"]) for row in tested}
     ours, theirs = min(sizes, key=lambda pair: smallest_p(*pair))
     least = smallest_p(ours, theirs)
     few = (f"With {ours} seeds against {theirs} the smallest p that there can be is {least:.2g}"
            + (", so that this test cannot call any difference significant at 5 %, however large it is; 4 against 4 "
               "come to 0.029, 5 against 5 to 0.008." if least > 0.05 else "."))
-    many = (f" Of {len(tested)} tests some fall below 0.05 by chance: one in twenty where nothing differs. Holm's "
-            "column allows for that." * (len(tested) > 1))
+    many = (f" Where nothing differs, one test in twenty falls below 0.05 by chance, and here are {len(tested)}: "
+            "Holm's column allows for that." * (len(tested) > 1))
     return f"Wilcoxon's rank-sum test against labels alone. {few}{many}"
 
 
@@ -131,10 +131,20 @@ def settings(groups: list[Group], runs: list[dict]) -> None:
         st.info("There is one group: nothing differs." if len(groups) == 1 else
                 "These groups differ in nothing but their names.", icon=":material/balance:")
         return
-    spelt = [grid.spelt(path) for path in paths]
-    st.dataframe([{"setting": words if spelt.count(words) == 1 else path, **{
-        group.name: grid.told(one[path]) if path in one else None for group, one in zip(groups, told)}}
-        for path, words in zip(paths, spelt)], hide_index=True, placeholder="–",
+    st.dataframe([{"setting": _spelt(path), **{
+        group.name: _told(one[path]) if path in one else None for group, one in zip(groups, told)}}
+        for path in paths], hide_index=True, placeholder="–", height="content",
         column_config={"setting": st.column_config.TextColumn("Setting", pinned=True)})
     st.caption(f"The {len(paths)} settings in which these groups are not alike; in all others, beside the seed, they "
                "are. A dash: it has no such thing.")
+
+
+def _spelt(path: str) -> str:
+    """A path as one reads it, with the term that a method's setting belongs to."""
+    place, *inside = path.split(".")
+    of_term = place == "method" and len(inside) == 2
+    return f"{grid.spelt(path)} of {inside[0].replace('_', ' ')}" if of_term else grid.spelt(path)
+
+
+def _told(value: Any) -> str:
+    return ", ".join(map(_told, value)) if isinstance(value, (list, tuple)) else grid.told(value)

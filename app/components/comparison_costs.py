@@ -39,7 +39,7 @@ def costs(groups: list[Group], runs: list[dict]) -> None:
           f"The accuracy of each group against {words}")
     alike = len({at[group.runs[0]["id"]] for group in groups}) == 1 and len(groups) > 1
     st.caption("Mean accuracy over the seeds at the last step, ± one standard error; groups that differ in nothing "
-               "else are joined." + " All of these groups have the same." * alike
+               "else are joined." + " It is the same for all of these groups; their points are set apart." * alike
                + (" The median of some batches, measured here: on one thread of this server's processor, whatever "
                   "trained them." if by in BATCHES else ""))
 
@@ -48,7 +48,7 @@ def _families(groups: list[Group], runs: list[dict], place: str, at: dict[int, f
     came, drawn = results.by_method(runs), []
     for name, members in comparison.families(groups, runs, place).items():
         members = sorted(members, key=lambda group: at[group.runs[0]["id"]])
-        accuracy = [came[group.name]["accuracy"] for group in members]
+        accuracy = [came[group.words]["accuracy"] for group in members]
         drawn.append({"name": name, **members[0].look, "x": [at[group.runs[0]["id"]] for group in members],
                       "y": [mean for mean, *_ in accuracy], "error": [error for _, error, _ in accuracy],
                       "notes": [group.name for group in members]})

@@ -18,23 +18,23 @@ def knowledge(groups: list[Group], runs: list[dict]) -> None:
                 "same seeds and settings and the same teacher.", icon=":material/block:")
         return
     terms = engine.catalogue()["terms"]
-    kinds = [name.removeprefix(comparison.KNOWLEDGE).removesuffix(results.FITTED) for name in found["kinds"]]
+    kinds = [comparison.kind_of(name) for name in found["kinds"]]
     columns = [terms[kind]["title"] + " *" * name.endswith(results.FITTED) for kind, name in zip(kinds, found["kinds"])]
     rows = [group.name for group in found["groups"]]
-    texts = [[_cell(value, kind in comparison.trained_on(group.runs[0])) for value, kind in zip(values, kinds)]
-             for group, values in zip(found["groups"], found["values"])]
-    chart(figures.cells(found["values"], rows, columns, texts=texts, signed=True, across="which knowledge",
-                        down="trained on", hover="%{y}<br>%{x}: %{z:.2f}"), "knowledge",
+    trained = [(row, column) for row, group in enumerate(found["groups"]) for column, kind in enumerate(kinds)
+               if kind in comparison.trained_on(group.runs[0])]
+    chart(figures.cells(found["values"], rows, columns, ringed=trained, signed=True, hover="%{y}<br>%{x}: %{z:+.2f}",
+                        texts=[[_told(value) for value in values] for values in found["values"]]), "knowledge",
           "How much closer to the teacher's each kind of knowledge ended than with labels alone")
     low, high = int(found["seeds"][found["seeds"] > 0].min()), int(found["seeds"].max())
     seeds = f"{high} seed{'s' * (high > 1)}" if low == high else f"{low} to {high} seeds"
     st.caption("How far each kind of knowledge ended from the teacher's, beside where labels alone ended, as a power "
                f"of two: −1 is half as far, 1 twice as far, 0 the same. Mean over {seeds}, each beside labels alone of "
-               "its own, on the images that every run's record is measured on. Bold: the method trained on it."
+               "its own, on the images that every run's record is measured on. Framed: the method was trained on it."
                + " \\* Between layers of different width a fitted linear map stands."
                * any(name.endswith(results.FITTED) for name in found["kinds"]))
 
 
-def _cell(value: float, trained: bool) -> str:
-    told = "" if np.isnan(value) else f"{value:+.1f}".replace("-", "−")
-    return f"<b>{told}</b>" if trained and told else told
+def _told(ratio: float) -> str:
+    rounded = round(ratio, 1)
+    return "" if np.isnan(ratio) else f"{rounded:+.1f}".replace("-", "−") if rounded else "0"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.figures.curves import named_level
-from app.figures.style import BASELINE_COLOUR
+from app.figures.style import BASELINE_COLOUR, COLOURS
 from app.figures.text import escape
 
 NUMBERED = 20  # rows or columns whose cells have room for a number
 LEGEND = 23  # pixels of an entry, where each takes a line
+APART = 0.014  # of the width, between points at one place
+WORDS = 24  # letters of a row's name in a line
 
 
 def bands(groups: list[dict], *, title: str, across: str, percent: bool = False, logarithmic: bool = False,
@@ -26,7 +30,7 @@ def bands(groups: list[dict], *, title: str, across: str, percent: bool = False,
         error = np.nan_to_num(group["error"])
         drawn.append({"type": "scatter", "x": np.concatenate([group["x"], group["x"][::-1]]), "fill": "toself",
                       "y": np.concatenate([group["mean"] + error, (group["mean"] - error)[::-1]]), "mode": "lines",
-                      "line": {"width": 0}, "fillcolor": group["colour"], "opacity": 0.18, "hoverinfo": "skip",
+                      "line": {"width": 0}, "fillcolor": group["colour"], "opacity": 0.13, "hoverinfo": "skip",
                       "legendgroup": group["name"], "showlegend": False})
     for group in groups:
         each = ".1%" if percent else ".4g"
@@ -46,42 +50,59 @@ def bands(groups: list[dict], *, title: str, across: str, percent: bool = False,
 
 
 def spots(families: list[dict], *, title: str, across: str) -> go.Figure:
-    """Points with standard errors, those of a family joined: {"name", "colour", "dash", "symbol", "x", "y", "error",
-    "notes" what is read from each point}; `across` grows by factors.
+    """Points with standard errors, those of a family joined; `across` grows by factors.
+
+    Each: {"name", "colour", "dash", "symbol", "x", "y", "error" (None where one value counts), "notes" what is read
+    from each point}. Points at one place are set a little apart.
     """
-    figure = go.Figure([{"type": "scatter", "x": family["x"], "y": family["y"], "name": escape(family["name"]),
-                         "mode": "lines+markers", "customdata": [escape(note) for note in family["notes"]],
-                         "line": {"color": family["colour"], "dash": family["dash"], "width": 1.5},
-                         "marker": {"size": 11, "symbol": family["symbol"]},
-                         "error_y": {"array": family["error"], "thickness": 1.5, "width": 5},
-                         "hovertemplate": "%{customdata}: %{y:.1%}, %{x:,.4~g}<extra></extra>"} for family in families])
-    _beside(figure, len(families))
     places = [x for family in families for x in family["x"]]
+    low, high = np.log10(min(places)) - 0.15, np.log10(max(places)) + 0.15
+    drawn = []
+    for i, family in enumerate(families):
+        beside = [j for j, other in enumerate(families) if set(other["x"]) & set(family["x"])]
+        apart = 10 ** (APART * (high - low) * (beside.index(i) - (len(beside) - 1) / 2))
+        drawn.append({"type": "scatter", "x": [apart * x for x in family["x"]], "y": family["y"],
+                      "name": escape(family["name"]), "mode": "lines+markers",
+                      "customdata": [(escape(note), x) for note, x in zip(family["notes"], family["x"])],
+                      "line": {"color": family["colour"], "dash": family["dash"], "width": 1.5},
+                      "marker": {"size": 11, "symbol": family["symbol"]},
+                      "error_y": {"array": family["error"], "thickness": 1.5, "width": 5},
+                      "hovertemplate": "%{customdata[0]}: %{y:.1%}, %{customdata[1]:,.4~g}<extra></extra>"})
+    figure = go.Figure(drawn)
+    _beside(figure, len(families))
     figure.update_layout(hovermode="closest")
-    figure.update_xaxes(title=across, type="log", dtick=1 if max(places) >= 20 * min(places) else None,
-                        range=[np.log10(min(places)) - 0.15, np.log10(max(places)) + 0.15])
+    figure.update_xaxes(title=across, type="log", range=[low, high], tickformat="~s",
+                        dtick=1 if high - low > 2 else "D2" if high - low > 0.5 else None)
     figure.update_yaxes(title=title, tickformat=".1~%")
     return figure
 
 
-def cells(values: np.ndarray, rows: list[str], columns: list[str], *, texts: list[list[str]], across: str = "",
-          down: str = "", signed: bool = False, hover: str) -> go.Figure:
+def cells(values: np.ndarray, rows: list[str], columns: list[str], *, texts: list[list[str]], hover: str,
+          across: str | None = None, down: str | None = None, signed: bool = False,
+          ringed: list[tuple[int, int]] = ()) -> go.Figure:
     """Values (rows, columns) as coloured cells with a text in each; NaN is an empty one.
 
-    Signed ones have a scale that is symmetrical about 0. `hover` is what is read from a cell.
+    Signed ones have a scale that is symmetrical about 0. `hover` is what is read from a cell; `ringed` are cells
+    (row, column) with a frame.
     """
     largest = float(np.nanmax(np.abs(values), initial=0)) or 1.0
     roomy = max(values.shape) <= NUMBERED
     figure = go.Figure()
-    figure.add_heatmap(z=values, x=[escape(name) for name in columns], y=[escape(name) for name in rows],
-                       text=texts, texttemplate="%{text}" if roomy else None, hovertemplate=f"{hover}<extra></extra>",
-                       colorscale="RdBu_r" if signed else "Viridis", zmin=-largest if signed else 0, zmax=largest,
-                       xgap=1 if roomy else 0, ygap=1 if roomy else 0,
+    figure.add_heatmap(z=values, x=[escape(name) for name in columns], y=["<br>".join(
+                           escape(line) for line in wrap(name, WORDS)) for name in rows],
+                       text=texts, texttemplate="%{text}" if roomy else None, textfont={"size": 11},
+                       hovertemplate=f"{hover}<extra></extra>", colorscale="RdBu_r" if signed else "Viridis",
+                       zmin=-largest if signed else 0, zmax=largest, xgap=int(roomy), ygap=int(roomy),
                        colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": None if signed else ".0%"})
-    figure.update_layout(height=max(220, 150 + (34 if roomy else 14) * min(len(rows), 60)), uirevision="constant",
+    for row, column in ringed:
+        figure.add_shape(type="rect", x0=column - 0.46, x1=column + 0.46, y0=row - 0.44, y1=row + 0.44,
+                         line={"color": COLOURS[1], "width": 3})
+    figure.update_layout(height=max(220, 150 + (36 if roomy else 14) * min(len(rows), 60)), uirevision="constant",
                          margin={"l": 8, "r": 16, "t": 12, "b": 8})
-    figure.update_xaxes(title=across, type="category", automargin=True, showgrid=False)
-    figure.update_yaxes(title=down, type="category", autorange="reversed", automargin=True, showgrid=False)
+    figure.update_xaxes(title=across, type="category", automargin=True, showgrid=False, title_standoff=10,
+                        tickangle=-45 if max(map(len, columns)) > 6 else 0)
+    figure.update_yaxes(title=down, type="category", autorange="reversed", automargin=True, showgrid=False,
+                        title_standoff=12)
     return figure
 
 
