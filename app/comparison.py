@@ -55,8 +55,9 @@ def shown(runs: list[dict], names: list[str]) -> list[Group]:
     """Those of the named groups of runs, with colours and marks of their own."""
     found, words = named(runs), results.groups(runs)
     colours = results.colours([run for name in names for run in found[name]])
+    symbols = [*SYMBOLS, *(f"{symbol}-open" for symbol in SYMBOLS)]
     return [Group(name, words[found[name][0]["id"]], found[name], {
-        "colour": colours[found[name][0]["id"]], "dash": DASHES[i % len(DASHES)], "symbol": SYMBOLS[i % len(SYMBOLS)]})
+        "colour": colours[found[name][0]["id"]], "dash": DASHES[i % len(DASHES)], "symbol": symbols[i % len(symbols)]})
         for i, name in enumerate(names)]
 
 

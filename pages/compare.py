@@ -11,8 +11,8 @@ VIEWS = {"Results": outcomes, "Over training": over_training, "Costs": costs, "K
          "Calibration": calibration, "Classes": classes, "Settings": settings}
 
 st.title("Compare")
-st.markdown("Methods and settings side by side, each as the mean over its seeds, with how much these differ: what they "
-            "reach, what it costs, and what of their teachers' knowledge they end with.")
+st.markdown("Methods and settings side by side, as means over seeds with their spread: what they reach, what it costs, "
+            "and what of their teachers they have learnt.")
 runs = compared_runs()
 groups = group_picker(runs)
 view = st.segmented_control("View", list(VIEWS), default="Results", required=True, key="view", bind="query-params",

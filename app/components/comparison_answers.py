@@ -13,6 +13,7 @@ from app.components.chart import chart
 from kdcore import comparison
 
 SEEDS = 5  # of a group that are asked
+IMAGES = 1000  # that they are asked about
 STDS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 TEACHER = "Teacher"
 LOOK = {"colour": figures.TEACHER_COLOUR, "dash": "dot", "symbol": "star-diamond"}
@@ -97,7 +98,8 @@ def _asked(groups: list[Group], question: str, **asked) -> Asked:
     teachers = {run["teacher"] for runs in shown.values() for run in runs if run["teacher"]}
     ids = [*teachers, *(run["id"] for runs in shown.values() for run in runs)]
     with st.spinner(f"Asking {len(ids)} networks…"):
-        found = {run: engine.ask(question, networks=[(run, None)], of=first["id"], **asked)[0] for run in ids}
+        found = {run: engine.ask(question, networks=[(run, None)], of=first["id"], count=IMAGES, **asked)[0]
+                 for run in ids}  # one by one: others' questions come between, and the inspector keeps what it answers
     if others := [name for name, runs in shown.items() if not runs]:
         st.info(f"{figures.markdown(', '.join(others))}: these runs are tested on other images than "
                 f"{figures.markdown(groups[0].name)}, so that nothing can be asked of both. Choose groups of one image "
@@ -129,6 +131,6 @@ def _right(entry: dict) -> np.ndarray:
 
 def _over(groups: list[Group]) -> str:
     """How many images and seeds count, in sentences."""
-    images = min(1000, results.image_set(groups[0].runs[0])["test"])
+    images = min(IMAGES, results.image_set(groups[0].runs[0])["test"])
     more = any(len(group.runs) > SEEDS for group in groups)
     return f"Over the first {images} test images." + f" Of more than {SEEDS} seeds the first {SEEDS} are asked." * more

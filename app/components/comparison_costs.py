@@ -11,7 +11,7 @@ from app.components.chart import chart
 COSTS = {  # what each is, and the settings that it depends on
     "labels": ("Labels", "training images with a label", "data."),
     "parameters": ("Parameters", "parameters of the network", "network."),
-    "operations": ("Operations", "multiplications and additions for one image", "network."),
+    "operations": ("Operations", "multiply-add operations for one image", "network."),
     "one": ("Time, one image", "milliseconds for an image that comes alone", "network."),
     "batch": ("Time, 64 at once", "milliseconds for an image among 64", "network.")}
 BATCHES = {"one": 1, "batch": 64}
@@ -37,9 +37,8 @@ def costs(groups: list[Group], runs: list[dict]) -> None:
         return
     chart(figures.spots([*drawn, *_teachers(teachers, at)], title="accuracy on the test images", across=words), "spots",
           f"The accuracy of each group against {words}")
-    alike = len({at[group.runs[0]["id"]] for group in groups}) == 1 and len(groups) > 1
     st.caption("Mean accuracy over the seeds at the last step, ± one standard error; groups that differ in nothing "
-               "else are joined." + " It is the same for all of these groups; their points are set apart." * alike
+               "else are joined, and points at one place set a little apart."
                + (" The median of some batches, measured here: on one thread of this server's processor, whatever "
                   "trained them." if by in BATCHES else ""))
 

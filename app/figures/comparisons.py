@@ -71,7 +71,7 @@ def spots(families: list[dict], *, title: str, across: str) -> go.Figure:
     figure = go.Figure(drawn)
     _beside(figure, len(families))
     figure.update_layout(hovermode="closest")
-    figure.update_xaxes(title=across, type="log", range=[low, high], tickformat="~s",
+    figure.update_xaxes(title=across, type="log", range=[low, high], tickformat="~s" if low > 0 else "~g",
                         dtick=1 if high - low > 2 else "D2" if high - low > 0.5 else None)
     figure.update_yaxes(title=title, tickformat=".1~%")
     return figure
@@ -82,18 +82,19 @@ def cells(values: np.ndarray, rows: list[str], columns: list[str], *, texts: lis
           ringed: list[tuple[int, int]] = ()) -> go.Figure:
     """Values (rows, columns) as coloured cells with a text in each; NaN is an empty one.
 
-    Signed ones have a scale that is symmetrical about 0. `hover` is what is read from a cell; `ringed` are cells
-    (row, column) with a frame.
+    Signed ones have a scale that is symmetrical about 0; it is drawn where there is no room for the texts. `hover` is
+    what is read from a cell; `ringed` are cells (row, column) with a frame.
     """
     largest = float(np.nanmax(np.abs(values), initial=0)) or 1.0
     roomy = max(values.shape) <= NUMBERED
     figure = go.Figure()
     figure.add_heatmap(z=values, x=[escape(name) for name in columns], y=["<br>".join(
                            escape(line) for line in wrap(name, WORDS)) for name in rows],
-                       text=texts, texttemplate="%{text}" if roomy else None, textfont={"size": 11},
+                       text=texts, texttemplate="%{text}" if roomy else None, textfont={"size": 10},
                        hovertemplate=f"{hover}<extra></extra>", colorscale="RdBu_r" if signed else "Viridis",
                        zmin=-largest if signed else 0, zmax=largest, xgap=int(roomy), ygap=int(roomy),
-                       colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": None if signed else ".0%"})
+                       showscale=not roomy, colorbar={"thickness": 10, "outlinewidth": 0,
+                                                      "tickformat": None if signed else ".0%"})
     for row, column in ringed:
         figure.add_shape(type="rect", x0=column - 0.46, x1=column + 0.46, y0=row - 0.44, y1=row + 0.44,
                          line={"color": COLOURS[1], "width": 3})
