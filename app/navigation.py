@@ -10,6 +10,7 @@ SECTIONS = {
         "start": ("Start", ":material/rocket_launch:"),
         "train": ("Train", ":material/school:"),
         "runs": ("Runs", ":material/monitoring:"),
+        "compare": ("Compare", ":material/balance:"),
         "queue": ("Queue", ":material/format_list_numbered:")},
     "What they know": {
         "side": ("Side by side", ":material/view_column:"),

@@ -77,12 +77,12 @@ def table(runs: list[dict]) -> list[dict]:
     summary, group = engine.store().summary([run["id"] for run in runs]), groups(runs)
     done = {run["id"] for run in runs if run["state"] == "done" and run["id"] in summary}
     alone = engine.catalogue()["baselines"]
-    compared = dict(zip((run["id"] for run in runs), _compared(runs)))
-    baselines = {compared[run["id"]]: summary[run["id"]]["last"] for run in runs
+    settings = dict(zip((run["id"] for run in runs), compared(runs)))
+    baselines = {settings[run["id"]]: summary[run["id"]]["last"] for run in runs
                  if run["method"] in alone and run["id"] in done}
     rows = []
     for run in runs:
-        found, base = summary.get(run["id"], {"best": None, "last": None, "seconds": None}), compared[run["id"]]
+        found, base = summary.get(run["id"], {"best": None, "last": None, "seconds": None}), settings[run["id"]]
         gained = run["id"] in done and run["method"] not in alone and base in baselines
         rows.append({"run": run["id"], "name": run["name"], "method": group[run["id"]], "seed": run["seed"],
                      "state": run["state"], "last": found["last"], "best": found["best"],
@@ -92,7 +92,7 @@ def table(runs: list[dict]) -> list[dict]:
     return rows
 
 
-def _compared(runs: list[dict]) -> list[tuple]:
+def compared(runs: list[dict]) -> list[tuple]:
     """For each run its seed, number of networks and settings but the method's: runs that share them are compared."""
     return [(run["seed"], json.loads(run["config"])["method"]["members"],
              grid.words({path: value for path, value in told.items() if not path.startswith("method.")}))
@@ -109,12 +109,13 @@ def by_method(runs: list[dict]) -> dict[str, dict]:
     for row in table(runs):
         if row["state"] == "done" and row["last"] is not None:
             found.setdefault(row["method"], {})[row["seed"]] = row  # of two runs of a seed, one counts
-    return {title: {"accuracy": _mean([row["last"] for row in rows.values()]),
-                    "gain": _mean([row["gain"] / 100 for row in rows.values() if row["gain"] is not None])}
+    return {title: {"accuracy": mean([row["last"] for row in rows.values()]),
+                    "gain": mean([row["gain"] / 100 for row in rows.values() if row["gain"] is not None])}
             for title, rows in found.items()}
 
 
-def _mean(values: list[float]) -> tuple[float, float | None, int] | None:
+def mean(values: list[float]) -> tuple[float, float | None, int] | None:
+    """Mean, standard error (None of a single value) and number of some values; None of none."""
     if not values:
         return None
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None

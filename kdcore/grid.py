@@ -129,6 +129,17 @@ def differences(configs: list[str]) -> list[dict[str, Any]]:
     return [dict(one) for one in _differences(tuple(configs))]
 
 
+def unlike(configs: list[str]) -> list[dict[str, Any]]:
+    """As `differences`, but what methods have in their losses is told of different methods too: of each, its own.
+
+    To have none of something, such as dropout, and not to have it are alike.
+    """
+    flat = [{path: value for path, value in _flat(config).items() if value or not path.startswith("method.")}
+            for config in configs]
+    paths = [path for path in _unlike(flat) if path != "method.optimiser" and not path.endswith(".kind")]
+    return [{path: one[path] for path in paths if path in one} for one in flat]
+
+
 @lru_cache(maxsize=16)  # pages ask twice a second, for every browser
 def _differences(configs: tuple[str, ...]) -> list[dict[str, Any]]:
     flat = [_flat(config) for config in configs]

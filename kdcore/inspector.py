@@ -72,7 +72,7 @@ def _questions(store: Store) -> dict:
 
     import torch
 
-    from kdcore import bundle, catalogue, estimate, experiment, inspect, search
+    from kdcore import bundle, catalogue, comparison, estimate, experiment, inspect, search
     from kdcore.config import parse
     from kdcore.data import SOURCES, DataConfig, source
     from kdcore.data.sources import download
@@ -115,4 +115,8 @@ def _questions(store: Store) -> dict:
         "image_groups": partial(inspect.image_groups, store),
         "examples": partial(inspect.examples, store),
         "varied": partial(inspect.varied, store),
+        "predictions": partial(inspect.predictions, store),
+        "robustness": partial(inspect.robustness, store),
+        "costs": partial(inspect.costs, store),
+        "rank_sums": comparison.rank_sums,
     }

@@ -28,11 +28,8 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
                       "hovertemplate": f"%{{meta}}: %{{y:{'.1%' if percent else '.4g'}}}<extra></extra>"})
         seen.add(line["group"])
     figure = go.Figure(drawn)  # at once: line by line takes twice as long
-    if level:  # what add_hline makes, in a tenth of the time
-        figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=level[1], y1=level[1],
-                         line={"dash": "dot", "color": TEACHER_COLOUR, "width": 1.5})
-        figure.add_annotation(text=escape(level[0]), font={"color": TEACHER_COLOUR}, showarrow=False, x=0,
-                              xref="x domain", xanchor="left", y=level[1], yanchor="bottom")
+    if level:
+        named_level(figure, *level)
     if at is not None:
         figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="y domain",
                          line={"dash": "dot", "color": BASELINE_COLOUR, "width": 1.5})
@@ -44,6 +41,14 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
     figure.update_yaxes(title=title, tickformat=".1~%" if percent else None,
                         type="log" if logarithmic else "linear")
     return figure
+
+
+def named_level(figure: go.Figure, name: str, value: float) -> None:
+    """Draw a named horizontal line: what add_hline makes, in a tenth of the time."""
+    figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=value, y1=value,
+                     line={"dash": "dot", "color": TEACHER_COLOUR, "width": 1.5})
+    figure.add_annotation(text=escape(name), font={"color": TEACHER_COLOUR}, showarrow=False, x=0, xref="x domain",
+                          xanchor="left", y=value, yanchor="bottom")
 
 
 def scores(found: dict[float, float], best: float, low: float, high: float) -> go.Figure:

@@ -5,14 +5,16 @@ Networks are named by (run, step); a step of None is the last snapshot.
 
 from kdcore.inspect.agreement import agreement
 from kdcore.inspect.attributions import ATTRIBUTIONS, attribution
+from kdcore.inspect.costs import costs
 from kdcore.inspect.gallery import differing
 from kdcore.inspect.layers import layers, stages
 from kdcore.inspect.likeness import likeness, on_object
 from kdcore.inspect.maps import class_maps, disagreements, image, maps, timeline
 from kdcore.inspect.outputs import outputs
 from kdcore.inspect.pictures import examples, image_groups, varied
+from kdcore.inspect.predictions import predictions, robustness
 from kdcore.inspect.worlds import line_world, plane_world
 
-__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "class_maps", "differing", "disagreements", "examples", "image",
-           "image_groups", "layers", "likeness", "line_world", "maps", "on_object", "outputs", "plane_world", "stages",
-           "timeline", "varied"]
+__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "class_maps", "costs", "differing", "disagreements", "examples",
+           "image", "image_groups", "layers", "likeness", "line_world", "maps", "on_object", "outputs", "plane_world",
+           "predictions", "robustness", "stages", "timeline", "varied"]

@@ -14,8 +14,8 @@ from kdcore.experiment import demo
 from kdcore.store import Store
 
 pytestmark = pytest.mark.browser
-PAGES = ["start", "train", "runs", "side", "sensitivity", "attention", "flow", "agreement", "disagreements", "data",
-         "noise", "methods"]
+PAGES = ["start", "train", "runs", "compare", "side", "sensitivity", "attention", "flow", "agreement",
+         "disagreements", "data", "noise", "methods"]
 DEMO_SECONDS = 150  # about 25 on two quiet cores; this is for a machine that has others to serve
 
 # The chart's own state, as Plotly holds it.

@@ -1,0 +1,69 @@
+"""What networks answer for test images: as they are, and under noise."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from kdcore import data, ensemble, train
+from kdcore.errors import UserError
+from kdcore.inspect.networks import Named, config_of, last_step, loaded
+from kdcore.store import Store
+
+COUNT = 1000
+CHUNK = 250
+
+
+def predictions(store: Store, networks: list[Named], of: int, count: int = COUNT) -> list[dict]:
+    """What each network answers for the first `count` test images of the run `of`.
+
+    Each: {"predicted" (N,) the class, "confidence" (N,) its probability, "labels" (N,), "reason" (why there are no
+    answers, in a sentence)}. An ensemble answers with its members' averaged probabilities.
+    """
+    entries = []
+    for run, step in networks:
+        entry = {"predicted": None, "confidence": None, "labels": None, "reason": ""}
+        try:
+            entry |= _predicted(store, run, last_step(store, run, step), of, 0.0, count)
+        except UserError as error:
+            entry["reason"] = str(error)
+        entries.append(entry)
+    return entries
+
+
+def robustness(store: Store, networks: list[Named], of: int, stds: list[float], count: int = COUNT) -> list[dict]:
+    """Accuracy of each network on the images of `predictions` under Gaussian noise of these standard deviations.
+
+    Pixels lie in [0, 1], and are not clipped; the noise is the same for every network and, but for its size, for every
+    standard deviation. Each: {"accuracy" (stds,), "reason"}.
+    """
+    entries = []
+    for run, step in networks:
+        try:
+            found = [_predicted(store, run, last_step(store, run, step), of, std, count) for std in stds]
+            entries.append({"reason": "", "accuracy": np.array(
+                [(one["predicted"] == one["labels"]).mean() for one in found])})
+        except UserError as error:
+            entries.append({"reason": str(error), "accuracy": None})
+    return entries
+
+
+@lru_cache(maxsize=2000)
+@torch.no_grad()
+def _predicted(store: Store, run: int, step: int | None, of: int, std: float, count: int) -> dict:
+    config, own = config_of(store, of), config_of(store, run)
+    if own.side().classes != config.side().classes or own.side().images != config.side().images:
+        raise UserError("It tells other classes apart, or looks at other images, and is left out here.")
+    members = store.parts(run) if own.members() else []
+    networks = [loaded(store, *named) for named in ([(member, None) for member in members] or [(run, step)])]
+    images = data.of_run(config, "test", index=torch.arange(min(count, data.source(config.data).test)))
+    generator = torch.Generator().manual_seed(0)
+    answers = []
+    for some in images.chunks(CHUNK):
+        noise = torch.randn(some.pixels.shape, generator=generator)
+        seen = data.Images(some.pixels + std * noise, some.labels)
+        answers.append(ensemble.averaged([train.log_probabilities(network, seen) for network in networks]))
+    confidence, predicted = torch.cat(answers).exp().max(1)
+    return {"predicted": predicted.numpy(), "confidence": confidence.numpy(), "labels": images.labels.numpy()}
