@@ -9,6 +9,7 @@ from app import engine, figures
 from app.components.chart import chart
 
 ROWS = 20
+MOST_DRAWS = 10**6
 _COLOURS = {"training": figures.COLOURS[0], "test": figures.COLOURS[1], "labelled": figures.COLOURS[0],
             "wrongly labelled": figures.COLOURS[3], "unlabelled": figures.BASELINE_COLOUR,
             "held out": figures.COLOURS[2]}
@@ -34,9 +35,10 @@ def choose_rows(counts: dict[str, np.ndarray], classes: list[str]) -> tuple[list
         start = st.selectbox("Classes", starts, key="classes", bind="query-params", width=280,
                              format_func=lambda start: f"{classes[start]} to {classes[start:start + ROWS][-1]}",
                              help="Twenty classes at a time.") if len(starts) > 1 else 0
-        draw = st.number_input("Draw", 0, 10**6, key="draw", bind="query-params", width=130,
+        draw = st.number_input("Draw", 0, MOST_DRAWS - 1, key="draw", bind="query-params", width=130,
                                help="Each number is another random choice.")
-        st.button("Others", icon=":material/casino:", on_click=lambda: st.session_state.update(draw=draw + 1))
+        st.button("Others", icon=":material/casino:",
+                  on_click=lambda: st.session_state.update(draw=(draw + 1) % MOST_DRAWS))
     return chosen or there, list(range(start, min(start + ROWS, len(classes)))), draw
 
 

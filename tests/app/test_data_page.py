@@ -73,6 +73,11 @@ def test_a_run_has_its_own_images(page):
             "seed is 0.") in said and "Each training step sees another draw of it" in said
     made.button_group("shown").set_value(["held out"]).run()
     assert not made.exception and not made.error
+    plain = {**LEARNS, "data": {"name": "digits", "per_class": 2, "label_noise": 0.5}}
+    engine.store().submit_all([read(plain).planned()], "plain")
+    made.run()
+    made.selectbox("experiment").set_value("plain").run()
+    assert not made.exception and not made.error and numbers(made)["Wrongly labelled"] == "10"
 
 
 def test_without_an_experiment_it_says_what_to_do(page):
@@ -101,6 +106,11 @@ def test_of_many_classes_twenty_are_in_sight(page, tmp_path):
         f"{sorted(MANY)[0]} to {sorted(MANY)[19]}", f"{sorted(MANY)[20]} to {sorted(MANY)[26]}"]
     made.selectbox("classes").set_value(20).run()
     assert not made.exception and not made.error
+    for count in (45, 22, 2):
+        fewer = zipped(tmp_path / f"{count}.zip", class_folders([f"a {n}" for n in range(count)], 2, size=(8, 8)))
+        made.text_input("data.path").set_value(str(fewer)).run()
+        made.selectbox("classes").set_value(40).run() if count == 45 else None
+        assert not made.exception and not made.error and numbers(made)["Classes"] == str(count)
 
 
 def tile(shade, **more):
