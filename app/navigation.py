@@ -17,6 +17,8 @@ SECTIONS = {
         "flow": ("FSP matrices", ":material/grid_view:"),
         "agreement": ("Activation agreement", ":material/toggle_on:"),
         "disagreements": ("Disagreements", ":material/compare:")},
+    "Play": {
+        "try": ("Try it", ":material/draw:")},
     "Background": {
         "methods": ("Methods", ":material/menu_book:")},
 }

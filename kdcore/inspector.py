@@ -99,7 +99,9 @@ def _questions(store: Store) -> dict:
         "import_experiment": lambda content, owner="": _read_back(
             partial(bundle.import_experiment, store, owner=owner), content),
         "image": partial(inspect.image, store),
+        "from_file": partial(inspect.from_file, store),
         "maps": partial(inspect.maps, store),
+        "answers_to": partial(inspect.answers_to, store),
         "layers": partial(inspect.layers, store),
         "agreement": partial(inspect.agreement, store),
         "stages": partial(inspect.stages, store),

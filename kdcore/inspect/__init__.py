@@ -7,7 +7,8 @@ from kdcore.inspect.agreement import agreement
 from kdcore.inspect.attributions import ATTRIBUTIONS, attribution
 from kdcore.inspect.gallery import differing
 from kdcore.inspect.layers import layers, stages
-from kdcore.inspect.maps import disagreements, image, maps, timeline
+from kdcore.inspect.maps import answers_to, disagreements, from_file, image, maps, timeline
+from kdcore.inspect.perturbed import perturbed
 
-__all__ = ["ATTRIBUTIONS", "agreement", "attribution", "differing", "disagreements", "image", "layers", "maps",
-           "stages", "timeline"]
+__all__ = ["ATTRIBUTIONS", "agreement", "answers_to", "attribution", "differing", "disagreements", "from_file", "image",
+           "layers", "maps", "perturbed", "stages", "timeline"]
