@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly
 import streamlit as st
 
@@ -281,9 +282,7 @@ def search(wanted: dict, run: dict, seeds: list[int], name: str) -> str:
 def import_experiment(content: bytes) -> str:
     """Read an exported experiment, as this person's, and return the name that it has here. Raises UserError."""
     _may_change()
-    most = settings().most_upload_megabytes
-    if len(content) > most * 1e6:
-        raise UserError(f"This file has {len(content) / 1e6:.0f} MB, and {most} are the most that this server takes.")
+    _may_upload(content)
     if reason := settings().full(store()):
         raise UserError(reason)
     return ask_apart("import_experiment", content=content, owner=owner())
@@ -294,6 +293,18 @@ def import_example() -> str:
     with zipfile.ZipFile(EXAMPLE) as packed:
         name = json.loads(packed.read("experiment.json"))["name"]
     return name if name in experiments() else import_experiment(EXAMPLE.read_bytes())
+
+
+def read_image(run: int, content: bytes, inverted: bool) -> np.ndarray:
+    """An image file as an image (C, H, W) of the set that a run belongs to. Raises UserError where it is none."""
+    _may_upload(content)
+    return answer("from_file", run=run, content=content, inverted=inverted)
+
+
+def _may_upload(content: bytes) -> None:
+    most = settings().most_upload_megabytes
+    if len(content) > most * 1e6:
+        raise UserError(f"This file has {len(content) / 1e6:.0f} MB, and {most} are the most that this server takes.")
 
 
 def present() -> dict[str, float]:
@@ -355,5 +366,6 @@ def free_disk() -> int:
 
 __all__ = ["PRIORITIES", "UserError", "answer", "ask", "ask_apart", "catalogue", "cost", "deletable", "deleted",
            "described", "download_error", "experiments", "free_disk", "import_example", "import_experiment",
-           "inspector", "mine", "owner", "owns", "present", "queue", "restart", "save_method", "saved_methods",
-           "search", "settings", "slots", "start", "start_download", "store", "submit", "visible", "wake_worker"]
+           "inspector", "mine", "owner", "owns", "present", "queue", "read_image", "restart", "save_method",
+           "saved_methods", "search", "settings", "slots", "start", "start_download", "store", "submit", "visible",
+           "wake_worker"]

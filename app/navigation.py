@@ -20,6 +20,7 @@ SECTIONS = {
         "agreement": ("Activation agreement", ":material/toggle_on:"),
         "disagreements": ("Disagreements", ":material/compare:")},
     "Play": {
+        "try": ("Try it", ":material/draw:"),
         "noise": ("Noise and slope", ":material/airwave:")},
     "Background": {
         "data": ("Data", ":material/photo_library:"),

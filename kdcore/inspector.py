@@ -99,10 +99,12 @@ def _questions(store: Store) -> dict:
         "import_experiment": lambda content, owner="": _read_back(
             partial(bundle.import_experiment, store, owner=owner), content),
         "image": partial(inspect.image, store),
+        "from_file": partial(inspect.from_file, store),
         "maps": partial(inspect.maps, store),
         "class_maps": partial(inspect.class_maps, store),
         "likeness": partial(inspect.likeness, store),
         "on_object": partial(inspect.on_object, store),
+        "answers_to": partial(inspect.answers_to, store),
         "layers": partial(inspect.layers, store),
         "outputs": partial(inspect.outputs, store),
         "agreement": partial(inspect.agreement, store),

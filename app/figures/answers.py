@@ -1,52 +1,49 @@
-"""Answers as bars above the maps of the same networks."""
+"""What networks answer: their probabilities, one row of bars a network."""
 
 from __future__ import annotations
 
+import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import BASELINE_COLOUR, COLOURS
-from app.figures.text import escape, number
+from app.figures.text import escape
 
-HEIGHT, ROOM = 0.75, 0.6  # of a tile: the bars, and what lies between them and the maps
-NAMED = 12  # of more classes the names have no room
+MOST = 12  # classes
+TITLE, ROW, LABELS = 24, 68, 24  # pixels
+WRITTEN = 0.15  # a probability from which on it stands above its bar
 
 
-def with_answers(figure: go.Figure, answers: list[dict], *, label: int) -> go.Figure:
-    """The figure of `layer_grid` with a bar for each class above every column but the image's.
+def answers(networks: list[dict]) -> go.Figure:
+    """Probabilities, one row of bars a network: {"name", "colour", "probabilities" (classes,), "classes"}.
 
-    `answers` are those of `kdcore.inspect.outputs`, one a column. The bar of the class `label` has another colour, and
-    its name is bold.
+    Of many classes those that some network finds likeliest are shown, the same for all networks that tell them apart.
     """
-    tile, aspect = figure.layout.meta["tile"], figure.layout.meta["aspect"]
-    width = len(tile["columns"]) * (tile["width"] + 1) - 1
-    maps, bars, room = aspect * width, HEIGHT * tile["height"], ROOM * tile["height"]
-    whole = maps + room + bars
-    for column, answer in enumerate(answers, start=1):
-        if answer["shares"] is not None:
-            _bars(figure, answer, label, column * (tile["width"] + 1) - 0.5, tile["width"])
-    figure.add_annotation(x=tile["width"] / 2 - 0.5, y=1, yref="paper", yanchor="bottom", text="<b>Answers</b>",
-                          showarrow=False)
-    figure.update_layout(
-        meta={**figure.layout.meta, "aspect": whole / width, "tallest": figure.layout.meta["tallest"] * whole / maps},
-        yaxis={"domain": [0, maps / whole]},
-        yaxis2={"domain": [1 - bars / whole, 1], "range": [0, 1], "visible": False, "fixedrange": True})
+    figure, taken = go.Figure(), 0
+    shown = {classes: _likeliest([one["probabilities"] for one in networks if one["classes"] == classes])
+             for classes in dict.fromkeys(one["classes"] for one in networks)}
+    labelled = [one["classes"] != below["classes"] for one, below in zip(networks, networks[1:])] + [True]
+    height = len(networks) * (TITLE + ROW) + sum(labelled) * LABELS
+    for axis, (one, labels) in enumerate(zip(networks, labelled), start=1):
+        kept, best = shown[one["classes"]], int(one["probabilities"].argmax())
+        names, values = [escape(one["classes"][i]) for i in kept], one["probabilities"][kept]
+        top = 1 - (taken + TITLE) / height
+        taken += TITLE + ROW + labels * LABELS
+        figure.add_bar(x=names, y=values, marker={"color": one["colour"]}, xaxis=f"x{axis}", yaxis=f"y{axis}",
+                       showlegend=False, text=[f"{value:.0%}" if value >= WRITTEN else "" for value in values],
+                       textposition="outside", textfont={"size": 11}, constraintext="none", cliponaxis=False,
+                       hovertemplate="%{x}: %{y:.1%}<extra></extra>")
+        figure.update_layout({
+            f"xaxis{axis}": {"type": "category", "anchor": f"y{axis}", "showticklabels": labels, "fixedrange": True,
+                             "showgrid": False},
+            f"yaxis{axis}": {"anchor": f"x{axis}", "domain": [max(0, top - ROW / height), top], "range": [0, 1.25],
+                             "showticklabels": False, "tickvals": [0, 0.5, 1], "fixedrange": True}})
+        figure.add_annotation(
+            text=f"<b>{escape(one['name'])}</b>  says {escape(one['classes'][best])} "
+                 f"({one['probabilities'][best]:.0%})",
+            x=0, xref="paper", xanchor="left", y=top, yref="paper", yanchor="bottom", showarrow=False)
+    figure.update_layout(height=height, uirevision="constant", bargap=0.25, margin={"l": 8, "r": 8, "t": 0, "b": 0})
     return figure
 
 
-def _bars(figure: go.Figure, answer: dict, label: int, left: float, width: float) -> None:
-    """One network's bars from `left` on, and what it says above them."""
-    classes, step, best = answer["classes"], width / len(answer["classes"]), int(answer["shares"].argmax())
-    across = [left + (at + 0.5) * step for at in range(len(classes))]
-    named = [f"<b>{escape(name)}</b>" if at == label else escape(name) for at, name in enumerate(classes)]
-    colours = [COLOURS[0] if at == label else BASELINE_COLOUR for at in range(len(classes))]
-    figure.add_bar(x=across, y=answer["shares"], width=0.8 * step, marker={"color": colours, "line": {"width": 0}},
-                   yaxis="y2", customdata=named, hovertemplate="%{customdata}: %{y:.1%}<extra></extra>",
-                   showlegend=False)
-    if len(classes) <= NAMED and max(map(len, classes)) <= 2:
-        figure.add_scatter(x=across, y=[0.0] * len(classes), mode="text", text=named, cliponaxis=False, yaxis="y2",
-                           textposition="bottom center", hoverinfo="skip", showlegend=False)
-    figure.add_annotation(x=left + width / 2, y=1, yref="paper", yanchor="bottom", showarrow=False,
-                          text=f"{escape(classes[best])} {answer['shares'][best]:.0%}")
-    if answer["paid"]:  # the teacher's own is nothing
-        figure.add_annotation(x=left + width / 2, y=0, yref="y2", yanchor="top", yshift=-14, showarrow=False,
-                              text=number(answer["paid"]))
+def _likeliest(probabilities: list[np.ndarray]) -> np.ndarray:
+    """The classes that some network finds likeliest, in their own order."""
+    return np.sort(np.max(probabilities, axis=0).argsort()[::-1][:MOST])

@@ -165,9 +165,9 @@ def _lay(figure: go.Figure, image: np.ndarray, places: list[tuple[int, int]]) ->
 
 
 def picture(image: np.ndarray) -> Image.Image:
-    """An image (channels, H, W) in [0, 1], grey or coloured, as large as a map is drawn."""
+    """An image (channels, H, W) in [0, 1], grey or coloured, as large as a map is drawn; what is beyond is clipped."""
     _, height, width = image.shape
-    pixels = np.broadcast_to(image, (3, height, width)).transpose(1, 2, 0)
+    pixels = np.broadcast_to(image, (3, height, width)).transpose(1, 2, 0).clip(0, 1)
     times = max(1, MAP_PIXELS // width)  # a browser blurs what it enlarges
     return Image.fromarray((255 * pixels).round().astype(np.uint8)).resize((width * times, height * times), 0)
 

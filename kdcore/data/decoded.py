@@ -229,6 +229,14 @@ def _append(listing: Listing, files: list[File], size: int, path: Path) -> tuple
                     grey = grey and without_colour
 
 
+def of_file(content: bytes, size: int) -> np.ndarray:
+    """The largest centred square of one image file, as (3, size, size) uint8. Raises UserError where it has none."""
+    found = _decoded(lambda name: content, "", size)
+    if isinstance(found, str):
+        raise UserError(f"This file cannot be used: {found}. Take a photograph or a picture, such as a JPEG or a PNG.")
+    return found[0]
+
+
 def _decoded(read: Callable[[str], bytes], name: str, size: int) -> tuple[np.ndarray, bool] | str:
     """One file as (3, size, size) uint8 and whether it is grey, or why it cannot be used."""
     try:
@@ -241,6 +249,8 @@ def _decoded(read: Callable[[str], bytes], name: str, size: int) -> tuple[np.nda
             return np.asarray(square).transpose(2, 0, 1), grey
     except UserError as error:
         return str(error)
+    except Image.DecompressionBombError:
+        return f"it has far more than {MOST_PIXELS / 1e6:.0f} million pixels"
     except Exception as error:  # decoders fail in many ways on foreign bytes
         return f"it cannot be decoded ({type(error).__name__})"
 

@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from kdcore import data
+from kdcore.data.decoded import of_file
 from kdcore.errors import UserError
 from kdcore.inspect.attributions import attribution
 from kdcore.inspect.networks import Named, class_names, config_of, images_of, loaded, probabilities
 from kdcore.inspect.noise import noisy, under_noise
+from kdcore.inspect.perturbed import perturbed
 from kdcore.knowledge import TERMS
 from kdcore.knowledge.sensitivity import SensitivityTerm
 from kdcore.response import Response
@@ -34,6 +37,17 @@ def image(store: Store, run: int, index: int, part: str = "test", noise: float =
             "classes": source.classes}
 
 
+def from_file(store: Store, run: int, content: bytes, inverted: bool = False) -> np.ndarray:
+    """An image file as an image (C, H, W) in [0, 1] of the set that a run belongs to: a square, grey where the set is.
+
+    `inverted` makes black of white. Raises UserError where it is no image that can be read, or too large.
+    """
+    channels, side, _ = data.source(config_of(store, run).data).shape
+    image = Image.fromarray(of_file(content, side).transpose(1, 2, 0))
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), np.float32).reshape(side, side, channels) / 255
+    return np.ascontiguousarray((1 - pixels if inverted else pixels).transpose(2, 0, 1))
+
+
 def maps(store: Store, networks: list[Named], kind: str, index: int, part: str = "test",
          teacher: Named | None = None, settings: dict | None = None, noise: float = 0.0, draws: int = 1) -> list[dict]:
     """The maps of one image in several networks, and each one's distance to the teacher's.
@@ -47,6 +61,28 @@ def maps(store: Store, networks: list[Named], kind: str, index: int, part: str =
     one, source = images_of(store, asked_of(networks, teacher), [index], part)
     seen = under_noise(one, noise, draws) if noise else one
     return _entries(store, networks, kind, seen, source.classes, teacher, settings)
+
+
+def answers_to(store: Store, networks: list[Named], pixels: np.ndarray | list, kind: str, teacher: Named | None = None,
+               settings: dict | None = None, perturbation: dict | None = None) -> dict:
+    """What several networks say to an image that is given, and the `maps` of it.
+
+    `pixels` (C, H, W) in [0, 1] are like the images of the first network that is not the teacher; `perturbation` are
+    arguments of `perturbed`. The image's label is what the teacher says, or that first network, where there is no
+    teacher of the same classes. {"pixels" (C, H, W) as the networks see them, "label", "classes" (their names), "by"
+    (the network whose answer is the label), "entries" as of `maps`}. Raises UserError where the shape is another one.
+    """
+    run = asked_of(networks, teacher)
+    source = data.source(config_of(store, run).data)
+    given = torch.as_tensor(np.asarray(pixels, np.float32))
+    if given.shape != source.shape:
+        raise UserError(f"An image of {source.title} has the shape {source.shape}, and this one {tuple(given.shape)}.")
+    seen = perturbed(given[None], **(perturbation or {}))
+    student = next(named for named in networks if named[0] == run)
+    by = teacher if _comparable(store, teacher, source.classes) else student
+    one = data.Images(seen, probabilities(loaded(store, *by), seen).argmax(1))
+    return {"pixels": seen[0].numpy(), "label": int(one.labels), "classes": source.classes, "by": by,
+            "entries": _entries(store, networks, kind, one, source.classes, teacher, settings)}
 
 
 def timeline(store: Store, run: int, steps: list[int], kind: str, index: int, **asked) -> dict[int, dict]:
@@ -92,14 +128,17 @@ def asked_of(networks: list[Named], teacher: Named | None) -> int:
     return next((run for run, _ in networks if not teacher or run != teacher[0]), networks[0][0])
 
 
+def _comparable(store: Store, teacher: Named | None, classes: tuple[str, ...]) -> bool:
+    return bool(teacher) and class_names(store, teacher[0]) == classes
+
+
 def drawer(store: Store, kind: str, images: data.Images, classes: tuple[str, ...], teacher: Named | None,
            settings: dict | None) -> Callable[[Named], tuple[Tensor, float | None]]:
     """What makes a network's maps of these images (N, rows, C, H, W), and the mean of their distances where it has one.
 
     `classes` are those of the images. Raises UserError, as what it returns does, where there is no such map.
     """
-    comparable = teacher and class_names(store, teacher[0]) == classes
-    reference = loaded(store, *teacher) if comparable else None
+    reference = loaded(store, *teacher) if _comparable(store, teacher, classes) else None
     if kind.startswith("attribution."):
         draw, of_class = _attribution_drawer(kind.removeprefix("attribution."), images, reference), True
     else:

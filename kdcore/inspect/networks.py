@@ -66,4 +66,7 @@ def class_names(store: Store, run: int) -> tuple[str, ...]:
 
 def config_of(store: Store, run: int) -> RunConfig:
     """A run's configuration. Raises UserError where there is no such run."""
-    return read(store.run(run)["config"])
+    return _read(store.run(run)["config"])
+
+
+_read = lru_cache(maxsize=1000)(read)  # each question asks for it many times

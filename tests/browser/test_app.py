@@ -15,7 +15,7 @@ from kdcore.store import Store
 
 pytestmark = pytest.mark.browser
 PAGES = ["start", "train", "runs", "compare", "side", "sensitivity", "attention", "flow", "agreement",
-         "disagreements", "data", "noise", "methods"]
+         "disagreements", "try", "data", "noise", "methods"]
 DEMO_SECONDS = 150  # about 25 on two quiet cores; this is for a machine that has others to serve
 
 # The chart's own state, as Plotly holds it.
@@ -233,6 +233,45 @@ def test_a_method_is_composed_saved_and_passed_on_as_a_link(demo_link, page, bro
     expect(fresh.get_by_label("Margin", exact=True)).to_have_value("2", timeout=20_000)
     choose(fresh, "Methods", "Twice as far")
     fresh.context.close()
+
+
+BARS = ("() => { const drawn = document.querySelector('.apprentice-chart')?.data; "
+        "return drawn ? JSON.stringify(drawn.map(bars => bars.y)) : null; }")
+
+
+def test_networks_answer_while_one_draws(demo_link, page, server):
+    name = next(name for name in Store(server.store).experiments() if name.startswith("Demo"))
+    page.goto(f"/try?experiment={name.replace(' ', '+')}")
+    page.wait_for_function(f"({BARS})() !== null", timeout=30_000)
+    undo, clear = (page.get_by_role("button", name=what, exact=True) for what in ("Undo", "Clear"))
+    expect(undo).to_be_disabled()
+    seen = [page.evaluate(BARS)]
+
+    def new_answer(how: str = "!==") -> None:
+        page.wait_for_function(f"({BARS})() {how} {seen[0 if how == '===' else -1]!r}", timeout=20_000)
+        seen.append(page.evaluate(BARS))
+
+    pad = page.get_by_role("img", name="Drawing pad of 8 by 8 pixels").bounding_box()
+    page.mouse.move(pad["x"] + 0.5 * pad["width"], pad["y"] + 0.2 * pad["height"])
+    page.mouse.down()
+    page.mouse.move(pad["x"] + 0.5 * pad["width"], pad["y"] + 0.4 * pad["height"], steps=3)
+    new_answer()  # the pen is still down
+    page.mouse.move(pad["x"] + 0.5 * pad["width"], pad["y"] + 0.8 * pad["height"], steps=3)
+    page.mouse.up()
+    new_answer()
+    page.get_by_role("link", name="Methods").click()
+    expect(page.get_by_label("Search", exact=True)).to_be_visible(timeout=20_000)
+    page.get_by_role("link", name="Try it").click()  # the drawing is still there
+    expect(undo).to_be_enabled(timeout=20_000)
+    page.wait_for_function(f"![null, {seen[0]!r}].includes(({BARS})())", timeout=20_000)
+    undo.focus()
+    undo.press("Enter")
+    new_answer("===")
+    page.mouse.click(pad["x"] + 0.3 * pad["width"], pad["y"] + 0.3 * pad["height"])
+    new_answer()
+    clear.click()
+    new_answer("===")
+    expect(clear).to_be_disabled()
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,0 +1,52 @@
+"""Answers as bars above the maps of the same networks."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from app.figures.style import BASELINE_COLOUR, COLOURS
+from app.figures.text import escape, number
+
+HEIGHT, ROOM = 0.75, 0.6  # of a tile: the bars, and what lies between them and the maps
+NAMED = 12  # of more classes the names have no room
+
+
+def with_answers(figure: go.Figure, answers: list[dict], *, label: int) -> go.Figure:
+    """The figure of `layer_grid` with a bar for each class above every column but the image's.
+
+    `answers` are those of `kdcore.inspect.outputs`, one a column. The bar of the class `label` has another colour, and
+    its name is bold.
+    """
+    tile, aspect = figure.layout.meta["tile"], figure.layout.meta["aspect"]
+    width = len(tile["columns"]) * (tile["width"] + 1) - 1
+    maps, bars, room = aspect * width, HEIGHT * tile["height"], ROOM * tile["height"]
+    whole = maps + room + bars
+    for column, answer in enumerate(answers, start=1):
+        if answer["shares"] is not None:
+            _bars(figure, answer, label, column * (tile["width"] + 1) - 0.5, tile["width"])
+    figure.add_annotation(x=tile["width"] / 2 - 0.5, y=1, yref="paper", yanchor="bottom", text="<b>Answers</b>",
+                          showarrow=False)
+    figure.update_layout(
+        meta={**figure.layout.meta, "aspect": whole / width, "tallest": figure.layout.meta["tallest"] * whole / maps},
+        yaxis={"domain": [0, maps / whole]},
+        yaxis2={"domain": [1 - bars / whole, 1], "range": [0, 1], "visible": False, "fixedrange": True})
+    return figure
+
+
+def _bars(figure: go.Figure, answer: dict, label: int, left: float, width: float) -> None:
+    """One network's bars from `left` on, and what it says above them."""
+    classes, step, best = answer["classes"], width / len(answer["classes"]), int(answer["shares"].argmax())
+    across = [left + (at + 0.5) * step for at in range(len(classes))]
+    named = [f"<b>{escape(name)}</b>" if at == label else escape(name) for at, name in enumerate(classes)]
+    colours = [COLOURS[0] if at == label else BASELINE_COLOUR for at in range(len(classes))]
+    figure.add_bar(x=across, y=answer["shares"], width=0.8 * step, marker={"color": colours, "line": {"width": 0}},
+                   yaxis="y2", customdata=named, hovertemplate="%{customdata}: %{y:.1%}<extra></extra>",
+                   showlegend=False)
+    if len(classes) <= NAMED and max(map(len, classes)) <= 2:
+        figure.add_scatter(x=across, y=[0.0] * len(classes), mode="text", text=named, cliponaxis=False, yaxis="y2",
+                           textposition="bottom center", hoverinfo="skip", showlegend=False)
+    figure.add_annotation(x=left + width / 2, y=1, yref="paper", yanchor="bottom", showarrow=False,
+                          text=f"{escape(classes[best])} {answer['shares'][best]:.0%}")
+    if answer["paid"]:  # the teacher's own is nothing
+        figure.add_annotation(x=left + width / 2, y=0, yref="y2", yanchor="top", yshift=-14, showarrow=False,
+                              text=number(answer["paid"]))
