@@ -12,19 +12,19 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kdcore import worker  # noqa: E402
+from kdcore import inspect, worker  # noqa: E402
 from kdcore.bundle import import_experiment  # noqa: E402
 from kdcore.experiment import demo  # noqa: E402
 from kdcore.store import Store  # noqa: E402
 from tests.browser.conftest import CHROMIUM, Server  # noqa: E402
 
-PAGES = {"side": "side?image=5", "compare": "compare", "noise": "noise?world=Two+inputs"}
-WIDE, HIGH = 1280, 900
+PAGES = {"compare": "compare?view=Over+training", "noise": "noise?world=Two+inputs"}
+WIDE, HIGH = 1280, 1080
 SECONDS = 0.45  # that a frame of the animation is seen
 LAST = 2.5
 IDLE = "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
@@ -47,17 +47,25 @@ def make(folder: Path) -> None:
             for name, link in PAGES.items():
                 _open(page, link, example)
                 page.screenshot(path=folder / f"{name}.png")
-            _open(page, "sensitivity", demonstration["name"])
-            _animation(page, folder / "turning.gif")
+            page.set_viewport_size({"width": WIDE, "height": 2 * HIGH})  # nothing may lie beyond its edge
+            _open(page, f"side?image={_telling(store, example)}", example)
+            page.locator(".apprentice-chart").first.screenshot(path=folder / "side.png")
+            taught = [run for run in store.runs(demonstration["name"]) if run["role"] == "student" and run["seed"] == 1]
+            _animation(page, demonstration["name"], store.snapshot_steps(taught[0]["id"]), folder / "turning.gif")
         finally:
             server.end()
+
+
+def _telling(store: Store, experiment: str) -> int:
+    """A test image that the teacher names and the baseline does not."""
+    first = min(store.runs(experiment), key=lambda run: (run["role"] == "teacher", run["id"]))
+    return inspect.disagreements(store, (first["teacher"], None), (first["id"], None))[0]
 
 
 def _open(page: Page, link: str, experiment: str) -> None:
     page.goto(f"/{link}{'&' if '?' in link else '?'}experiment={experiment.replace(' ', '+')}")
     page.get_by_role("heading", level=1).wait_for()
     _settle(page)
-    page.set_viewport_size({"width": WIDE, "height": HIGH})
 
 
 def _settle(page: Page) -> None:
@@ -67,26 +75,17 @@ def _settle(page: Page) -> None:
         page.wait_for_timeout(500)
 
 
-def _animation(page: Page, file: Path) -> None:
+def _animation(page: Page, experiment: str, steps: list[int], file: Path) -> None:
     """The map of a student at every snapshot beside its teacher's."""
-    slider = page.get_by_role("slider").last
-    slider.focus()
-    slider.press("Home")
     frames = []
-    while True:
-        _settle(page)
-        frames.append(_photograph(page.locator(".apprentice-chart").nth(1)))
-        before = slider.get_attribute("aria-valuenow")
-        slider.press("ArrowRight")
-        _settle(page)
-        if slider.get_attribute("aria-valuenow") == before:
-            break
+    for step in steps:
+        _open(page, f"sensitivity?step={step}", experiment)
+        photograph = page.locator(".apprentice-chart").nth(1).screenshot()
+        frames.append(Image.open(io.BytesIO(photograph)).convert("RGB"))
+    palette = frames[-1].quantize(255)
+    frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     shown = [round(1000 * SECONDS)] * (len(frames) - 1) + [round(1000 * LAST)]
     frames[0].save(file, save_all=True, append_images=frames[1:], duration=shown, loop=0, optimize=True)
-
-
-def _photograph(element: Locator) -> Image.Image:
-    return Image.open(io.BytesIO(element.screenshot())).convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
 
 
 if __name__ == "__main__":

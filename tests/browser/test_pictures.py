@@ -1,0 +1,203 @@
+"""What the pages draw of the results that come with the app, beside literal computations from their snapshots."""
+
+import json
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import expect
+
+from app.engine import EXAMPLE
+from kdcore import data, snapshots
+from kdcore.bundle import import_experiment
+from kdcore.config import read
+from kdcore.store import Store
+from tests import replicas
+from tests.browser.conftest import Server
+
+pytestmark = pytest.mark.browser
+IMAGE = 3
+IDLE = "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+CHART = """([number, trace]) => {
+  const chart = document.querySelectorAll('.apprentice-chart')[number], found = chart?._fullData?.[trace];
+  if (!found) return null;
+  const plain = rows => rows && Array.from(rows, row => row?.length === undefined || typeof row === 'string' ? row
+                                                                                                 : Array.from(row));
+  return { z: plain(found.z), values: plain(found.customdata), y: plain(found.y), x: plain(found.x), name: found.name,
+           tile: chart.layout.meta?.tile ?? null };
+}"""
+
+
+class Example(NamedTuple):
+    """A server with the results that come with the app, and what is known of them here."""
+
+    server: Server
+    store: Store
+    name: str
+    students: list[dict]
+    teacher: int
+
+    def network(self, run):
+        """A run's network at its end, in float64 and without gradients of its weights."""
+        return snapshots.network(self.store, run, self.store.snapshot_steps(run)[-1]).double().requires_grad_(False)
+
+    def image(self):
+        config = read(self.store.run(self.students[0]["id"])["config"])
+        images = data.images(config.data, "test", index=torch.tensor([IMAGE]))[:]
+        return images.pixels[0].double(), int(images.labels[0])
+
+    def link(self, page, **choices):
+        told = {"experiment": self.name, "image": str(IMAGE), **choices}
+        return f"/{page}?" + "&".join(f"{key}={value}".replace(" ", "+") for key, value in told.items())
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory, browser):
+    store = Store(tmp_path_factory.mktemp("example"))
+    name = import_experiment(store, EXAMPLE)
+    runs = sorted((run for run in store.runs(name) if run["seed"] == 1), key=lambda run: run["id"])
+    server = Server(store.folder)
+    server.start()
+    yield Example(server, store, name, runs, runs[0]["teacher"])
+    server.end()
+
+
+@pytest.fixture(scope="module")
+def page(browser, example):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=example.server.url)
+    yield context.new_page()
+    context.close()
+
+
+def drawn(page, number=0, trace=0):
+    """A trace of a chart of the page, once nothing is computed any more."""
+    for _ in range(2):
+        page.wait_for_function(IDLE, timeout=90_000)
+        page.wait_for_function(f"({CHART})([{number}, {trace}]) !== null", timeout=30_000)
+        page.wait_for_timeout(300)
+    return page.evaluate(CHART, [number, trace])
+
+
+def cells(found, row, column, key="values"):
+    """One tile's values of a stitched picture (H, W)."""
+    tile, whole = found["tile"], found[key]
+    top, left = row * (tile["height"] + tile["gap"]), column * (tile["width"] + 1)
+    rows = whole[top : top + tile["height"]]
+    return np.array([[np.nan if value is None else value for value in one[left : left + tile["width"]]]
+                     for one in rows], float)
+
+
+def test_a_sensitivity_map_is_the_derivative_pixel_by_pixel(example, page):
+    page.goto(example.server.url + example.link("sensitivity"))
+    found = drawn(page)
+    pixels, label = example.image()
+    for column, run in enumerate([example.teacher, *(run["id"] for run in example.students)], start=1):
+        expected = replicas.class_derivatives(example.network(run), pixels)[label].mean(0)
+        assert np.allclose(cells(found, 0, column, "z"), expected.detach().numpy(), rtol=1e-3, atol=1e-4), column
+
+
+def test_an_attention_map_is_the_paper_s_cell_by_cell(example, page):
+    page.goto(example.server.url + example.link("attention"))
+    found = drawn(page)
+    pixels, _ = example.image()
+    for column, run in enumerate([example.teacher, *(run["id"] for run in example.students)], start=1):
+        for row in range(3):
+            features = replicas.tap(example.network(run), f"group{row + 1}", pixels)
+            energy = features.square().sum(0)
+            expected = (energy / energy.norm()).numpy()
+            tile = cells(found, row, column)
+            shown = tile[:: tile.shape[0] // expected.shape[0], :: tile.shape[1] // expected.shape[1]]
+            assert np.allclose(shown, expected, rtol=1e-3, atol=1e-5), (row, column)
+
+
+def test_side_by_side_shows_the_same_after_a_reload_and_to_whoever_gets_the_link(example, page, browser):
+    page.goto(example.server.url + example.link("side", temperature="4.0"))
+    first = drawn(page, 0, 0)
+    pixels, label = example.image()
+    expected = replicas.class_derivatives(example.network(example.students[1]["id"]), pixels)[label].mean(0).detach().numpy()
+    tile = cells(first, 0, 3)
+    assert np.allclose(tile[:: tile.shape[0] // 8, :: tile.shape[1] // 8], expected, rtol=1e-3, atol=1e-4)
+    bars = page.evaluate("() => { const chart = document.querySelector('.apprentice-chart'); return "
+                         "chart._fullData.filter(trace => trace.type === 'bar').map(trace => Array.from(trace.y)); }")
+    for shown, run in zip(bars, [example.teacher, *(run["id"] for run in example.students)]):
+        z = replicas.logits(example.network(run), pixels)
+        assert np.allclose(shown, [float(share) for share in replicas.probabilities(z, 4.0)], atol=1e-4)
+    link = page.url
+    page.reload()
+    assert drawn(page, 0, 0) == first
+    other = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    other.goto(link)
+    assert drawn(other, 0, 0) == first
+    other.context.close()
+
+
+def test_a_click_enlarges_a_map_and_escape_closes_it(example, page):
+    page.goto(example.server.url + example.link("side"))
+    drawn(page)
+    page.evaluate("() => document.querySelector('.apprentice-chart').scrollIntoView()")
+    box = page.locator(".apprentice-chart .nsewdrag").first.bounding_box()
+    page.mouse.move(box["x"] + 0.18 * box["width"], box["y"] + 0.2 * box["height"])
+    page.wait_for_timeout(300)
+    page.mouse.click(box["x"] + 0.18 * box["width"], box["y"] + 0.2 * box["height"])
+    expect(page.locator("dialog.apprentice-large .gtitle")).to_contain_text("Teacher")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.apprentice-large")).to_have_count(0)
+
+
+def test_play_goes_through_the_training_and_stops_at_its_end(example, page):
+    page.goto(example.server.url + example.link("side", rows="answers"))
+    steps = example.store.snapshot_steps(example.students[0]["id"])
+    drawn(page, 1)
+    page.get_by_role("button", name="Play").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.wait_for_url(re.compile(f"step={steps[-2]}(&|$)"), timeout=60_000)
+    expect(page.get_by_role("button", name="Play")).to_be_visible(timeout=30_000)
+    assert "step=" not in page.url.replace("steps", "")
+
+
+def test_a_link_for_a_class_hides_what_it_says_and_a_presentation_is_larger(example, page):
+    page.goto(example.server.url + example.link("attention"))
+    drawn(page)
+    size = "() => document.querySelector('.apprentice-chart')._fullLayout.font.size"
+    small = page.evaluate(size)
+    page.goto(example.server.url + example.link("attention", large="true", hide="menu,students,<b>"))
+    drawn(page)
+    expect(page.get_by_text("Students", exact=True)).not_to_be_visible()
+    expect(page.get_by_test_id("stSidebar")).not_to_be_visible()
+    expect(page.get_by_text("Experiment", exact=True)).to_be_visible()
+    assert page.evaluate(size) > 1.1 * small
+
+
+def test_the_gain_that_is_compared_is_what_the_store_says(example, page):
+    page.goto(example.server.url + example.link("compare", view="Over training"))
+    drawn(page)
+    runs = [run["id"] for run in example.store.runs(example.name) if run["method"] == "boundary_then_soft_targets"]
+    last = [found["last"] for found in example.store.summary(runs).values()]
+    ends = page.evaluate("() => document.querySelector('.apprentice-chart')._fullData.filter(trace => trace.mode === "
+                         "'lines' && trace.name.startsWith('Activation')).map(trace => trace.y[trace.y.length - 1])")
+    assert any(abs(end - np.mean(last)) < 1e-6 for end in ends), (ends, last)
+
+
+def test_the_numbers_that_are_taken_away_are_those_of_the_picture(example, page, tmp_path):
+    page.goto(example.server.url + example.link("sensitivity"))
+    found = drawn(page)
+    page.get_by_role("button", name="Numbers and code").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Numbers (npz)").click()
+    download.value.save_as(tmp_path / "maps.npz")
+    with np.load(tmp_path / "maps.npz") as file:
+        label = example.image()[1]
+        assert np.allclose(file["maps.0.maps"][label].mean(0), cells(found, 0, 1, "z"), atol=1e-5)
+    page.keyboard.press("Escape")
+
+
+def test_the_payload_of_an_update_is_bounded(example, page):
+    """A frame of Side by side with seven students and six rows: what moves when the training is played."""
+    page.goto(example.server.url + example.link("side"))
+    drawn(page)
+    size = len(json.dumps(page.evaluate("() => { const chart = document.querySelector('.apprentice-chart'); "
+                                        "return [chart.data, chart.layout]; }")))
+    print(f"\na frame of Side by side: {size / 1e6:.2f} MB as text")
+    assert size < 12e6
