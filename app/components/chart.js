@@ -56,7 +56,7 @@ const enlarge = (target, data, place) => {
   const [width, height] = [0.9 * window.innerWidth, 0.86 * window.innerHeight];
   const { aspect, tile } = target.layout.meta ?? {}, layout = { ...target.layout, width, height };
   if (place) {
-    const [top, left] = [place.row * (tile.height + tile.gap) - 0.5, place.column * (tile.width + 1) - 0.5];
+    const [top, left] = [place.row * tile.down - 0.5, place.column * tile.across - 0.5];
     const side = Math.min((width - 130) / tile.width, (height - 80) / tile.height);
     Object.assign(layout, {
       annotations: [], title: { text: [tile.rows[place.row], tile.columns[place.column]].filter(Boolean).join(' · ') },
@@ -72,8 +72,8 @@ const enlarge = (target, data, place) => {
   window.Plotly.newPlot(plot, traces, layout, { displaylogo: false, displayModeBar: false });
 };
 
-const tileAt = ({ x, y }, { height, width, gap, columns, rows }) => {
-  const row = Math.floor((y + 0.5) / (height + gap)), column = Math.floor((x + 0.5) / (width + 1));
+const tileAt = ({ x, y }, { down, across, columns, rows }) => {
+  const row = Math.floor((y + 0.5) / down), column = Math.floor((x + 0.5) / across);
   return row >= 0 && row < rows.length && column >= 0 && column < columns.length && { row, column };
 };
 

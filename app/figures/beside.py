@@ -18,12 +18,12 @@ def with_answers(figure: go.Figure, answers: list[dict], *, label: int) -> go.Fi
     its name is bold.
     """
     tile, aspect = figure.layout.meta["tile"], figure.layout.meta["aspect"]
-    width = len(tile["columns"]) * (tile["width"] + 1) - 1
+    width = (len(tile["columns"]) - 1) * tile["across"] + tile["width"]
     maps, bars, room = aspect * width, HEIGHT * tile["height"], ROOM * tile["height"]
     whole = maps + room + bars
     for column, answer in enumerate(answers, start=1):
         if answer["shares"] is not None:
-            _bars(figure, answer, label, column * (tile["width"] + 1) - 0.5, tile["width"])
+            _bars(figure, answer, label, column * tile["across"] - 0.5, tile["width"])
     figure.add_annotation(x=tile["width"] / 2 - 0.5, y=1, yref="paper", yanchor="bottom", text="<b>Answers</b>",
                           showarrow=False)
     figure.update_layout(

@@ -11,6 +11,7 @@ from PIL import Image
 from app.figures.text import escape
 
 MAP_PIXELS = 230
+SEAM = 0.02  # between the maps of layers, as a share of their width
 SMOOTH_PIXELS = 48  # of a side, when a map is interpolated
 LINE = 78  # letters in all columns' titles together
 READABLE = 560  # pixels that they take
@@ -34,62 +35,82 @@ def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: l
         tiles = np.concatenate([np.full_like(tiles[:, :1], np.nan), tiles], axis=1)
         columns, notes = ["image", *columns], notes if rows else ["", *notes]
         under = [(0, 0), *((row, column + 1) for row, column in under)]
-    signed = np.repeat(_signed(tiles), len(tiles))  # one scale, and so one kind of colours
     read = {"hovertemplate": "%{z:.4g}<extra></extra>"}
     if each:
         read = {"customdata": stitched(tiles, gap), "hovertemplate": "%{customdata:.4g}<extra></extra>"}
         own = np.abs(tiles).max((2, 3), keepdims=True)
         tiles, largest = tiles / np.where(own == 0, 1, own), 1.0
-    figure = _picture(tiles, gap, image, under, signed, largest=largest, opacity=0.65 if overlay else 1, **read)
+    figure = _picture(tiles, gap, image, under, largest=largest, opacity=0.65 if overlay else 1, **read)
     if each:
         _name_ends(figure, "a map")
-    _label(figure, tiles.shape, gap, rows, columns, notes)
+    _label(figure, tiles.shape, (gap, 1), rows, columns, notes)
     return figure
 
 
 def layer_grid(rows: list[dict], *, columns: list[str], image: np.ndarray, overlay: bool = False,
                smooth: bool = False, each: bool = False) -> go.Figure:
-    """Maps of several layers, a row for each layer, each on a colour scale of its own, as one stitched picture.
+    """Maps of several layers, a row for each layer, each on a colour scale of its own, in its own cells.
 
     Each row: {"name", "maps" one a column, (h, w) or None, "notes" one a column, "mark" a place in all of them as
-    shares of height and width, or None}. The maps are enlarged to the size of the image (channels, H, W), which leads
-    the first row: in cells, or smoothly. What is read from a map is its value. `each` map has a scale of its own, or
-    else each row; rows with a sign are drawn in red and blue.
+    shares of height and width, or None}. Every map is as large as the image (channels, H, W), which leads the first
+    row; `smooth` interpolates between its cells. What is read from a map is its value. `each` map has a scale of its
+    own, or else each row; rows with a sign are drawn in red and blue.
     """
-    times = max(1, SMOOTH_PIXELS // image.shape[1]) if smooth else 1
-    size = tuple(max(times * side, *(one.shape[axis] for row in rows for one in row["maps"] if one is not None))
-                 for axis, side in enumerate(image.shape[1:]))
-    none = np.full(size, np.nan, np.float32)
-    tiles = np.stack([np.stack([none, *(none if one is None else enlarged(one, size, smooth) for one in row["maps"])])
-                      for row in rows])
-    largest = np.nanmax(np.abs(np.nan_to_num(tiles)), (2, 3) if each else (1, 2, 3), keepdims=True)
-    largest[largest == 0] = 1.0
-    gap = round(max(0.22, 0.07 * tiles.shape[1]) * size[0])  # room for two lines, of maps that many make small
-    under = [(0, 0), *((row, column) for row in range(len(rows)) for column in range(1, tiles.shape[1]) if overlay)]
-    figure = _picture(tiles / largest, gap, enlarged_image(image, size), under, _signed(tiles, (1, 2, 3)), largest=1.0,
-                      customdata=stitched(tiles, gap), hovertemplate="%{customdata:.4g}<extra></extra>",
-                      opacity=0.65 if overlay else 1)
-    figure.update_layout(margin={"b": 28})
+    (height, width), names = image.shape[1:], ["image", *columns]
+    across, gap = (1 + SEAM) * width, max(0.22, 0.07 * len(names)) * height  # room for two lines, of many small maps
+    lefts, tops = np.arange(len(names)) * across - 0.5, np.arange(len(rows)) * (height + gap) - 0.5
+    figure, scaled = go.Figure(), set()
+    _lay(figure, image, [(0, 0), *((top + 0.5, left + 0.5) for top in tops for left in lefts[1:] if overlay)])
+    for number, (row, top) in enumerate(zip(rows, tops)):
+        cells = _cells(row["maps"], lefts[1:], top, (height, width), smooth, each)
+        if cells is not None:
+            signed = bool(np.nanmin(cells["z"]) < 0)
+            figure.add_heatmap(meta=[number], opacity=0.65 if overlay else 1, showscale=signed not in scaled,
+                               **_colours(signed, float(np.nanmax(np.abs(cells["z"]))) or 1.0), **cells)
+            scaled.add(signed)
+    _share_room([trace for trace in figure.data if trace.showscale])
+    _frame(figure, tops[-1] + height + 0.5, lefts[-1] + width + 0.5, len(rows), room=28)
     _name_ends(figure, "a map" if each else "a row")
-    _label(figure, tiles.shape, gap, [row["name"] for row in rows], ["image", *columns], [""] * len(rows))
-    for row, told in enumerate(rows):
-        top, left = row * (size[0] + gap) - 0.5, [column * (size[1] + 1) - 0.5 for column in range(tiles.shape[1])]
-        for x, note in zip(left[1:], told["notes"]):
-            figure.add_annotation(x=x + size[1] / 2, y=top + size[0], yanchor="top", text=escape(note), showarrow=False)
-        if told["mark"]:
-            down, across = told["mark"]
-            figure.add_scatter(x=[x + across * size[1] for x in left[1:]], y=[top + down * size[0]] * len(left[1:]),
+    _label(figure, (len(rows), len(names), height, width), (gap, SEAM * width), [row["name"] for row in rows], names,
+           [""] * len(rows))
+    for row, top in zip(rows, tops):
+        for left, note in zip(lefts[1:], row["notes"]):
+            figure.add_annotation(x=left + width / 2, y=top + height, yanchor="top", text=escape(note), showarrow=False)
+        if row["mark"]:
+            figure.add_scatter(x=lefts[1:] + row["mark"][1] * width, y=[top + row["mark"][0] * height] * len(columns),
                                mode="markers", hoverinfo="skip", showlegend=False, marker={
                                    "symbol": "circle-open", "size": 13, "color": "#111111", "line": {"width": 2.5}})
     return figure
 
 
+def _cells(maps: list[np.ndarray | None], lefts: np.ndarray, top: float, size: tuple[int, int], smooth: bool,
+           each: bool) -> dict | None:
+    """Maps of one shape beside each other as a heatmap's cells with their edges; None where there is no map."""
+    shape = next((one.shape for one in maps if one is not None), None)
+    if shape is None:
+        return None
+    shape = tuple(max(SMOOTH_PIXELS, side) for side in shape) if smooth else shape
+    whole = [np.full(shape, np.nan) if one is None else _interpolated(one, shape) if smooth else one for one in maps]
+    read = {"hovertemplate": "%{z:.4g}<extra></extra>"}
+    if each:
+        read = {"hovertemplate": "%{customdata:.4g}<extra></extra>", "customdata": _beside(whole)}
+        whole = [one / (np.abs(one).max() or 1.0) for one in whole]
+    down, right = (np.linspace(0, side, count + 1) for side, count in zip(size, shape))
+    return {"z": _beside(whole), "x": (lefts[:, None] + right).ravel(), "y": top + down, "hoverongaps": False, **read}
+
+
+def _beside(maps: list[np.ndarray]) -> np.ndarray:
+    """Maps in one row, with a column of nothing between them."""
+    return np.concatenate([np.pad(one.astype(np.float32), ((0, 0), (0, 1)), constant_values=np.nan)
+                           for one in maps], 1)[:, :-1]
+
+
 def _name_ends(figure: go.Figure, what: str) -> None:
-    """Say at colour scales from -1 or 0 to 1 whose lowest and highest values their ends are."""
+    """Say at the colour scales whose lowest and highest values their ends are."""
     words = [f"lowest<br>of {what}", "0", f"highest<br>of {what}"]
-    for trace in figure.data:
-        signed = trace.zmin < 0
-        trace.update(colorbar={"tickvals": [-1, 0, 1] if signed else [0, 1], "ticktext": words[not signed:]})
+    for trace in figure.select_traces("heatmap"):
+        ends = [trace.zmin, 0, trace.zmax] if trace.zmin < 0 else [0, trace.zmax]
+        trace.update(colorbar={"tickvals": ends, "ticktext": words[-len(ends):]})
     figure.update_layout(margin={"r": 84})
 
 
@@ -112,47 +133,46 @@ def _gaussian(side: int, std: float) -> np.ndarray:
     return weights / weights.sum(1, keepdims=True)
 
 
-def enlarged(values: np.ndarray, size: tuple[int, int], smooth: bool) -> np.ndarray:
-    """A map (h, w) at another size (H, W), float32: in cells, or interpolated."""
+def _interpolated(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A map (h, w) at another size (H, W), float32."""
     whole = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
-    return np.asarray(whole.resize(size[::-1], Image.BILINEAR if smooth else Image.NEAREST))
+    return np.asarray(whole.resize(size[::-1], Image.BILINEAR))
 
 
-def enlarged_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An image (channels, H, W) at another size, in cells."""
-    return np.stack([enlarged(channel, size, smooth=False) for channel in image])
-
-
-def _picture(tiles: np.ndarray, gap: int, image: np.ndarray | None, under: list[tuple[int, int]],
-             signed: np.ndarray, *, largest: float, **heatmap) -> go.Figure:
-    """Tiles as one picture, with the image at the places `under`, (row, column) each; `largest` ends the scales.
-
-    Rows that are `signed` are red and blue, the others from dark to bright, each kind with its scale beside it.
-    """
-    figure = go.Figure()
+def _picture(tiles: np.ndarray, gap: int, image: np.ndarray | None, under: list[tuple[int, int]], *, largest: float,
+             **heatmap) -> go.Figure:
+    """Tiles as one picture, with the image at the places `under`, (row, column) each; `largest` ends the scale."""
+    whole, figure = stitched(tiles, gap), go.Figure()
     if image is not None:
         _lay(figure, image, [(row * (tiles.shape[2] + gap), column * (tiles.shape[3] + 1)) for row, column in under])
-    kinds = [kind for kind in (True, False) if kind in signed]
-    for i, kind in enumerate(kinds):
-        figure.add_heatmap(
-            meta=np.flatnonzero(signed == kind).tolist(),  # the rows, for whoever enlarges one
-            z=stitched(np.where((signed == kind)[:, None, None, None], tiles, np.nan), gap), hoverongaps=False,
-            colorscale="RdBu_r" if kind else "Viridis", zmin=-largest if kind else 0, zmax=largest, **heatmap,
-            colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": ".2g", "nticks": 5, "xref": "container",
-                      "x": 1, "xanchor": "right", "y": 1 - (i + 0.5) / len(kinds),
-                      "len": 1 / len(kinds) - 0.05 * (len(kinds) > 1)})
-    height, width = (len(tiles) * (tiles.shape[2] + gap) - gap, tiles.shape[1] * (tiles.shape[3] + 1) - 1)
-    # The browser sets the height from the width it has, so that the pixels of a map stay square and large.
-    figure.update_layout(uirevision="constant", margin={"l": 8, "r": 64, "t": 64, "b": 8 if gap > 1 else 64},
-                         meta={"aspect": height / width, "tallest": MAP_PIXELS * len(tiles)})
-    figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, width - 0.5])
-    figure.update_yaxes(visible=False, fixedrange=True, range=[height - 0.5, -0.5])
+    figure.add_heatmap(z=whole, meta=[*range(len(tiles))], hoverongaps=False,
+                       **_colours(bool(np.nanmin(tiles) < 0), largest), **heatmap)
+    _frame(figure, *whole.shape, len(tiles), room=8 if gap > 1 else 64)
     return figure
 
 
-def _signed(tiles: np.ndarray, axes: tuple[int, ...] | None = None) -> np.ndarray:
-    """Whether there are negative values."""
-    return np.nan_to_num(tiles).min(axes) < 0
+def _colours(signed: bool, largest: float) -> dict:
+    """Red and blue for what has a sign, else from dark to bright, up to `largest`; the scale at the right edge."""
+    return {"colorscale": "RdBu_r" if signed else "Viridis", "zmin": -largest if signed else 0, "zmax": largest,
+            "colorbar": {"thickness": 10, "outlinewidth": 0, "tickformat": ".2g", "nticks": 5, "xref": "container",
+                         "x": 1, "xanchor": "right"}}
+
+
+def _share_room(traces: list) -> None:
+    """Put the scales of several traces below each other."""
+    for number, trace in enumerate(traces if len(traces) > 1 else ()):
+        trace.update(colorbar={"y": 1 - (number + 0.5) / len(traces), "len": 1 / len(traces) - 0.05})
+
+
+def _frame(figure: go.Figure, height: float, width: float, rows: int, room: int) -> None:
+    """Axes of a picture so high and wide, whose browser sets its height from its width: pixels stay square and large.
+
+    `room` below it, in pixels.
+    """
+    figure.update_layout(uirevision="constant", margin={"l": 8, "r": 64, "t": 64, "b": room},
+                         meta={"aspect": height / width, "tallest": MAP_PIXELS * rows})
+    figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, width - 0.5])
+    figure.update_yaxes(visible=False, fixedrange=True, range=[height - 0.5, -0.5])
 
 
 def _lay(figure: go.Figure, image: np.ndarray, places: list[tuple[int, int]]) -> None:
@@ -172,7 +192,7 @@ def picture(image: np.ndarray) -> Image.Image:
     return Image.fromarray((255 * pixels).round().astype(np.uint8)).resize((width * times, height * times), 0)
 
 
-def _label(figure: go.Figure, shape: tuple[int, ...], gap: int, rows: list[str], columns: list[str],
+def _label(figure: go.Figure, shape: tuple[int, ...], gaps: tuple[float, float], rows: list[str], columns: list[str],
            notes: list[str]) -> None:
     _, width, height_px, width_px = shape
     wrapped = [_lines(label, LINE // width).split("<br>") for label in columns]
@@ -180,9 +200,9 @@ def _label(figure: go.Figure, shape: tuple[int, ...], gap: int, rows: list[str],
     readable = READABLE * max(1, longest * width / LINE)  # pixels without which the titles run into each other
     figure.update_layout(margin={"t": 34 + 15 * highest + (18 if rows else 0)}, meta={
         **figure.layout.meta, "readable": readable, "tile": {  # for whoever enlarges one
-            "height": height_px, "width": width_px, "gap": gap, "rows": [escape(row) for row in rows] or [""],
-            "columns": [escape(column) for column in columns]}})
-    across = [i * (width_px + 1) + (width_px - 1) / 2 for i in range(width)]
+            "height": height_px, "width": width_px, "down": height_px + gaps[0], "across": width_px + gaps[1],
+            "rows": [escape(row) for row in rows] or [""], "columns": [escape(column) for column in columns]}})
+    across = [i * (width_px + gaps[1]) + (width_px - 1) / 2 for i in range(width)]
     for x, label in zip(across, columns):
         figure.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", yshift=18 if rows else 0,
                               text=f"<b>{_lines(label, LINE // width)}</b>", showarrow=False)
@@ -191,7 +211,7 @@ def _label(figure: go.Figure, shape: tuple[int, ...], gap: int, rows: list[str],
             figure.add_annotation(x=x, y=height_px - 0.5, yanchor="top", text=_lines(note, LINE // width),
                                   showarrow=False)
     for row, (label, note) in enumerate(zip(rows, notes)):
-        figure.add_annotation(x=-0.5, y=row * (height_px + gap) - 0.5, xanchor="left", yanchor="bottom",
+        figure.add_annotation(x=-0.5, y=row * (height_px + gaps[0]) - 0.5, xanchor="left", yanchor="bottom",
                               text=f"<b>{escape(label)}</b>  {escape(note)}", showarrow=False)
 
 

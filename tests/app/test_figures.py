@@ -230,18 +230,33 @@ def layer_rows():
 def test_each_layer_has_a_scale_of_its_own_and_is_read_by_its_values(smooth):
     rows, image = layer_rows(), np.zeros((1, 8, 8))
     figure = figures.layer_grid(rows, columns=["teacher", *NAMES[:2]], image=image, smooth=smooth)
-    heatmap, ring = figure.data
-    assert (heatmap.zmin, heatmap.zmax) == (-1, 1) and np.nanmax(np.abs(heatmap.z)) == pytest.approx(1)
-    values = np.asarray(heatmap.customdata)
-    assert values.shape == np.asarray(heatmap.z).shape and len(ring.x) == 3
-    if not smooth:
-        place = places(values, 2, 8, 8)
-        for row, told in enumerate(rows):
-            largest = max(np.abs(one).max() for one in told["maps"])
-            for column, one in enumerate(told["maps"], start=1):
-                whole = np.kron(one, np.ones((8 // len(one), 8 // len(one))))
-                assert np.allclose(values[place(row, column)], whole, atol=1e-6)
-                assert np.allclose(np.asarray(heatmap.z)[place(row, column)], whole / largest, atol=1e-6)
+    *heatmaps, ring = figure.data
+    assert len(ring.x) == 3 and [heatmap.showscale for heatmap in heatmaps] == [True, False]
+    for heatmap, told in zip(heatmaps, rows):
+        largest = max(np.abs(one).max() for one in told["maps"])
+        assert heatmap.zmax == -heatmap.zmin
+        assert heatmap.zmax == pytest.approx(largest, rel=0.3 if smooth else 1e-6)
+        cells, side = np.asarray(heatmap.z), 48 if smooth else len(told["maps"][0])
+        assert cells.shape == (side, 3 * (side + 1) - 1) and len(heatmap.x) == cells.shape[1] + 1
+        for column, one in enumerate(told["maps"] if not smooth else ()):
+            assert np.allclose(cells[:, column * (side + 1) :][:, :side], one, atol=1e-6)
+
+
+def test_every_map_has_a_scale_of_its_own_on_demand_and_one_may_be_missing():
+    rows, image = layer_rows(), np.zeros((1, 8, 8))
+    rows[0]["maps"][1], rows[1]["maps"] = None, [np.abs(one) for one in rows[1]["maps"]]
+    figure = figures.layer_grid(rows, columns=["teacher", *NAMES[:2]], image=image, each=True)
+    first, second = (np.asarray(heatmap.z) for heatmap in figure.select_traces("heatmap"))
+    assert [np.nanmax(np.abs(first[:, 9 * column :][:, :8])) for column in (0, 2)] == pytest.approx([1, 1])
+    assert np.isnan(first[:, 9:17]).all() and (np.nan_to_num(second) >= 0).all()
+    scales = [heatmap.colorscale for heatmap in figure.select_traces("heatmap")]
+    assert scales[0] != scales[1] and all(heatmap.showscale for heatmap in figure.select_traces("heatmap"))
+    values = np.asarray(next(figure.select_traces("heatmap")).customdata)
+    assert np.allclose(values[:, :8], rows[0]["maps"][0], atol=1e-6)
+
+
+def test_the_words_of_a_grid_of_layers_are_there():
+    figure = figures.layer_grid(layer_rows(), columns=["teacher", *NAMES[:2]], image=np.zeros((1, 8, 8)))
     texts = [shown(note.text).strip() for note in figure.layout.annotations]
     assert {"image", "teacher", "group0", "group1", "<b>1</b>", "2", *NAMES[:2]} <= set(texts)
 

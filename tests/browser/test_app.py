@@ -16,6 +16,7 @@ from kdcore.store import Store
 pytestmark = pytest.mark.browser
 PAGES = ["start", "train", "runs", "compare", "side", "sensitivity", "attention", "flow", "agreement",
          "disagreements", "try", "data", "noise", "methods"]
+WIDTHS = (1920, 1280, 1024)
 DEMO_SECONDS = 150  # about 25 on two quiet cores; this is for a machine that has others to serve
 
 # The chart's own state, as Plotly holds it.
@@ -276,7 +277,7 @@ def test_networks_answer_while_one_draws(demo_link, page, server):
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_opens_in_light_and_dark(demo_link, browser, server, name, scheme, tmp_path):
+def test_every_page_opens_in_light_and_dark_at_three_widths(demo_link, browser, server, name, scheme, tmp_path):
     context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 900}, base_url=server.url)
     page = context.new_page()
     page.goto("/" if name == "start" else f"/{name}")
@@ -287,5 +288,11 @@ def test_every_page_opens_in_light_and_dark(demo_link, browser, server, name, sc
     background = page.evaluate("() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     brightness = sum(int(part) for part in re.findall(r"\d+", background)[:3])
     assert (brightness < 200) == (scheme == "dark")
-    page.screenshot(path=tmp_path / f"{name}-{scheme}.png", full_page=True)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(300)
+        beyond = page.evaluate("() => { const main = document.querySelector('[data-testid=stMain]'); "
+                               "return main.scrollWidth - main.clientWidth; }")
+        assert beyond <= 0, f"{name} is {beyond} pixels too wide at {width}"
+        page.screenshot(path=tmp_path / f"{name}-{scheme}-{width}.png")
     context.close()

@@ -13,6 +13,7 @@ from app.engine import EXAMPLE
 from kdcore import data, snapshots
 from kdcore.bundle import import_experiment
 from kdcore.config import read
+from kdcore.models import tapped
 from kdcore.store import Store
 from tests import replicas
 from tests.browser.conftest import Server
@@ -25,8 +26,8 @@ CHART = """([number, trace]) => {
   if (!found) return null;
   const plain = rows => rows && Array.from(rows, row => row?.length === undefined || typeof row === 'string' ? row
                                                                                                  : Array.from(row));
-  return { z: plain(found.z), values: plain(found.customdata), y: plain(found.y), x: plain(found.x), name: found.name,
-           tile: chart.layout.meta?.tile ?? null };
+  return { z: plain(found.z), y: plain(found.y), x: plain(found.x), name: found.name,
+           tiles: (chart.layout.meta?.tile?.columns.length ?? 1) - (chart.layout.meta?.tile?.rows[0] ? 1 : 0) };
 }"""
 
 
@@ -80,13 +81,11 @@ def drawn(page, number=0, trace=0):
     return page.evaluate(CHART, [number, trace])
 
 
-def cells(found, row, column, key="values"):
-    """One tile's values of a stitched picture (H, W)."""
-    tile, whole = found["tile"], found[key]
-    top, left = row * (tile["height"] + tile["gap"]), column * (tile["width"] + 1)
-    rows = whole[top : top + tile["height"]]
-    return np.array([[np.nan if value is None else value for value in one[left : left + tile["width"]]]
-                     for one in rows], float)
+def cells(found, column):
+    """One tile's values (h, w) of a picture's row: the cells between two columns of nothing."""
+    whole = np.array([[np.nan if value is None else value for value in row] for row in found["z"]], float)
+    wide = (whole.shape[1] + 1) // found["tiles"] - 1
+    return whole[:, column * (wide + 1) :][:, :wide]
 
 
 def test_a_sensitivity_map_is_the_derivative_pixel_by_pixel(example, page):
@@ -95,30 +94,27 @@ def test_a_sensitivity_map_is_the_derivative_pixel_by_pixel(example, page):
     pixels, label = example.image()
     for column, run in enumerate([example.teacher, *(run["id"] for run in example.students)], start=1):
         expected = replicas.class_derivatives(example.network(run), pixels)[label].mean(0)
-        assert np.allclose(cells(found, 0, column, "z"), expected.detach().numpy(), rtol=1e-3, atol=1e-4), column
+        assert np.allclose(cells(found, column), expected.detach().numpy(), rtol=1e-3, atol=1e-4), column
 
 
 def test_an_attention_map_is_the_paper_s_cell_by_cell(example, page):
     page.goto(example.server.url + example.link("attention"))
-    found = drawn(page)
+    drawn(page)
     pixels, _ = example.image()
-    for column, run in enumerate([example.teacher, *(run["id"] for run in example.students)], start=1):
-        for row in range(3):
-            features = replicas.tap(example.network(run), f"group{row + 1}", pixels)
-            energy = features.square().sum(0)
-            expected = (energy / energy.norm()).numpy()
-            tile = cells(found, row, column)
-            shown = tile[:: tile.shape[0] // expected.shape[0], :: tile.shape[1] // expected.shape[1]]
-            assert np.allclose(shown, expected, rtol=1e-3, atol=1e-5), (row, column)
+    for column, run in ((0, example.teacher), (len(example.students), example.students[-1]["id"])):
+        groups = tapped(example.network(run), ("group1", "group2", "group3"))(pixels[None])
+        for row, features in enumerate(groups.values()):
+            shown = cells(page.evaluate(CHART, [0, row]), column)
+            expected = replicas.unit(replicas.energy(features[0], features.shape[2:]))
+            assert np.allclose(shown.ravel(), expected, rtol=1e-3, atol=1e-5), (row, column)
 
 
 def test_side_by_side_shows_the_same_after_a_reload_and_to_whoever_gets_the_link(example, page, browser):
     page.goto(example.server.url + example.link("side", temperature="4.0"))
     first = drawn(page, 0, 0)
     pixels, label = example.image()
-    expected = replicas.class_derivatives(example.network(example.students[1]["id"]), pixels)[label].mean(0).detach().numpy()
-    tile = cells(first, 0, 3)
-    assert np.allclose(tile[:: tile.shape[0] // 8, :: tile.shape[1] // 8], expected, rtol=1e-3, atol=1e-4)
+    expected = replicas.class_derivatives(example.network(example.students[1]["id"]), pixels)[label].mean(0)
+    assert np.allclose(cells(first, 2), expected.detach().numpy(), rtol=1e-3, atol=1e-4)
     bars = page.evaluate("() => { const chart = document.querySelector('.apprentice-chart'); return "
                          "chart._fullData.filter(trace => trace.type === 'bar').map(trace => Array.from(trace.y)); }")
     for shown, run in zip(bars, [example.teacher, *(run["id"] for run in example.students)]):
@@ -146,15 +142,15 @@ def test_a_click_enlarges_a_map_and_escape_closes_it(example, page):
     expect(page.locator("dialog.apprentice-large")).to_have_count(0)
 
 
-def test_play_goes_through_the_training_and_stops_at_its_end(example, page):
-    page.goto(example.server.url + example.link("side", rows="answers"))
+def test_play_goes_on_through_the_training_and_stops_at_its_end(example, page):
     steps = example.store.snapshot_steps(example.students[0]["id"])
+    page.goto(example.server.url + example.link("side", rows="answers", step=str(steps[-3])))
     drawn(page, 1)
     page.get_by_role("button", name="Play").click()
+    page.wait_for_url(re.compile(f"step={steps[-2]}(&|$)"), timeout=30_000)
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    page.wait_for_url(re.compile(f"step={steps[-2]}(&|$)"), timeout=60_000)
+    page.wait_for_url(lambda url: "step=" not in url, timeout=30_000)
     expect(page.get_by_role("button", name="Play")).to_be_visible(timeout=30_000)
-    assert "step=" not in page.url.replace("steps", "")
 
 
 def test_a_link_for_a_class_hides_what_it_says_and_a_presentation_is_larger(example, page):
@@ -189,7 +185,7 @@ def test_the_numbers_that_are_taken_away_are_those_of_the_picture(example, page,
     download.value.save_as(tmp_path / "maps.npz")
     with np.load(tmp_path / "maps.npz") as file:
         label = example.image()[1]
-        assert np.allclose(file["maps.0.maps"][label].mean(0), cells(found, 0, 1, "z"), atol=1e-5)
+        assert np.allclose(file["maps.0.maps"][label].mean(0), cells(found, 1), atol=1e-5)
     page.keyboard.press("Escape")
 
 
@@ -200,4 +196,4 @@ def test_the_payload_of_an_update_is_bounded(example, page):
     size = len(json.dumps(page.evaluate("() => { const chart = document.querySelector('.apprentice-chart'); "
                                         "return [chart.data, chart.layout]; }")))
     print(f"\na frame of Side by side: {size / 1e6:.2f} MB as text")
-    assert size < 12e6
+    assert size < 2e6
