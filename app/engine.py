@@ -23,6 +23,7 @@ import plotly
 import streamlit as st
 
 from app.inspector_link import InspectorLink
+from app.kept import Kept
 from app.people import owner
 from kdcore import worker
 from kdcore.errors import UserError
@@ -34,6 +35,7 @@ from kdcore.store import Store
 from kdcore.version import code_version
 
 WAKE_SECONDS = 15.0
+KEPT_BYTES = 150 * 2**20
 _APART = threading.Lock()
 EXAMPLE = Path(__file__).resolve().parent / "example.zip"
 STATIC = Path(__file__).resolve().parent / "static"
@@ -128,10 +130,15 @@ def ask_apart(question: str, **arguments: Any) -> Any:
         return InspectorLink(store().folder).ask(question, **arguments)
 
 
-@st.cache_data(max_entries=60, show_spinner=False)
+@st.cache_resource(show_spinner=False)
+def kept() -> Kept:
+    """Answers of the inspector that cannot change, for all sessions."""
+    return Kept(KEPT_BYTES)
+
+
 def answer(question: str, **arguments: Any) -> Any:
     """A kept answer of the inspector: for questions whose answer cannot change."""
-    return ask(question, **arguments)
+    return kept().get((question, arguments), lambda: ask(question, **arguments))
 
 
 @st.cache_resource(show_spinner="Reading what can be chosen…")  # one for all sessions, which change nothing in it

@@ -14,7 +14,7 @@ from app.components.classroom import classroom  # noqa: E402
 from app.components.login import require_login  # noqa: E402
 from app.components.status import worker_status  # noqa: E402
 from app.figures import markdown  # noqa: E402
-from app.navigation import sections  # noqa: E402
+from app.navigation import arrive, sections  # noqa: E402
 
 st.set_page_config(page_title="Apprentice", page_icon=":material/school:", layout="wide")
 try:
@@ -23,6 +23,7 @@ try:
     require_login()
     worker_status()
     classroom()
+    arrive(page)
     page.run()
 except engine.UserError as error:
     st.error(markdown(str(error)))

@@ -42,6 +42,14 @@ def _page(name: str, title: str, icon: str):
     return st.Page(FOLDER / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "start")
 
 
+def arrive(page) -> None:
+    """What plays on a page stops when it is left."""
+    if st.session_state.get("page") != page.url_path:
+        for key in [key for key in st.session_state if str(key).endswith(".playing")]:
+            del st.session_state[key]
+    st.session_state["page"] = page.url_path
+
+
 def go_to(name: str, experiment: str) -> None:
     """Open a page on an experiment, whatever the page showed before."""
     st.session_state["experiment"] = experiment

@@ -27,6 +27,7 @@ PAGES = {"compare": "compare?view=Over+training", "noise": "noise?world=Two+inpu
 WIDE, HIGH = 1280, 1080
 SECONDS = 0.45  # that a frame of the animation is seen
 LAST = 2.5
+CORES = 99  # as if there were as many: the runs of a demo wait for none
 IDLE = "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 
 
@@ -36,7 +37,7 @@ def make(folder: Path) -> None:
         store = Store(temporary)
         demonstration = demo(seed=1).planned()
         store.submit_all(demonstration["runs"], demonstration["name"], content=demonstration["content"])
-        while row := store.queue.claim(0):
+        while row := store.queue.claim(CORES):
             worker.execute(store, row)
         example = import_experiment(store, ROOT / "app" / "example.zip")
         server = Server(Path(temporary))

@@ -144,13 +144,13 @@ def _read(file: Path, stamp: int) -> Settings:
 
 
 def allowed(place: Path) -> Path:
-    """A file or folder that somebody named. Raises UserError outside the data folder on a server for several people."""
+    """A file or folder that somebody named. Raises UserError outside the data folder on a server for others too."""
     named, folder = place.absolute(), data_folder().absolute()
     inside = named.is_relative_to(folder) and ".." not in named.relative_to(folder).parts  # links are the owner's
     inside &= not named.is_relative_to(store_folder().absolute())  # where everybody's runs are
-    if read().people != "one" and not inside:
-        raise UserError(f"This server is several people's and reads from its data folder alone; {place} is not in it. "
-                        "Ask its owner to put it there.")
+    if (read().people != "one" or read().read_only) and not inside:
+        raise UserError(f"This server is for several people and reads from its data folder alone; {place} is not in "
+                        "it. Ask its owner to put it there.")
     return place
 
 

@@ -6,7 +6,7 @@ from app import engine, figures, results
 from app.components.chart import chart
 from app.components.formula import formula
 from app.components.image_picker import first_images, image_picker
-from app.components.layers import connected, taught_students, usable, where_they_differ
+from app.components.layers import connected, paired, taught_students, usable, where_they_differ
 from app.components.take import take
 
 KIND, MANY = "activation_boundary", 500
@@ -25,29 +25,32 @@ if not shown:
 
 
 def groups(what: str, layer: int) -> list[dict]:
-    """One thing that was counted at a layer, of each network."""
-    return [{"name": name, "colour": colours[name], "values": entry["layers"][layer][what]} for name, entry in shown]
+    """One thing that was counted at a layer, of each network that has a partner of it."""
+    return [{"name": name, "colour": colours[name], "values": one[what]} for (name, _), one in zip(
+        shown, found[layer][1]) if one]
 
 
-layers = [layer["student"].removesuffix(".pre") for layer in shown[0][1]["layers"]]
-rates = [{"name": name, "colour": colours[name], "values": [layer["rate"] for layer in entry["layers"]]}
-         for name, entry in shown]
+found = paired([entry for _, entry in shown])
+layers = [layer["student"].removesuffix(".pre") for layer, _ in found]
+rates = [{"name": name, "colour": colours[name], "values": [ours[i] and ours[i]["rate"] for _, ours in found]}
+         for i, (name, _) in enumerate(shown)]
 chart(figures.shares(rates, layers, "neurons that agree", "layer"), "rates", "Share of neurons that agree, by layer")
 st.caption(f"Over {len(indices)} test images.{connected(shown)}")
 take({"agreement": ("agreement", {"indices": indices, **asked})}, "agreement")
 formula(KIND)
 
 st.subheader("One layer")
-chosen = st.segmented_control("Layer", layers, default=layers[-1], required=True, key="layer", bind="query-params",
+chosen = st.segmented_control("Layer", layers, default=layers[-1], required=True, key="of_layer", bind="query-params",
                               help="As the student calls it.")
 layer = layers.index(chosen)
 classes = [str(name) for name in shown[0][1]["classes"]]
 chart(figures.shares(groups("per_class", layer), classes, "neurons that agree", "class of the image"), "classes",
       "Share of neurons that agree, by class")
-chart(figures.strips([group["values"] for group in groups("per_neuron", layer)], [name for name, _ in shown],
-                     "neuron of the teacher"), "neurons", "How often each neuron agrees, a row for each student")
+rows = groups("per_neuron", layer)
+chart(figures.strips([row["values"] for row in rows], [row["name"] for row in rows], "neuron of the teacher"),
+      "neurons", "How often each neuron agrees, a row for each student")
 margin = results.settings(students, KIND).get("margin")
-chart(figures.histograms(groups("counts", layer), shown[0][1]["layers"][layer]["bins"],
+chart(figures.histograms(groups("counts", layer), found[layer][0]["bins"],
                          "student's value before the activation", {"off | on": 0.0} | (
                              {"−μ": -margin, "μ": margin} if margin else {})), "values",
       "How far the students' neurons are from their boundary")
@@ -62,7 +65,7 @@ st.subheader("Where on the image")
 index = image_picker(teacher, students)
 with st.container(horizontal=True):
     smooth = st.toggle("Smooth", key="smooth", bind="query-params", help="Interpolated, or in the map's own cells.")
-    overlay = st.toggle("Image beneath", key="under", bind="query-params")
+    overlay = st.toggle("Image beneath", key="under", bind="query-params", help="The image is seen through the maps.")
 with st.spinner("Counting…"):
     image = engine.answer("image", run=students[0]["id"], index=index)
     where = usable(engine.answer("agreement", indices=[index], **asked), list(colours))

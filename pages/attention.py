@@ -30,7 +30,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Pooling window", field["enum"], trained_with, key="window", bind="query-params", width=150,
         disabled=kind != JACOBIAN, help=field["description"])
     smooth = st.toggle("Smooth", key="smooth", bind="query-params", help="Interpolated, or in the map's own cells.")
-    overlay = st.toggle("Image beneath", key="under", bind="query-params")
+    overlay = st.toggle("Image beneath", key="under", bind="query-params", help="The image is seen through the maps.")
 
 networks = [(run["id"], results.last_step(run)) for run in students]
 asked = {"kind": kind, "indices": [index], "teacher": teacher, "settings": settings[kind]}

@@ -14,8 +14,9 @@ SET, EXPERIMENT = "an image set", "an experiment's"
 st.title("Data")
 st.markdown("What the images look like, how many there are of each class, and which of them a run learns from.")
 catalogue = engine.catalogue()
-whose = st.segmented_control("Images of", [SET, EXPERIMENT], default=SET, required=True, key="of", bind="query-params",
-                             help="All of a set, or those that a run of an experiment has drawn from it.")
+whose = st.segmented_control("Images of", [SET, EXPERIMENT], default=SET, required=True, key="whose",
+                             bind="query-params", help="All of a set, or those that a run of an experiment has "
+                             "drawn from it.")
 if whose == SET:
     name = set_picker(catalogue)
     data = {"name": name} | varying_form(catalogue, catalogue["data"][name], name)

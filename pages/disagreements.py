@@ -19,9 +19,9 @@ maps = engine.catalogue()["maps"]
 ways = {ANSWERS: "their answers", **{kind: f"their {maps[kind]['title'].lower()}" for kind in maps
                                      if maps[kind]["number"] == "distance"}}
 left, right, how = st.columns(3)
-first = left.selectbox("One network", list(named), 0, format_func=named.get, key="first", bind="query-params",
+first = left.selectbox("One network", list(named), 0, format_func=named.get, key="one", bind="query-params",
                        help="Whose answer stands first under an image.")
-second = right.selectbox("The other", list(named), min(1, len(named) - 1), format_func=named.get, key="second",
+second = right.selectbox("The other", list(named), min(1, len(named) - 1), format_func=named.get, key="other",
                          bind="query-params", help="Whose answer stands second.")
 by = how.selectbox("Differ by", list(ways), format_func=ways.get, key="by", bind="query-params",
                    help="The share of probability that is given to other classes, or the distance of the maps that the "
@@ -38,7 +38,7 @@ except engine.UserError as error:
     st.info(figures.markdown(str(error)), icon=":material/block:")
     st.stop()
 wrong = sum(one["answers"][0][0] != one["answers"][1][0] for one in found)
-st.caption(f"Of the first 500 test images these {len(found)} differ most, the most first; on {wrong} of them the two "
+st.caption(f"Of 500 test images these {len(found)} differ most, the most first; on {wrong} of them the two "
            "give different answers. Under each: its class, the first network's answer, and the second's.")
 take({"differing": ("differing", asked)}, "disagreements")
 its_maps = pages()["sensitivity"]
@@ -50,4 +50,5 @@ for start in range(0, len(found), ACROSS):
                     for name, share in one["answers"]]
             st.markdown("  \n".join([f"**{figures.markdown(one['label'])}**", *told]))
             st.page_link(its_maps, label=f"Image {one['index']}", icon=":material/visibility:",
-                         query_params={"experiment": experiment, "image": str(one["index"])})
+                         query_params={"experiment": experiment, "image": str(one["index"]), "students": [
+                             str(run) for run in (first, second) if run in {run["id"] for run in runs}]})

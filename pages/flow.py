@@ -17,7 +17,7 @@ st.markdown("How the features at the end of a section of layers go with those at
 students, teacher = taught_students()
 index = image_picker(teacher, students)
 with st.container(horizontal=True):
-    many = st.toggle(f"Mean of {MANY} images", key="many", bind="query-params",
+    many = st.toggle(f"Mean of {MANY} images", key="mean", bind="query-params",
                      help="Of the first test images, instead of the one above.")
     alike = st.toggle("Alike together", key="alike", bind="query-params", help="Channels that flow alike in the "
                       "teacher are put next to each other, in all matrices; else they are in the network's order.")

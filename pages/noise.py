@@ -23,7 +23,7 @@ def line() -> None:
     """Curves, their slopes, and both sides of Prop. 1."""
     points = controls[0].select_slider("Points", [3, 4, 5, 6, 8, 10, 15], 6, key="points", bind="query-params",
                                        help="At how many inputs the students see their teacher.")
-    noise = controls[1].select_slider("Noise σ", [0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2], 0.05, key="noise",
+    noise = controls[1].select_slider("Noise σ", [0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2], 0.05, key="sigma",
                                       bind="query-params", help="How far inputs are shaken for the third student; for "
                                       "the second, slopes count σ² times as much as values.")
     st.markdown("The teacher is a curve, and many curves go through the few points that a student sees. Told only the "

@@ -24,15 +24,20 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     temperature = st.slider("Temperature", 1.0, 20.0, 1.0, 0.5, key="temperature", bind="query-params", width=170,
                             disabled=ANSWERS not in shown, help="Answers are softened by it: higher values show more "
                             "of what a network thinks about the wrong classes.")
-    layer = st.number_input("Layer", 1, 9, 3, key="layer", bind="query-params", width=110,
+    drawn = any(kind != ANSWERS for kind in shown)
+    layer = st.number_input("Layer", 1, 9, 3, disabled=not drawn, key="group", bind="query-params", width=110,
                             help="Which group of layers, counted from the image; the last one where there are fewer.")
-    channel = st.number_input("Channel", 0, 4095, 0, key="channel", bind="query-params", width=110,
-                              help="Of what is compared channel by channel, one of them.")
-    scale = st.segmented_control("Colour scale", ["a row", "a picture"], default="a row", required=True, key="scale",
-                                 bind="query-params", help="One for each row, so that networks can be compared, or one "
-                                 "for each picture, so that faint ones can be seen.")
-    smooth = st.toggle("Smooth", key="smooth", bind="query-params", help="Interpolated, or in the map's own cells.")
-    overlay = st.toggle("Image beneath", key="under", bind="query-params")
+    channel = st.number_input("Channel", 0, 4095, 0, disabled=not drawn, key="channel", bind="query-params", width=110,
+                              help="Of what is compared channel by channel, one of them; behind the last one "
+                              "it begins anew.")
+    scale = st.segmented_control("Colour scale", ["a row", "a picture"], default="a row", required=True,
+                                 disabled=not drawn, key="scale_of", bind="query-params", help="One for each row, so "
+                                 "that networks can be compared, or one for each picture, so that faint ones can be "
+                                 "seen.")
+    smooth = st.toggle("Smooth", key="smooth", bind="query-params", disabled=not drawn,
+                       help="Interpolated, or in the map's own cells.")
+    overlay = st.toggle("Image beneath", key="under", bind="query-params", disabled=not drawn,
+                        help="The image is seen through the maps.")
 if not shown:
     st.info("Choose at least one row.", icon=":material/view_column:")
     st.stop()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app import engine, figures, results
-from app.components.layers import flat, title_of
+from app.components.layers import flat, paired, title_of
 
 ANSWERS, AGREEMENT = "answers", "agreement"
 USUAL = (ANSWERS, "full_jacobian", "attention_maps", "flow_matrices", AGREEMENT, "map_information")
@@ -69,8 +69,7 @@ class Beside:
         entries = self._ask(kind, "layers", networks=[*self.networks.values()], kind=kind, indices=[self.index],
                             settings=settings)
         self._say(title, entries, "layers")
-        at = [_at(entry, layer) for entry in entries]
-        first = next(filter(None, at), None)
+        first, at = _at(entries, layer)
         if first is None or first["theirs"].ndim == 1:
             self.absent += [f"{title}: what is compared there are vectors, without a place to draw."] * bool(first)
             return []
@@ -86,10 +85,9 @@ class Beside:
 
     def _agreement(self, layer: int) -> list[dict]:
         entries = self._ask(AGREEMENT, "agreement", networks=[*self.networks.values()], indices=[self.index])
-        at = [_at(entry, layer) for entry in entries]
-        first = next((found for found in at if found and found["on"] is not None), None)
+        first, at = _at(entries, layer)
         self._say(kinds()[AGREEMENT], entries, "layers")
-        if first is None:
+        if first is None or first["on"] is None:
             return []
         return [{"name": f"Neurons that are on; of students, those that differ · {title_of(first)}", "mark": None,
                  "maps": [first["on"], *(found and 1 - found["per_place"] for found in at)],
@@ -105,9 +103,10 @@ class Beside:
                 self.absent.append(f"{title}, {name}: {entry['reason']}")
 
 
-def _at(entry: dict, layer: int) -> dict | None:
-    """A layer of an entry, by its place from the image; the last one where there are fewer."""
-    return entry["layers"][min(layer, len(entry["layers"]) - 1)] if entry["layers"] else None
+def _at(entries: list[dict], layer: int) -> tuple[dict | None, list[dict | None]]:
+    """Of the `paired` layers of networks one by its place from the image; the last one where there are fewer."""
+    found = paired(entries)
+    return found[min(layer, len(found) - 1)] if found else (None, [])
 
 
 def _channel(values: np.ndarray, channel: int | None) -> np.ndarray:

@@ -19,6 +19,7 @@ const themed = (layout, style) => {
 const grown = (figure, times) => times === 1 ? figure : {
   data: figure.data.map(trace => ({
     ...trace, ...(trace.line && { line: { ...trace.line, width: times * (trace.line.width ?? 2) } }),
+    ...(trace.textfont?.size && { textfont: { ...trace.textfont, size: times * trace.textfont.size } }),
     ...(typeof trace.marker?.size === 'number' && { marker: { ...trace.marker, size: times * trace.marker.size } }) })),
   layout: { ...figure.layout, height: figure.layout.height && times * figure.layout.height,
             margin: Object.fromEntries(Object.entries(figure.layout.margin).map(([side, px]) => [side, times * px])) },
@@ -48,10 +49,12 @@ const enlarge = (target, data, place) => {
   const dialog = document.createElement('dialog'), plot = document.createElement('div');
   dialog.className = 'apprentice-large';
   dialog.setAttribute('aria-label', data.description);
-  dialog.append(plot);
+  const close = Object.assign(document.createElement('button'), { textContent: '×', onclick: () => dialog.close() });
+  close.setAttribute('aria-label', 'Close');
+  dialog.append(close, plot);
   target.parentElement.append(dialog);
   dialog.onclick = event => event.target === dialog && dialog.close();
-  dialog.onclose = () => { window.Plotly.purge(plot); dialog.remove(); };
+  dialog.onclose = () => { window.Plotly.purge(plot); dialog.remove(); target.focus(); };
   dialog.showModal();
   const [width, height] = [0.9 * window.innerWidth, 0.86 * window.innerHeight];
   const { aspect, tile } = target.layout.meta ?? {}, layout = { ...target.layout, width, height };
@@ -95,7 +98,7 @@ export default function ({ parentElement, data }) {
     await window.Plotly.react(target, traces, drawn, config(target, data, aspect));
     target.removeAllListeners('plotly_click');
     if (tile) target.on('plotly_click', ({ points: [point] }) => {
-      const place = tileAt(point, tile);
+      const place = point.data.type === 'heatmap' && tileAt(point, tile);
       if (place) enlarge(target, data, place);
     });
   };
@@ -107,4 +110,8 @@ export default function ({ parentElement, data }) {
   target.__rem = rem();
   target.__observer.observe(target);
   plotly().then(draw, () => { target.textContent = 'The chart library could not be loaded; reload the page.'; });
+  return () => {  // when the page no longer has it
+    target.__observer.disconnect();
+    window.Plotly?.purge(target);
+  };
 }

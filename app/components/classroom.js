@@ -1,7 +1,8 @@
 // Every control of the page has a class of its own, by its key; a link can name those that it hides.
 const controls = () => [...document.querySelectorAll('[data-testid=stMain] [class*="st-key-"]')].flatMap(element => {
   const label = element.querySelector('[data-testid=stWidgetLabel]') ?? element.querySelector('label, button');
-  const words = label?.textContent.trim();
+  const words = [...(label?.querySelectorAll('p') ?? [])].map(part => part.textContent.trim()).join(' ')
+    || label?.textContent.trim();
   const key = [...element.classList].find(name => name.startsWith('st-key-'))?.slice(7);
   return words && key ? [{ key, words }] : [];
 });
@@ -9,7 +10,6 @@ const controls = () => [...document.querySelectorAll('[data-testid=stMain] [clas
 export default function ({ parentElement, data }) {
   const list = parentElement.querySelector('.apprentice-controls');
   const copy = parentElement.querySelector('button'), shown = parentElement.querySelector('input');
-  const hidden = () => new Set(data.hidden);
   const chosen = () => [...list.querySelectorAll('input:checked')].map(box => box.value);
   const link = () => {
     const url = new URL(window.location.href);
@@ -18,7 +18,7 @@ export default function ({ parentElement, data }) {
     return url.href + (hide ? (url.search ? '&' : '?') + 'hide=' + hide : '');
   };
   const fill = () => {
-    const checked = new Set([...hidden(), ...chosen()]), seen = new Set();
+    const checked = new Set(list.childElementCount ? chosen() : data.hidden), seen = new Set();
     list.replaceChildren(...[{ key: 'menu', words: 'The menu at the left' }, ...controls()].flatMap(({ key, words }) => {
       if (seen.has(key)) return [];
       seen.add(key);
@@ -35,7 +35,10 @@ export default function ({ parentElement, data }) {
   copy.onclick = async () => {
     tell();
     shown.select();
-    await navigator.clipboard?.writeText(shown.value).then(() => { copy.textContent = 'Copied'; }, () => {});
+    const copied = navigator.clipboard ? await navigator.clipboard.writeText(shown.value).then(() => true, () => false)
+                                       : document.execCommand('copy');  // on a server without TLS
+    copy.textContent = copied ? 'Copied' : 'Copy it from the line above';
+    setTimeout(() => { copy.textContent = 'Copy the link'; }, 2000);
   };
   fill();
 }

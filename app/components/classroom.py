@@ -23,7 +23,8 @@ def classroom() -> None:
     large = st.sidebar.toggle("Presentation", key="large", bind="query-params", help="Larger letters, lines and marks, "
                               "to be read from the back row.")
     with st.sidebar.popover("Link for a class", icon=":material/link:"):
-        st.markdown("This link opens the page as it is now, without the controls that you choose to hide.")
+        st.markdown("This link opens this page as it is now, without the controls that you choose to hide. Other pages "
+                    "have all of theirs.")
         _LINK(key="class link", data={"hidden": hidden})
     rules = [ROOM, *(f".st-key-{key} {{ display: none; }}" for key in hidden if key != MENU)]
     if MENU in hidden:

@@ -42,8 +42,10 @@ def compared_runs() -> list[dict]:
 def group_picker(runs: list[dict]) -> list[Group]:
     """Which groups of the runs to show, the first twelve by default; stops the page where none is chosen."""
     names = list(comparison.named(runs))
-    if st.session_state.get("groups among", names) != names:
-        st.session_state["groups"] = names[:MOST]
+    before = st.session_state.get("groups among", names)
+    if before != names:  # what was chosen stays so, unless all was, or nothing of it is there any more
+        kept = [name for name in st.session_state.get("groups", []) if name in names]
+        st.session_state["groups"] = kept if kept and len(kept) < len(before) else names[:MOST]
     st.session_state["groups among"] = names
     chosen = st.multiselect("Groups", names, None if "groups" in st.session_state else names[:MOST], key="groups",
                             bind="query-params", max_selections=MOST, help="A group has one method and one setting, "

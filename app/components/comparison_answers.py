@@ -75,7 +75,7 @@ def classes(groups: list[Group], runs: list[dict]) -> None:
     st.subheader("What is taken for what")
     left, right = st.columns(2)
     theirs = {"labels": "the label", "teacher": "the teacher's answer"}
-    rows = left.selectbox("Rows", [*theirs][: 1 + (TEACHER in found)], format_func=theirs.get, key="rows",
+    rows = left.selectbox("Rows", [*theirs][: 1 + (TEACHER in found)], format_func=theirs.get, key="held_against",
                           bind="query-params", help="What a network's answers are held against.")
     columns = right.selectbox("Columns", list(found), len(found) - 1, key="columns", bind="query-params",
                               help="Whose answers.")

@@ -45,6 +45,17 @@ def usable(entries: list[dict], names: list[str]) -> list[tuple[str, dict]]:
     return [(name, entry) for name, entry in zip(names, entries) if entry["layers"]]
 
 
+def paired(entries: list[dict]) -> list[tuple[dict, list[dict | None]]]:
+    """For each layer of the teacher: what the first network with a partner of it says, and what each does, or None.
+
+    Students of different architectures have partners of different layers.
+    """
+    taps = dict.fromkeys(layer["teacher"] for entry in entries for layer in entry["layers"])
+    found = [[next((layer for layer in entry["layers"] if layer["teacher"] == tap), None) for entry in entries]
+             for tap in taps]
+    return [(next(filter(None, of_tap)), of_tap) for of_tap in found]
+
+
 def connected(shown: list[tuple[str, dict]]) -> str:
     """How students' channels were brought to their teacher's, in a sentence; empty where they are taken as they are."""
     names = {way: ", ".join(figures.markdown(name) for name, entry in shown if entry["connected"] == way)
@@ -56,10 +67,9 @@ def connected(shown: list[tuple[str, dict]]) -> str:
 def layer_maps(shown: list[tuple[str, dict]], image: dict, key: str, *, smooth: bool, overlay: bool,
                description: str) -> None:
     """Draw each layer's map, one value a place, of the teacher and of the networks, a row for each layer."""
-    rows = [{"name": title_of(layer), "maps": [flat(layer["theirs"]), *(flat(entry["layers"][i]["ours"])
-                                                                       for _, entry in shown)],
-             "notes": ["", *(figures.number(entry["layers"][i]["paid"]) for _, entry in shown)], "mark": layer["mark"]}
-            for i, layer in enumerate(shown[0][1]["layers"])]
+    rows = [{"name": title_of(layer), "maps": [flat(layer["theirs"]), *(one and flat(one["ours"]) for one in ours)],
+             "notes": ["", *(one and figures.number(one["paid"]) or "" for one in ours)], "mark": layer["mark"]}
+            for layer, ours in paired([entry for _, entry in shown])]
     figure = figures.layer_grid(rows, columns=["Teacher", *(name for name, _ in shown)], image=image["pixels"],
                                 overlay=overlay, smooth=smooth)
     chart(figure, key, f"{description} of the teacher, {', '.join(name for name, _ in shown)}, a row for each layer")
@@ -67,22 +77,23 @@ def layer_maps(shown: list[tuple[str, dict]], image: dict, key: str, *, smooth: 
 
 def matrices(shown: list[tuple[str, dict]], key: str, *, differences: bool, description: str) -> None:
     """Draw each section's matrix of the teacher and of the networks, or how these differ, a picture a section."""
-    for i, layer in enumerate(shown[0][1]["layers"]):
-        ours = [entry["layers"][i]["ours"] - (layer["theirs"] if differences else 0) for _, entry in shown]
+    for i, (layer, found) in enumerate(paired([entry for _, entry in shown])):
+        with_it = [(name, one) for (name, _), one in zip(shown, found) if one]
+        ours = [one["ours"] - (layer["theirs"] if differences else 0) for _, one in with_it]
         height, width = layer["theirs"].shape
         st.markdown(f"**{figures.markdown(title_of(layer))}**: its first layer's {height} channels down, its last "
                     f"one's {width} across" + "; of students, what they have more or less" * differences)
-        notes = ["", *(f"distance {figures.number(entry['layers'][i]['paid'])}" for _, entry in shown)]
+        notes = ["", *(f"distance {figures.number(one['paid'])}" for _, one in with_it)]
         figure = figures.map_grid(np.stack([[layer["theirs"], *ours]]), rows=[], notes=notes,
-                                  columns=["Teacher", *(name for name, _ in shown)])
+                                  columns=["Teacher", *(name for name, _ in with_it)])
         chart(figure, f"{key}.{i}", f"{description} of {title_of(layer)}")
 
 
 def where_they_differ(shown: list[tuple[str, dict]], image: dict, key: str, *, smooth: bool, overlay: bool) -> None:
     """Draw which share of neurons the teacher has on at each place, and where the students' differ; no vectors."""
     rows = [{"name": title_of(layer), "mark": None, "notes": ["", *("" for _ in shown)],
-             "maps": [layer["on"], *(1 - entry["layers"][i]["per_place"] for _, entry in shown)]}
-            for i, layer in enumerate(shown[0][1]["layers"]) if layer["on"] is not None]
+             "maps": [layer["on"], *(one and 1 - one["per_place"] for one in ours)]}
+            for layer, ours in paired([entry for _, entry in shown]) if layer["on"] is not None]
     if not rows:
         st.caption("The layers of these networks are vectors: their neurons have no place in the image.")
         return

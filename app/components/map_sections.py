@@ -123,9 +123,9 @@ def of_a_class(shown: Shown, image: dict, entries: list[dict]) -> None:
     """The mean map of a class in each network."""
     left, right = st.columns(2)
     options = ["the image's class", *image["classes"]]
-    of = left.selectbox("Images of", options, key="of", bind="query-params",
+    of = left.selectbox("Images of", options, key="of_class", bind="query-params",
                         help="The first test images of this class are taken.")
-    most = MANY[right.selectbox("How many", list(MANY), key="many", bind="query-params",
+    most = MANY[right.selectbox("How many", list(MANY), key="of_many", bind="query-params",
                                 help="At most: a class may have fewer test images.")]
     with st.spinner("Computing the maps of the class…"):
         found = engine.answer("class_maps", networks=shown.networks, most=most, **shown.asked,

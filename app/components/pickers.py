@@ -118,4 +118,5 @@ def map_picker(run: dict, places: Sequence | None = None) -> tuple[str, str, lis
                                 "There is one map of this kind for all classes.")
     rows = {"the image's class": "label", "all classes": None}.get(choice, [options.index(choice) - 2])
     number = drawn[kind]["number"] if kind in drawn else "distance"
-    return kind, number, rows if several else None, under.toggle("Image beneath", key="under", bind="query-params")
+    return kind, number, rows if several else None, under.toggle(
+        "Image beneath", key="under", bind="query-params", help="The image is seen through the maps.")

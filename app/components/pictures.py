@@ -35,10 +35,10 @@ def choose_rows(counts: dict[str, np.ndarray], classes: list[str]) -> tuple[list
         start = st.selectbox("Classes", starts, key="classes", bind="query-params", width=280,
                              format_func=lambda start: f"{classes[start]} to {classes[start:start + ROWS][-1]}",
                              help="Twenty classes at a time.") if len(starts) > 1 else 0
-        draw = st.number_input("Draw", 0, MOST_DRAWS - 1, key="draw", bind="query-params", width=130,
+        draw = st.number_input("Draw", 0, MOST_DRAWS - 1, key="choice", bind="query-params", width=130,
                                help="Each number is another random choice.")
         st.button("Others", icon=":material/casino:",
-                  on_click=lambda: st.session_state.update(draw=(draw + 1) % MOST_DRAWS))
+                  on_click=lambda: st.session_state.update(choice=(draw + 1) % MOST_DRAWS))
     return chosen or there, list(range(start, min(start + ROWS, len(classes)))), draw
 
 
@@ -70,7 +70,7 @@ def one_image(rows: list[list[dict]], data: dict, asked: dict) -> None:
         part = st.segmented_control("Part", ["train", "test"], default=first["part"], required=True, key="part",
                                     bind="query-params", help="Networks are trained on the one, and tested on the "
                                     "other, which is never varied.")
-        index = st.number_input("Image", 0, None, None, key="image", bind="query-params", width=190,
+        index = st.number_input("Image", 0, None, None, key="example", bind="query-params", width=190,
                                 placeholder="the first one", help="Its position in that part, which an example says "
                                 "where the mouse is on it. Empty: the first of the examples.")
         usual = data.get("augment", ways["default"])

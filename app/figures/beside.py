@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from app.figures.style import BASELINE_COLOUR, COLOURS
-from app.figures.text import escape, number
+from app.figures.text import escape, number, write
 
 HEIGHT, ROOM = 0.75, 0.6  # of a tile: the bars, and what lies between them and the maps
 NAMED = 12  # of more classes the names have no room
@@ -24,8 +24,8 @@ def with_answers(figure: go.Figure, answers: list[dict], *, label: int) -> go.Fi
     for column, answer in enumerate(answers, start=1):
         if answer["shares"] is not None:
             _bars(figure, answer, label, column * tile["across"] - 0.5, tile["width"])
-    figure.add_annotation(x=tile["width"] / 2 - 0.5, y=1, yref="paper", yanchor="bottom", text="<b>Answers</b>",
-                          showarrow=False)
+    write(figure, {"x": tile["width"] / 2 - 0.5, "y": 1, "yref": "paper", "yanchor": "bottom",
+                   "text": "<b>Answers</b>"})
     figure.update_layout(
         meta={**figure.layout.meta, "aspect": whole / width, "tallest": figure.layout.meta["tallest"] * whole / maps},
         yaxis={"domain": [0, maps / whole]},
@@ -45,8 +45,7 @@ def _bars(figure: go.Figure, answer: dict, label: int, left: float, width: float
     if len(classes) <= NAMED and max(map(len, classes)) <= 2:
         figure.add_scatter(x=across, y=[0.0] * len(classes), mode="text", text=named, cliponaxis=False, yaxis="y2",
                            textposition="bottom center", hoverinfo="skip", showlegend=False)
-    figure.add_annotation(x=left + width / 2, y=1, yref="paper", yanchor="bottom", showarrow=False,
-                          text=f"{escape(classes[best])} {answer['shares'][best]:.0%}")
-    if answer["paid"]:  # the teacher's own is nothing
-        figure.add_annotation(x=left + width / 2, y=0, yref="y2", yanchor="top", yshift=-14, showarrow=False,
-                              text=number(answer["paid"]))
+    write(figure, {"x": left + width / 2, "y": 1, "yref": "paper", "yanchor": "bottom",
+                   "text": f"{escape(classes[best])} {answer['shares'][best]:.0%}"},
+          {"x": left + width / 2, "y": 0, "yref": "y2", "yanchor": "top", "yshift": -14,
+           "text": number(answer["paid"]) if answer["paid"] else ""})  # the teacher's own is nothing

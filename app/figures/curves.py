@@ -38,7 +38,7 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
                          margin={"l": 64, "r": 16, "t": 44, "b": 48},
                          legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "maxheight": legend + 12})
     figure.update_xaxes(title="training steps", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"})
-    figure.update_yaxes(title=title, tickformat=".1~%" if percent else None,
+    figure.update_yaxes(title=escape(title), tickformat=".1~%" if percent else None,
                         type="log" if logarithmic else "linear")
     return figure
 

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from app.figures.text import escape
+from app.figures.text import escape, write
 
 MAP_PIXELS = 230
 SEAM = 0.02  # between the maps of layers, as a share of their width
@@ -73,9 +73,9 @@ def layer_grid(rows: list[dict], *, columns: list[str], image: np.ndarray, overl
     _name_ends(figure, "a map" if each else "a row")
     _label(figure, (len(rows), len(names), height, width), (gap, SEAM * width), [row["name"] for row in rows], names,
            [""] * len(rows))
+    write(figure, *({"x": left + width / 2, "y": top + height, "yanchor": "top", "text": escape(note)}
+                    for row, top in zip(rows, tops) for left, note in zip(lefts[1:], row["notes"]) if note))
     for row, top in zip(rows, tops):
-        for left, note in zip(lefts[1:], row["notes"]):
-            figure.add_annotation(x=left + width / 2, y=top + height, yanchor="top", text=escape(note), showarrow=False)
         if row["mark"]:
             figure.add_scatter(x=lefts[1:] + row["mark"][1] * width, y=[top + row["mark"][0] * height] * len(columns),
                                mode="markers", hoverinfo="skip", showlegend=False, marker={
@@ -85,12 +85,12 @@ def layer_grid(rows: list[dict], *, columns: list[str], image: np.ndarray, overl
 
 def _cells(maps: list[np.ndarray | None], lefts: np.ndarray, top: float, size: tuple[int, int], smooth: bool,
            each: bool) -> dict | None:
-    """Maps of one shape beside each other as a heatmap's cells with their edges; None where there is no map."""
-    shape = next((one.shape for one in maps if one is not None), None)
-    if shape is None:
+    """Maps beside each other as a heatmap's cells with their edges, at the finest one's; None where there is no map."""
+    shapes = [one.shape for one in maps if one is not None]
+    if not shapes:
         return None
-    shape = tuple(max(SMOOTH_PIXELS, side) for side in shape) if smooth else shape
-    whole = [np.full(shape, np.nan) if one is None else _interpolated(one, shape) if smooth else one for one in maps]
+    shape = tuple(max((SMOOTH_PIXELS,) * smooth + sides) for sides in zip(*shapes))
+    whole = [np.full(shape, np.nan) if one is None else _resized(one, shape, smooth) for one in maps]
     read = {"hovertemplate": "%{z:.4g}<extra></extra>"}
     if each:
         read = {"hovertemplate": "%{customdata:.4g}<extra></extra>", "customdata": _beside(whole)}
@@ -133,10 +133,10 @@ def _gaussian(side: int, std: float) -> np.ndarray:
     return weights / weights.sum(1, keepdims=True)
 
 
-def _interpolated(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A map (h, w) at another size (H, W), float32."""
+def _resized(values: np.ndarray, size: tuple[int, int], smooth: bool) -> np.ndarray:
+    """A map (h, w) at a size (H, W), float32: interpolated, or in its own cells."""
     whole = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
-    return np.asarray(whole.resize(size[::-1], Image.BILINEAR))
+    return np.asarray(whole.resize(size[::-1], Image.BILINEAR if smooth else Image.NEAREST))
 
 
 def _picture(tiles: np.ndarray, gap: int, image: np.ndarray | None, under: list[tuple[int, int]], *, largest: float,
@@ -178,10 +178,9 @@ def _frame(figure: go.Figure, height: float, width: float, rows: int, room: int)
 def _lay(figure: go.Figure, image: np.ndarray, places: list[tuple[int, int]]) -> None:
     """Put an image under the maps, with its upper left pixel at each of the places (row, column)."""
     _, height, width = image.shape
-    source = picture(image)
-    for row, column in places:
-        figure.add_layout_image(source=source, xref="x", yref="y", x=column - 0.5, y=row - 0.5, sizex=width,
-                                sizey=height, sizing="stretch", layer="below")
+    laid = {"source": picture(image), "xref": "x", "yref": "y", "sizex": width, "sizey": height, "sizing": "stretch",
+            "layer": "below"}
+    figure.layout.images += tuple({**laid, "x": column - 0.5, "y": row - 0.5} for row, column in places)
 
 
 def picture(image: np.ndarray) -> Image.Image:
@@ -203,16 +202,15 @@ def _label(figure: go.Figure, shape: tuple[int, ...], gaps: tuple[float, float],
             "height": height_px, "width": width_px, "down": height_px + gaps[0], "across": width_px + gaps[1],
             "rows": [escape(row) for row in rows] or [""], "columns": [escape(column) for column in columns]}})
     across = [i * (width_px + gaps[1]) + (width_px - 1) / 2 for i in range(width)]
-    for x, label in zip(across, columns):
-        figure.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", yshift=18 if rows else 0,
-                              text=f"<b>{_lines(label, LINE // width)}</b>", showarrow=False)
-    if not rows:
-        for x, note in zip(across, notes):
-            figure.add_annotation(x=x, y=height_px - 0.5, yanchor="top", text=_lines(note, LINE // width),
-                                  showarrow=False)
-    for row, (label, note) in enumerate(zip(rows, notes)):
-        figure.add_annotation(x=-0.5, y=row * (height_px + gaps[0]) - 0.5, xanchor="left", yanchor="bottom",
-                              text=f"<b>{escape(label)}</b>  {escape(note)}", showarrow=False)
+    write(figure, *({"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 18 if rows else 0,
+                     "text": f"<b>{_lines(label, LINE // width)}</b>"} for x, label in zip(across, columns)))
+    if rows:
+        write(figure, *({"x": -0.5, "y": row * (height_px + gaps[0]) - 0.5, "xanchor": "left", "yanchor": "bottom",
+                         "text": f"<b>{escape(label)}</b>  {escape(note)}"}
+                        for row, (label, note) in enumerate(zip(rows, notes))))
+    else:
+        write(figure, *({"x": x, "y": height_px - 0.5, "yanchor": "top", "text": _lines(note, LINE // width)}
+                        for x, note in zip(across, notes)))
 
 
 def _lines(text: str, width: int) -> str:

@@ -41,17 +41,17 @@ def test_a_set_is_shown_with_its_numbers(page):
     made = page()
     assert not made.exception and not made.error and not made.info
     assert numbers(made) == {"Training": "1,297", "Test": "500", "Classes": "10", "Pixels": "8×8 grey"}
-    before = made.number_input("draw").value
+    before = made.number_input("choice").value
     next(button for button in made.button if button.label == "Others").click().run()
-    assert not made.exception and made.number_input("draw").value == before + 1
+    assert not made.exception and made.number_input("choice").value == before + 1
     made.button_group("part").set_value("test").run()
     assert not made.exception and made.selectbox("augment").disabled
-    made.number_input("image").set_value(500).run()
+    made.number_input("example").set_value(500).run()
     assert not made.exception and "there is no image 500" in made.error[0].value
 
 
 def test_a_link_with_nonsense_opens_on_something(page):
-    made = page(data="Nothing", of="nobody", shown="nothing", draw="-4", augment="Twice")
+    made = page(data="Nothing", whose="nobody", shown="nothing", choice="-4", augment="Twice")
     assert not made.exception and not made.error and numbers(made)["Training"] == "1,297"
 
 
@@ -64,7 +64,7 @@ def test_what_is_not_here_says_how_it_comes(page):
 def test_a_run_has_its_own_images(page):
     made = page()
     engine.store().submit_all([read(LEARNS).planned()], "noisy")
-    made.button_group("of").set_value("an experiment's").run()
+    made.button_group("whose").set_value("an experiment's").run()
     assert not made.exception and not made.error
     assert numbers(made) == {"Labelled": "35", "Wrongly labelled": "15", "Unlabelled": "10", "Held out": "20",
                              "Classes": "10", "Pixels": "8×8 grey"}
@@ -81,7 +81,7 @@ def test_a_run_has_its_own_images(page):
 
 
 def test_without_an_experiment_it_says_what_to_do(page):
-    made = page(of="an experiment's")
+    made = page(whose="an experiment's")
     assert not made.exception and "set up a run on **Train**" in made.info[0].value
 
 

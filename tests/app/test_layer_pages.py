@@ -74,8 +74,8 @@ def test_agreement_is_drawn_of_maps_and_of_vectors(page):
         said = [caption.value for caption in made.caption]
         assert any(words.startswith("Over 500 test images. Compared with the teacher's channels: ") for words in said)
         assert any("their neurons have no place in the image" in words for words in said) != places
-        first, *_ = made.button_group("layer").options
-        made.button_group("layer").set_value(first.content if hasattr(first, "content") else first).run()
+        first, *_ = made.button_group("of_layer").options
+        made.button_group("of_layer").set_value(first.content if hasattr(first, "content") else first).run()
         assert not made.exception and not made.error
 
 
@@ -119,5 +119,5 @@ def test_the_gallery_shows_where_two_networks_differ(page, by):
     made.selectbox("by").set_value(by).run()
     assert not made.exception and not made.error and not made.info
     assert "these 24 differ most" in made.caption[0].value
-    made.selectbox("second").set_value(made.selectbox("first").value).run()
+    made.selectbox("other").set_value(made.selectbox("one").value).run()
     assert "one agrees with itself" in made.info[0].value

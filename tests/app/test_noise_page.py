@@ -44,7 +44,7 @@ def test_a_world_is_drawn_at_every_step_on_an_empty_store(page, world):
 
 
 def test_a_link_reproduces_what_was_seen(page):
-    made = page(world="One input", points="4", noise="0.1", seed="7", step="1")
+    made = page(world="One input", points="4", sigma="0.1", seed="7", step="1")
     assert made.select_slider("step").value == 1
     assert [json.loads(key)[1] for key in page.asked] == [{"points": 4, "noise": 0.1, "seed": 7}]
     made = page(world="Two inputs", seen="20", margin="0.3", seed="7")
@@ -52,13 +52,13 @@ def test_a_link_reproduces_what_was_seen(page):
 
 
 def test_a_link_with_nonsense_opens_on_something_sensible(page):
-    made = page(world="no world", points="1000", noise="none", seed="-3", step="77", margin="x")
+    made = page(world="no world", points="1000", sigma="none", seed="-3", step="77", margin="x")
     assert not made.exception and not made.error
     assert made.select_slider("points").value == 6 and made.select_slider("step").value == STEPS
 
 
 def test_formulas_hold_the_chosen_noise(page):
-    _, slopes, noisy = page(world="One input", noise="0.1").expander[0].latex
+    _, slopes, noisy = page(world="One input", sigma="0.1").expander[0].latex
     assert r"0.01 \cdot" in slopes.value and r"x+\xi" in noisy.value
 
 

@@ -50,7 +50,7 @@ def asked(monkeypatch, page):  # noqa: F811
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_section_is_drawn(page, section):  # noqa: F811
-    made = page("sensitivity", "maps", section=section, many="50 images", over="50 images")
+    made = page("sensitivity", "maps", section=section, of_many="50 images", over="50 images")
     assert not made.exception and not made.error
     known = section != "On the object"
     assert known == (not made.info) and (known or "not known where the object is in Digits" in made.info[0].value)
@@ -74,9 +74,9 @@ def test_a_link_has_the_noise(page, asked):  # noqa: F811
 
 
 def test_the_class_can_be_any(page, asked):  # noqa: F811
-    made = page("sensitivity", "maps", section="Mean of a class", of="7")
+    made = page("sensitivity", "maps", section="Mean of a class", of_class="7")
     assert asked["class_maps"]["label"] == 7 and "test images of class 7" in said(made)
-    made.selectbox("of").set_value("the image's class").run()
+    made.selectbox("of_class").set_value("the image's class").run()
     assert asked["class_maps"]["label"] == engine.answer("image", **asked["image"])["label"]
 
 

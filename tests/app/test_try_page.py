@@ -32,13 +32,13 @@ def test_an_empty_pad_is_answered(page, asked):  # noqa: F811
     assert not made.exception and not made.error and not made.info
     assert asked[-1]["pixels"].shape == (1, 8, 8) and not asked[-1]["pixels"].any()
     assert "it is what the teacher says: " in made.caption[-1].value
-    assert all(made.slider(key).disabled for key in ("draw", "square_x", "square_y"))
+    assert all(made.slider(key).disabled for key in ("which_noise", "square_x", "square_y"))
 
 
 def test_a_test_image_is_answered_as_the_link_has_it_disturbed(page, trained, asked):  # noqa: F811
     from kdcore import inspect
 
-    made = page("try", "maps", source="A test image", image="7", noise="0.1", across="25", rotation="-30", square="40",
+    made = page("try", "maps", source="A test image", image="7", shaken="0.1", across="25", rotation="-30", square="40",
                 square_y="80", map="Cost gradient")
     assert not made.exception and not made.error
     students = trained.runs("maps")
@@ -51,7 +51,7 @@ def test_a_test_image_is_answered_as_the_link_has_it_disturbed(page, trained, as
 
 
 def test_nonsense_in_the_link_opens_on_something_sensible(page, asked):  # noqa: F811
-    made = page("try", "maps", source="42", noise="loud", rotation="1e9", square="-3", map="nothing")
+    made = page("try", "maps", source="42", shaken="loud", rotation="1e9", square="-3", map="nothing")
     assert not made.exception and not made.error
     assert asked[-1]["perturbation"]["rotation"] == 0 and not asked[-1]["pixels"].any()
 
