@@ -100,8 +100,8 @@ def image_set(source: Source) -> dict:
     return {"title": source.title, "sentence": source.sentence, "shape": source.shape, "classes": source.classes,
             "train": source.train, "test": source.test, "bytes": source.bytes, "suggested": source.suggested,
             "fetched": next(way for way, holds in ways if holds),
-            "sized": source.size is not None, "marked": source.title == SOURCES["shapes"].title,
-            "masked": source.masked, "whence": source.whence() if source.origin else "",
+            "sized": source.size is not None, "marked": source.marked, "masked": source.masked,
+            "whence": source.whence() if source.origin else "",
             "left_out": by_reason(source.left_out)}
 
 

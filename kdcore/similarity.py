@@ -31,12 +31,14 @@ def rank_correlation(one: Tensor, other: Tensor) -> Tensor:
 def top_overlap(one: Tensor, other: Tensor, share: float) -> Tensor:
     """Of the `share` of entries that are strongest in one map, how many are in the other: (N, ...) -> (N,) in [0, 1].
 
-    An entry is strong by its absolute value; there is one at least. Chance gives `share`.
+    An entry is strong by its absolute value; there is one at least. Chance gives `share`. NaN where a map is zero
+    everywhere.
     """
     count = max(1, round(share * one[0].numel()))
     strongest = [torch.zeros_like(each).scatter(1, each.topk(count).indices, 1)
                  for each in (one.flatten(1).abs(), other.flatten(1).abs())]
-    return (strongest[0] * strongest[1]).sum(1) / count
+    defined = one.flatten(1).any(1) & other.flatten(1).any(1)
+    return ((strongest[0] * strongest[1]).sum(1) / count).where(defined, torch.nan)
 
 
 def share_inside(maps: Tensor, mask: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import streamlit as st
 from app import engine, figures, results
 from app.components.chart import chart
 from app.components.formula import formula
-from app.components.image_picker import first_images, image_picker
+from app.components.image_picker import image_picker, some_images
 from app.components.layers import connected, paired, taught_students, usable, where_they_differ
 from app.components.take import take
 
@@ -16,7 +16,7 @@ st.markdown("An image switches each neuron on or leaves it off. A student agrees
             "boundaries, however different their numbers are.")
 students, teacher = taught_students()
 colours = dict(zip(results.short_names(students), results.colours(students).values()))
-indices = first_images(students, MANY)
+indices = some_images(students, MANY)
 asked = {"networks": [(run["id"], results.last_step(run)) for run in students], "teacher": teacher}
 with st.spinner(f"Counting over {len(indices)} images…"):
     shown = usable(engine.answer("agreement", indices=indices, **asked), list(colours))

@@ -38,8 +38,9 @@ except engine.UserError as error:
     st.info(figures.markdown(str(error)), icon=":material/block:")
     st.stop()
 wrong = sum(one["answers"][0][0] != one["answers"][1][0] for one in found)
-st.caption(f"Of 500 test images these {len(found)} differ most, the most first; on {wrong} of them the two "
-           "give different answers. Under each: its class, the first network's answer, and the second's.")
+st.caption(f"Of up to 500 test images, a fixed random choice, these {len(found)} differ most, the most first; on "
+           f"{wrong} of them the two give different answers. Under each: its class, the first network's answer, and "
+           "the second's.")
 take({"differing": ("differing", asked)}, "disagreements")
 its_maps = pages()["sensitivity"]
 for start in range(0, len(found), ACROSS):

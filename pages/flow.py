@@ -5,7 +5,7 @@ import streamlit as st
 from app import engine, figures, results
 from app.components.chart import chart
 from app.components.formula import formula
-from app.components.image_picker import first_images, image_picker
+from app.components.image_picker import image_picker, some_images
 from app.components.layers import connected, matrices, taught_students, usable, while_it_trained
 from app.components.take import take
 
@@ -18,12 +18,12 @@ students, teacher = taught_students()
 index = image_picker(teacher, students)
 with st.container(horizontal=True):
     many = st.toggle(f"Mean of {MANY} images", key="mean", bind="query-params",
-                     help="Of the first test images, instead of the one above.")
+                     help="Of a fixed random choice of test images, instead of the one above.")
     alike = st.toggle("Alike together", key="alike", bind="query-params", help="Channels that flow alike in the "
                       "teacher are put next to each other, in all matrices; else they are in the network's order.")
     differences = st.toggle("Differences", key="differences", bind="query-params",
                             help="What the student has more than the teacher, red, or less, blue.")
-indices = first_images(students, MANY) if many else [index]
+indices = some_images(students, MANY) if many else [index]
 networks = [(run["id"], results.last_step(run)) for run in students]
 asked = {"kind": KIND, "indices": indices, "teacher": teacher, "alike": alike}
 with st.spinner("Computing matrices…"):

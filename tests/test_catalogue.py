@@ -1,6 +1,7 @@
 """What the browser side asks before anything is trained: plain data, sentences for what is not possible."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -102,6 +103,7 @@ def test_every_image_set_is_described():
         assert (told["whence"] != "") == bool(known.origin)
     assert image_set(SOURCES["digits"])["fetched"] == "here" and image_set(SOURCES["mnist"])["fetched"] == "download"
     assert image_set(SOURCES["shapes"])["marked"] and not image_set(SOURCES["digits"])["marked"]
+    assert image_set(replace(SOURCES["digits"], marked=True))["marked"]
 
 
 def test_a_folder_of_ones_own_is_described(tmp_path):

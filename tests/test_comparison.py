@@ -56,15 +56,18 @@ def test_the_rank_sum_test_is_exact_with_ties_too(ours, theirs):
         assert p == pytest.approx(stats.mannwhitneyu(ours, theirs, method="exact").pvalue)
 
 
-def test_of_many_values_the_test_is_the_normal_one():
-    ours, theirs = RANDOM.normal(0.3, 1, 30).tolist(), RANDOM.normal(0, 1, 30).tolist()
+@pytest.mark.parametrize("count", [30, 101])
+@pytest.mark.parametrize("ties", [False, True])
+def test_of_many_values_the_test_is_exact_or_the_normal_one(count, ties):
+    ours, theirs = (RANDOM.normal(mean, 1, count).round(1 if ties else 9).tolist() for mean in (0.3, 0))
     p, = comparison.rank_sums([(ours, theirs)])["p"]
-    assert p == pytest.approx(stats.ranksums(ours, theirs).pvalue, rel=0.05)
+    method = "asymptotic" if ties or count > 100 else "exact"
+    assert p == stats.mannwhitneyu(ours, theirs, method=method).pvalue
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [(2, 2), (3, 3), (4, 4), (5, 5), (2, 7)])
+@pytest.mark.parametrize(("ours", "theirs"), [(2, 2), (3, 3), (4, 4), (5, 5), (2, 7), (9, 9), (30, 30)])
 def test_the_smallest_p_is_that_of_samples_that_are_wholly_apart(ours, theirs):
-    p, = comparison.rank_sums([([*range(10, 10 + ours)], [*range(theirs)])])["p"]
+    p, = comparison.rank_sums([([*range(50, 50 + ours)], [*range(theirs)])])["p"]
     assert comparison.smallest_p(ours, theirs) == pytest.approx(p)
 
 

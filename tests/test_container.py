@@ -45,13 +45,19 @@ def let_through(path: str) -> bool:
     return kept
 
 
+def may_hold_some(folder: str) -> bool:
+    """Whether anything below a folder can be let through."""
+    return let_through(folder) or f"\n!{folder}/" in (ROOT / ".dockerignore").read_text()
+
+
 @pytest.fixture
 def image(tmp_path):
     """A folder with what the image has; all that a user other than root may write to is `data` and app/static."""
-    for folder, _, names in os.walk(ROOT):
+    for folder, folders, names in os.walk(ROOT):
         inside = Path(folder).relative_to(ROOT)
+        folders[:] = [name for name in folders if may_hold_some(str(inside / name))]
         for name in names:
-            if inside.parts[:1] != (".git",) and let_through(str(inside / name)):
+            if let_through(str(inside / name)):
                 (tmp_path / "app" / inside).mkdir(parents=True, exist_ok=True)
                 shutil.copy(Path(folder, name), tmp_path / "app" / inside / name)
     (tmp_path / "app" / "app" / "static").mkdir()

@@ -1,6 +1,7 @@
 """The gallery: those that differ most, first, by the very distance that a loss would take."""
 
 import pytest
+import torch
 
 from kdcore import inspect
 from kdcore.config import read
@@ -19,6 +20,8 @@ def test_answers_that_differ_most_come_first(trained):  # noqa: F811
     distances = [one["distance"] for one in found]
     assert distances == sorted(distances, reverse=True) and 0 <= distances[-1] <= distances[0] <= 1 and len(found) == 9
     everything = gallery(trained, "answers", count=500)
+    chosen = torch.randperm(500, generator=torch.Generator().manual_seed(0))[:70].tolist()
+    assert sorted(one["index"] for one in everything) == sorted(chosen), "a fixed random choice"
     assert len(everything) == 70 and [one["index"] for one in everything[:9]] == [one["index"] for one in found]
     for one in found[:3]:
         image = inspect.image(store, alone, one["index"])

@@ -9,6 +9,7 @@ import torch
 
 from kdcore import data, inspect, snapshots, worker
 from kdcore.config import read
+from kdcore.inspect.layers import _order
 from kdcore.knowledge import TERMS
 from kdcore.knowledge.layers import LayerTerm
 from kdcore.probe import parts
@@ -131,3 +132,11 @@ def test_what_cannot_be_compared_says_why(trained):
     entries = inspect.layers(store, [(alone, None), (student, None)], "attention_maps", [3], (teacher, None))
     assert [bool(entry["layers"]) for entry in entries] == [True, False]
     assert entries[1]["reason"].startswith("Attention maps cannot be compared: ")
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_rows_that_are_alike_lie_together(rows):
+    matrix = np.array([[1.0, 0, 0], [0, 1, 0], [2, 0.1, 0], [0, 0, 1], [0, 3, 0.1]])[:rows]
+    order = _order(matrix).tolist()
+    assert sorted(order) == list(range(rows))
+    assert rows < 5 or {abs(order.index(0) - order.index(2)), abs(order.index(1) - order.index(4))} == {1}

@@ -1,15 +1,20 @@
 """Maps under noise, over a class and over the test images: each number against maps asked for one by one."""
 
+import weakref
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
 
-from kdcore import data, inspect, snapshots
+from kdcore import data, inspect, models, snapshots
 from kdcore.config import read
 from kdcore.data import shapes as drawing
 from kdcore.errors import UserError
+from kdcore.inspect import ATTRIBUTIONS, attribution
 from kdcore.inspect.noise import noisy
+from kdcore.models import NetworkConfig
 from kdcore.store import Store
 from tests.test_inspect import DIGITS, MAPS, in_the_loss, network, save, trained  # noqa: F401
 
@@ -152,3 +157,51 @@ def test_a_network_without_such_a_map_says_why(tmp_path):
         save(store, runs[-1], config)
     ours, other = inspect.likeness(store, [(runs[0], 0), (runs[1], 0)], "full_jacobian", [0, 1], (runs[0], 0))
     assert ours["reason"] == "" and "tells other classes apart" in other["reason"] and "cosine" not in other
+
+
+def test_maps_of_many_images_are_drawn_a_few_at_a_time_in_all_networks(trained, monkeypatch):  # noqa: F811
+    """What is held for some images is let go before the next ones are looked at."""
+    store, teacher, student, _ = trained
+    module, alive = import_module("kdcore.inspect.maps"), []
+    made = module.drawer
+
+    def watched(*arguments):
+        draw = made(*arguments)
+        assert not any(reference() for reference in alive), "those before are let go"
+        alive.append(weakref.ref(draw))
+        return draw
+
+    monkeypatch.setattr(module, "drawer", watched)
+    inspect.class_maps(store, [(teacher, None), (student, None)], "cost_gradient", 4, 50, (teacher, None))
+    assert len(alive) == 2
+
+
+WIDE = models.build(NetworkConfig(name="conv_student", width=0.1), (3, 32, 32), 5).eval()
+
+
+@pytest.mark.parametrize("name", ATTRIBUTIONS)
+def test_attributions_of_many_images_are_those_of_each_and_bounded(name):
+    """Neither does a network see many copies of many images at once, nor of one image very many in all."""
+    pixels, labels = torch.rand(25, 3, 32, 32, generator=torch.Generator().manual_seed(2)), torch.arange(25) % 5
+    sizes = []
+    watch = WIDE.register_forward_hook(lambda module, given, out: sizes.append(len(out)))
+    together = attribution(name, WIDE, pixels, labels)
+    watch.remove()
+    assert max(sizes) <= 100 and sum(sizes) <= 25 * 100
+    for i in (0, 24):
+        alone = attribution(name, WIDE, pixels[i : i + 1], labels[i : i + 1])
+        torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-3, atol=1e-6)
+
+
+@torch.no_grad()
+def test_occlusion_is_what_the_answer_loses_without_each_square():
+    pixels = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    found = attribution("occlusion", WIDE, pixels, torch.tensor([1, 3]))
+    for i, label in enumerate((1, 3)):
+        for top in range(0, 32, 4):
+            for left in range(0, 32, 4):
+                covered = pixels[i : i + 1].clone()
+                covered[..., top : top + 4, left : left + 4] = 0
+                lost = WIDE(pixels[i : i + 1])[0, label] - WIDE(covered)[0, label]
+                here = found[i, :, top : top + 4, left : left + 4]
+                torch.testing.assert_close(here, lost.expand(3, 4, 4), rtol=1e-3, atol=1e-5)

@@ -8,6 +8,7 @@ import torch
 from scipy.stats import kstest
 
 from kdcore.inspect import perturbed
+from kdcore.inspect.noise import noisy
 
 SHAPES = [(1, 8, 8), (3, 7, 10)]
 
@@ -66,6 +67,14 @@ def test_noise_is_normal_not_clipped_and_always_the_same():
     assert torch.equal(given + noise, perturbed(given, noise=0.3, seed=4))
     assert not torch.allclose(noise, perturbed(given, noise=0.3, seed=5) - given)
     np.testing.assert_allclose(perturbed(given, noise=0.6, seed=4) - given, 2 * noise, atol=1e-5)
+
+
+def test_the_noise_of_an_image_is_that_of_its_position_alone():
+    given = images((3, 8, 8), count=5)
+    assert torch.equal(noisy(given[2:], 0.3, seed=1, first=2), noisy(given, 0.3, seed=1)[2:])
+    assert torch.equal(perturbed(given[:2], noise=0.3, seed=1), noisy(given, 0.3, seed=1)[:2])
+    noise = noisy(torch.zeros(5, 3, 8, 8), 0.3, seed=1).flatten(1)
+    assert torch.corrcoef(noise).fill_diagonal_(0).abs().max() < 0.3
 
 
 def test_noise_lies_over_the_square_and_the_square_over_the_shift():

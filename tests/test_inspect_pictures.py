@@ -1,5 +1,7 @@
 """What the Data page shows, against what trains: which images, with which labels, and how they are varied."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +77,13 @@ def test_a_draw_is_random_by_its_number(tmp_path):
     assert {part for row in drawn(0) for part, _ in row} == {"train", "test"}
 
 
+def test_a_group_that_is_not_there_is_a_sentence(run):
+    with pytest.raises(UserError, match="no group training of these images; there are labelled, wrongly labelled, "):
+        inspect.examples(run[0], ["labelled", "training"], [0], run=run[1])
+    with pytest.raises(UserError, match="no group held out of these images; there are training, test"):
+        inspect.examples(run[0], ["held out"], [0], content=DIGITS)
+
+
 def test_an_image_is_varied_by_the_function_that_trains(run):
     config = DataConfig(**DIGITS)
     found = inspect.varied(run[0], "train", 5, "crop_flip", draws=6, seed=2, run=run[1])
@@ -106,6 +115,13 @@ def test_the_shapes_come_with_their_masks(tmp_path, few_shapes):
     for what, mask in found["masks"].items():
         true = data.masks(DataConfig(**content), "test", torch.tensor([9]), what).numpy()
         assert np.array_equal(mask, 255 * true) and mask.any()
+
+
+def test_a_set_has_masks_where_it_says_so(tmp_path, monkeypatch):
+    """Whatever it is called."""
+    monkeypatch.setitem(data.SOURCES, "digits", replace(data.SOURCES["digits"], masked=True))
+    monkeypatch.setattr(data, "masks", lambda config, part, index, of: torch.ones(1, 8, 8, dtype=torch.bool))
+    assert list(inspect.varied(Store(tmp_path), "test", 9, "none", content=DIGITS)["masks"]) == ["object"]
 
 
 def test_large_images_are_made_small_and_keep_their_mean(tmp_path):

@@ -53,4 +53,7 @@ def test_what_each_measure_does_not_see():
 def test_a_map_of_nothing_is_like_nothing():
     one, nothing = couple()[0], torch.zeros(5, 3, 4, 6)
     assert cosine(one, nothing).isnan().all() and rank_correlation(one, nothing + 1).isnan().all()
+    assert top_overlap(one, nothing, 0.1).isnan().all() and top_overlap(nothing, one, 0.1).isnan().all()
+    one[1:] = 0
+    assert top_overlap(one, one, 0.1).isnan().tolist() == [False, True, True, True, True]
     assert share_inside(nothing, torch.ones(5, 4, 6, dtype=torch.bool)).isnan().all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
@@ -22,7 +23,7 @@ Asked = dict[str, list[dict]]  # the answers of each group's networks, by the gr
 
 def noise(groups: list[Group], runs: list[dict]) -> None:
     """Accuracy under input noise, mean over seeds."""
-    found, looks = _asked(groups, "robustness", stds=list(STDS)), _looks(groups)
+    found, looks = _asked(groups, _under_noise), _looks(groups)
     lines = []
     for name, entries in found.items():
         mean = comparison.mean_curve([(list(STDS), entry["accuracy"]) for entry in entries])
@@ -36,7 +37,7 @@ def noise(groups: list[Group], runs: list[dict]) -> None:
 
 def calibration(groups: list[Group], runs: list[dict]) -> None:
     """Reliability diagram, and the expected calibration error."""
-    found, looks = _asked(groups, "predictions"), _looks(groups)
+    found, looks = _asked(groups, _answers), _looks(groups)
     drawn, rows = [], []
     for name, entries in found.items():
         sure, right = (np.concatenate(parts) for parts in zip(*((entry["confidence"], _right(entry))
@@ -63,7 +64,7 @@ def calibration(groups: list[Group], runs: list[dict]) -> None:
 
 def classes(groups: list[Group], runs: list[dict]) -> None:
     """Accuracy on each class, and which answers are taken for which."""
-    found, looks = _asked(groups, "predictions"), _looks(groups)
+    found, looks = _asked(groups, _answers), _looks(groups)
     if not found:
         return
     names = [str(name) for name in results.image_set(groups[0].runs[0])["classes"]]
@@ -91,15 +92,25 @@ def classes(groups: list[Group], runs: list[dict]) -> None:
                + ("the network disagrees with its teacher." if rows == "teacher" else "the network is wrong."))
 
 
-def _asked(groups: list[Group], question: str, **asked) -> Asked:
+def _answers(run: int, of: int) -> dict:
+    return engine.ask("predictions", networks=[(run, None)], of=of, count=IMAGES)[0]
+
+
+def _under_noise(run: int, of: int) -> dict:
+    """One strength a question: others' questions come between."""
+    found = [engine.ask("robustness", networks=[(run, None)], of=of, count=IMAGES, stds=[std])[0] for std in STDS]
+    reason = next((one["reason"] for one in found if one["reason"]), "")
+    return {"reason": reason, "accuracy": None if reason else np.concatenate([one["accuracy"] for one in found])}
+
+
+def _asked(groups: list[Group], ask: Callable[[int, int], dict]) -> Asked:
     """What the groups' networks and their teachers answer; who is left out, and why, is said."""
     first = groups[0].runs[0]
     shown = {group.name: [run for run in group.runs if _images(run) == _images(first)][:SEEDS] for group in groups}
     teachers = {run["teacher"] for runs in shown.values() for run in runs if run["teacher"]}
     ids = [*teachers, *(run["id"] for runs in shown.values() for run in runs)]
     with st.spinner(f"Asking {len(ids)} networks…"):
-        found = {run: engine.ask(question, networks=[(run, None)], of=first["id"], count=IMAGES, **asked)[0]
-                 for run in ids}  # one by one: others' questions come between, and the inspector keeps what it answers
+        found = {run: ask(run, first["id"]) for run in ids}  # one by one: the inspector keeps what it answers
     if others := [name for name, runs in shown.items() if not runs]:
         st.info(f"{figures.markdown(', '.join(others))}: these runs are tested on other images than "
                 f"{figures.markdown(groups[0].name)}, so that nothing can be asked of both. Choose groups of one image "
@@ -131,6 +142,7 @@ def _right(entry: dict) -> np.ndarray:
 
 def _over(groups: list[Group]) -> str:
     """How many images and seeds count, in sentences."""
-    images = min(IMAGES, results.image_set(groups[0].runs[0])["test"])
+    count = results.image_set(groups[0].runs[0])["test"]
+    images = f"{IMAGES} test images, a fixed random choice" if count > IMAGES else f"the {count} test images"
     more = any(len(group.runs) > SEEDS for group in groups)
-    return f"Over the first {images} test images." + f" Of more than {SEEDS} seeds the first {SEEDS} are asked." * more
+    return f"Over {images}." + f" Of more than {SEEDS} seeds the first {SEEDS} are asked." * more

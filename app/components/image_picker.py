@@ -25,9 +25,10 @@ def image_picker(teacher: tuple | None, students: list[dict]) -> int:
     return index
 
 
-def first_images(students: list[dict], most: int) -> list[int]:
-    """The indices of the first test images, so many at most."""
-    return list(range(min(most, results.image_set(students[0])["test"])))
+def some_images(students: list[dict], most: int) -> list[int]:
+    """The indices of a fixed random choice of test images, so many at most: image files come class by class."""
+    count = results.image_set(students[0])["test"]
+    return sorted(random.Random(0).sample(range(count), min(most, count)))
 
 
 def _choose_telling(teacher: tuple, baseline: dict) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.chart import chart
-from app.components.image_picker import first_images
+from app.components.image_picker import some_images
 from app.components.maps import SCALES, Look, map_picture
 from app.components.pickers import map_picker
 from app.components.player import player
@@ -195,8 +195,8 @@ SECTIONS = {"While it trained": while_it_trained, "Mean of a class": of_a_class,
 
 def _many(shown: Shown, place) -> list[int]:
     chosen = place.selectbox("Test images", list(MANY), index=1, key="over", bind="query-params",
-                             help="How many of the first test images are looked at; more take longer.")
-    return first_images(shown.students, MANY[chosen])
+                             help="How many are looked at, a fixed random choice; more take longer.")
+    return some_images(shown.students, MANY[chosen])
 
 
 def _histograms(entries: list[dict], names: list[str], colours: list[str], key: str, title: str,

@@ -41,7 +41,7 @@ class Source:
     `left_out` names files that cannot be used, and why. `of` gives the source for a configuration on which its facts
     or its images depend; `size` is the side in pixels to which such a set is scaled where none is asked for.
     `fingerprint` tells a user's own images from others in the same place; `masked` says that it is known where the
-    object is in each image.
+    object is in each image, `marked` that images can carry a watermark.
     """
 
     title: str
@@ -64,6 +64,7 @@ class Source:
     size: int | None = None
     fingerprint: str = ""
     masked: bool = False
+    marked: bool = False
 
     def present(self) -> bool:
         """Whether the set is on this machine."""
@@ -254,7 +255,7 @@ SOURCES: dict[str, Source] = {
     "shapes": Source(
         "Shapes", "12 000 coloured shapes on textured backgrounds, 32×32 pixels, made here: no download. It is known "
         "where the object is, so that a map can be judged.", (3, shapes.SIDE, shapes.SIDE), shapes.CLASSES,
-        shapes.COUNTS["train"], shapes.COUNTS["test"], suggested=_suggested(), masked=True,
+        shapes.COUNTS["train"], shapes.COUNTS["test"], suggested=_suggested(), masked=True, marked=True,
         of=lambda config: replace(SOURCES["shapes"], read=partial(shapes.arrays, config.watermark))),
     "mit67": Source(
         "MIT Indoor Scenes 67", "6700 photographs of 67 kinds of rooms, as published by Quattoni & Torralba 2009.",

@@ -7,8 +7,9 @@ import time
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from kdcore import data
+from kdcore import data, device
 from kdcore.config import RunConfig
 from kdcore.errors import UserError
 from kdcore.inspect.networks import config_of, loaded
@@ -54,9 +55,10 @@ def _labels(config: RunConfig) -> int:
 
 @torch.no_grad()
 def _measured(network: nn.Module, shape: tuple[int, ...]) -> dict:
+    with device.threads(1):
+        milliseconds = {batch: 1000 * _seconds(network, torch.zeros(batch, *shape)) / batch for batch in BATCHES}
     return {"parameters": sum(parameter.numel() for parameter in network.parameters()),
-            "operations": operations(network, shape),
-            "milliseconds": {batch: 1000 * _seconds(network, torch.zeros(batch, *shape)) / batch for batch in BATCHES}}
+            "operations": operations(network, shape), "milliseconds": milliseconds}
 
 
 @torch.no_grad()
@@ -64,8 +66,13 @@ def operations(network: nn.Module, shape: tuple[int, ...]) -> int:
     """Multiplications, each with its addition, of matrix products and convolutions for one image of this shape."""
     from torch.utils.flop_counter import FlopCounterMode  # takes two seconds when it first counts
 
-    with FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, *shape))
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # of attention in one piece nothing is counted
+    try:
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            network(torch.zeros(1, *shape))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
     return counter.get_total_flops() // 2
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from kdcore import data
 from kdcore.errors import UserError
-from kdcore.inspect.networks import Named, class_names, config_of, loaded, probabilities
+from kdcore.inspect.networks import Named, class_names, config_of, drawn, loaded, probabilities
 from kdcore.knowledge import TERMS
 from kdcore.response import Response
 from kdcore.store import Store
@@ -20,7 +20,7 @@ ANSWERS = "answers"
 @torch.no_grad()
 def differing(store: Store, first: Named, second: Named, by: str = ANSWERS, count: int = 24,
               among: int = 500) -> list[dict]:
-    """Test images on which two networks differ most, of the first `among`.
+    """Test images on which two networks differ most, of a fixed random choice of `among`.
 
     `by` is "answers" (half the sum of the differences of their probabilities, from 0 to 1), or a term with a picture,
     whose distance is taken, as if the first were the teacher. Each: {"index", "pixels" (C, H, W), "label", "answers"
@@ -33,12 +33,13 @@ def differing(store: Store, first: Named, second: Named, by: str = ANSWERS, coun
         raise UserError("These two networks tell other classes apart, or look at other images; choose two that share "
                         "them.")
     networks = [loaded(store, *named) for named in (first, second)]
-    images = data.of_run(config, "test", index=torch.arange(min(among, data.source(config.data).test)))
+    rows = drawn(data.source(config.data).test, among)
+    images = data.of_run(config, "test", index=rows)
     found = [_compared(by, *networks, some) for some in images.chunks(CHUNK)]
     ours, theirs, apart = (torch.cat(part) for part in zip(*found))
     most = apart.argsort(descending=True)[:count]
     shown, classes = images[most], data.source(config.data).classes
-    return [{"index": int(index), "pixels": shown.pixels[i].numpy(), "label": classes[int(shown.labels[i])],
+    return [{"index": int(rows[index]), "pixels": shown.pixels[i].numpy(), "label": classes[int(shown.labels[i])],
              "answers": [_said(each[index], class_names(store, first[0])) for each in (ours, theirs)],
              "distance": float(apart[index])} for i, index in enumerate(most)]
 

@@ -81,6 +81,8 @@ def _layer(term: LayerTerm, layer: Layer, images: data.Images, ours: Tensor | tu
 
 def _order(matrix: np.ndarray) -> np.ndarray:
     """The order of a matrix's rows in which those that are alike, up to their size, lie next to each other."""
+    if len(matrix) == 1:
+        return np.array([0])
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     return leaves_list(linkage(matrix / np.where(lengths > 0, lengths, 1), "average", optimal_ordering=True))
 

@@ -156,30 +156,29 @@ def drawer(store: Store, kind: str, images: data.Images, classes: tuple[str, ...
 
 def _entries(store: Store, networks: list[Named], kind: str, images: data.Images, classes: tuple[str, ...],
              teacher: Named | None, settings: dict | None) -> list[dict]:
-    parts = [(some, drawer(store, kind, some, classes, teacher, settings)) for some in images.chunks(DRAWN)]
-    return [_entry(store, named, parts) for named in networks]
+    """Means over the images, of which a few are drawn at a time, in all networks: maps of many are large."""
+    entries = [{"maps": None, "distance": None, "probabilities": None, "classes": class_names(store, run), "reason": ""}
+               for run, _ in networks]
+    for some in images.chunks(DRAWN):
+        _add(store, networks, entries, drawer(store, kind, some, classes, teacher, settings), some,
+             len(some) / len(images))
+    return entries
 
 
-def _entry(store: Store, named: Named, parts: list[tuple[data.Images, Callable]]) -> dict:
-    """Means over the images of all parts."""
-    entry = {"maps": None, "distance": None, "probabilities": None, "classes": class_names(store, named[0]),
-             "reason": ""}
-    try:
-        network, counts = loaded(store, *named), [len(some) for some, _ in parts]
-        answers = [probabilities(network, some.pixels).mean(0) for some, _ in parts]
-        entry["probabilities"] = _mean(answers, counts).numpy()
-        drawn = [draw(named) for _, draw in parts]
-        entry["maps"] = _mean([shown.mean(0) for shown, _ in drawn], counts).numpy()
-        if drawn[0][1] is not None:
-            entry["distance"] = _mean([distance for _, distance in drawn], counts)
-    except UserError as error:
-        entry["reason"] = str(error)
-    return entry
-
-
-def _mean(values: list, counts: list[int]) -> Tensor | float:
-    """The mean of means over so many images each."""
-    return sum(count / sum(counts) * value for value, count in zip(values, counts))
+def _add(store: Store, networks: list[Named], entries: list[dict], draw: Callable, some: data.Images,
+         share: float) -> None:
+    """Some images' part of the means."""
+    for named, entry in zip(networks, entries):
+        found = {}
+        try:
+            found["probabilities"] = probabilities(loaded(store, *named), some.pixels).mean(0).numpy()
+            shown, found["distance"] = draw(named)
+            found["maps"] = shown.mean(0).numpy()
+        except UserError as error:
+            entry["reason"] = str(error)
+        for name, value in found.items():
+            if value is not None:
+                entry[name] = share * value + (0 if entry[name] is None else entry[name])
 
 
 def _term_drawer(term: SensitivityTerm, images: data.Images, teacher: nn.Module | None) -> Drawer:

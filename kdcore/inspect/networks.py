@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import lru_cache
 
 import torch
@@ -14,6 +15,8 @@ from kdcore.errors import UserError
 from kdcore.store import Store
 
 Named = tuple[int, int | None]  # run, step: None is the last snapshot
+Snapshot = tuple[int, int | None, int]  # run, step, and when it was written: None and 0 where there is none
+KEPT_BYTES = 2**29  # of networks in memory
 
 
 @torch.no_grad()
@@ -24,7 +27,7 @@ def probabilities(network: nn.Module, pixels: Tensor) -> Tensor:
 
 def loaded(store: Store, run: int, step: int | None) -> nn.Module:
     """A run's network at a step, in evaluation mode. Raises UserError where it is gone."""
-    return _kept(store, run, last_step(store, run, step))
+    return kept(store, snapshot_of(store, run, step))
 
 
 def last_step(store: Store, run: int, step: int | None) -> int | None:
@@ -33,9 +36,38 @@ def last_step(store: Store, run: int, step: int | None) -> int | None:
     return steps[-1] if step is None and steps else step
 
 
-@lru_cache(maxsize=100)
-def _kept(store: Store, run: int, step: int | None) -> nn.Module:
-    return snapshots.network(store, run, step).requires_grad_(False)
+def snapshot_of(store: Store, run: int, step: int | None) -> Snapshot:
+    """What tells a run's network at a step from all others, also where the file was written anew or is gone."""
+    step = last_step(store, run, step)
+    path = store.snapshot(run, step)
+    return run, step, path.stat().st_mtime_ns if path.exists() else 0
+
+
+class _Kept:
+    """Networks in memory, those that were asked for last, of so many bytes in all; the last one in any case."""
+
+    def __init__(self, most: int):
+        self.most, self.networks = most, OrderedDict()
+
+    def __call__(self, store: Store, snapshot: Snapshot) -> nn.Module:
+        if (store, snapshot) not in self.networks:
+            self.networks[store, snapshot] = snapshots.network(store, *snapshot[:2]).requires_grad_(False)
+            while len(self.networks) > 1 and sum(map(_bytes, self.networks.values())) > self.most:
+                self.networks.popitem(last=False)
+        self.networks.move_to_end((store, snapshot))
+        return self.networks[store, snapshot]
+
+
+def _bytes(network: nn.Module) -> int:
+    return sum(values.nbytes for values in network.state_dict().values())
+
+
+kept = _Kept(KEPT_BYTES)
+
+
+def drawn(count: int, most: int) -> Tensor:
+    """Positions of a fixed random choice of so many at most, ascending: image files come class by class."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most].sort().values
 
 
 def images_of(store: Store, run: int, indices: list[int], part: str) -> tuple[data.Images, Source]:

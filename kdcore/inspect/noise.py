@@ -6,11 +6,19 @@ import torch
 from torch import Tensor
 
 from kdcore.data import Images
+from kdcore.randomness import Draws
 
 
-def noisy(pixels: Tensor, std: float, seed: int) -> Tensor:
-    """Pixels (...) plus normal noise of a standard deviation in units of pixels from 0 to 1; nothing is cut off."""
-    return pixels + std * torch.randn(pixels.shape, generator=torch.Generator().manual_seed(seed))
+def noisy(pixels: Tensor, std: float, seed: int, first: int = 0) -> Tensor:
+    """Images (N, ...) plus normal noise of a standard deviation in units of pixels from 0 to 1; nothing is cut off.
+
+    The noise of an image depends on the seed and on its position among those that are asked about, counted from
+    `first`, and not on the images beside it.
+    """
+    if not std:
+        return pixels
+    draws = (Draws(seed, first + i, pixels.device) for i in range(len(pixels)))
+    return pixels + std * torch.stack([draw.normal(*pixels.shape[1:]) for draw in draws])
 
 
 def under_noise(one: Images, std: float, draws: int) -> Images:

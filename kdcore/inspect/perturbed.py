@@ -28,7 +28,7 @@ def perturbed(pixels: Tensor, *, noise: float = 0.0, shift: tuple[float, float] 
         (left, right), (top, bottom) = (_ends(square, centre, side) for centre, side in zip(at, (width, height)))
         pixels = pixels.clone()
         pixels[..., top:bottom, left:right] = GREY
-    return noisy(pixels, noise, seed) if noise else pixels
+    return noisy(pixels, noise, seed)
 
 
 def _ends(share: float, centre: float, side: int) -> tuple[int, int]:

@@ -52,6 +52,8 @@ def examples(store: Store, groups: list[str], classes: list[int], each: int = 10
     one), "pixels" (C, H, W) uint8, no more than 64 pixels a side}. Raises UserError as `image_groups`.
     """
     config, found = _of(store, content, run)
+    if wrong := [name for name in groups if name not in found]:
+        raise UserError(f"There is no group {wrong[0]} of these images; there are {', '.join(found)}.")
     true, names = data.arrays(config), data.source(config).classes
     of_group = np.concatenate([np.full(len(found[name].rows), at) for at, name in enumerate(groups)])
     position, given = (torch.cat([getattr(found[name], what) for name in groups]).numpy() for what in ("rows", "given"))
@@ -84,7 +86,7 @@ def varied(store: Store, part: str, index: int, how: str, draws: int = 8, seed: 
         raise UserError(f"{source.title} has {part} images 0 to {count - 1}; there is no image {index}.")
     at = torch.tensor([index])
     one = data.images(config, part, index=at)[:]
-    known = ("object", *["watermark"] * config.watermark) if config.name == "shapes" else ()
+    known = [*["object"] * source.masked, *["watermark"] * config.watermark]
     seen = data.augment(one.pixels.expand(draws, -1, -1, -1), Draws(seed, 0, torch.device("cpu")), how)
     return {"label": source.classes[int(one.labels[0])], "image": _thumbnails(one.pixels, LARGE_SIDE)[0],
             "draws": _thumbnails(seen, LARGE_SIDE),

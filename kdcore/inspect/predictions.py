@@ -9,7 +9,8 @@ import torch
 
 from kdcore import data, ensemble, train
 from kdcore.errors import UserError
-from kdcore.inspect.networks import Named, config_of, last_step, loaded
+from kdcore.inspect.networks import Named, Snapshot, config_of, drawn, kept, snapshot_of
+from kdcore.inspect.noise import noisy
 from kdcore.store import Store
 
 COUNT = 1000
@@ -17,16 +18,16 @@ CHUNK = 250
 
 
 def predictions(store: Store, networks: list[Named], of: int, count: int = COUNT) -> list[dict]:
-    """What each network answers for the first `count` test images of the run `of`.
+    """What each network answers for a fixed random choice of `count` test images of the run `of`.
 
     Each: {"predicted" (N,) the class, "confidence" (N,) its probability, "labels" (N,), "reason" (why there are no
-    answers, in a sentence)}. An ensemble answers with its members' averaged probabilities.
+    answers, in a sentence)}. An ensemble answers with its members' averaged probabilities, each at the step.
     """
     entries = []
-    for run, step in networks:
+    for named in networks:
         entry = {"predicted": None, "confidence": None, "labels": None, "reason": ""}
         try:
-            entry |= _predicted(store, run, last_step(store, run, step), of, 0.0, count)
+            entry |= _predicted(store, named, of, 0.0, count)
         except UserError as error:
             entry["reason"] = str(error)
         entries.append(entry)
@@ -40,9 +41,9 @@ def robustness(store: Store, networks: list[Named], of: int, stds: list[float], 
     standard deviation. Each: {"accuracy" (stds,), "reason"}.
     """
     entries = []
-    for run, step in networks:
+    for named in networks:
         try:
-            found = [_predicted(store, run, last_step(store, run, step), of, std, count) for std in stds]
+            found = [_predicted(store, named, of, std, count) for std in stds]
             entries.append({"reason": "", "accuracy": np.array(
                 [(one["predicted"] == one["labels"]).mean() for one in found])})
         except UserError as error:
@@ -50,20 +51,25 @@ def robustness(store: Store, networks: list[Named], of: int, stds: list[float], 
     return entries
 
 
-@lru_cache(maxsize=2000)
-@torch.no_grad()
-def _predicted(store: Store, run: int, step: int | None, of: int, std: float, count: int) -> dict:
-    config, own = config_of(store, of), config_of(store, run)
+def _predicted(store: Store, named: Named, of: int, std: float, count: int) -> dict:
+    (run, step), config = named, config_of(store, of)
+    own = config_of(store, run)
     if own.side().classes != config.side().classes or own.side().images != config.side().images:
         raise UserError("It tells other classes apart, or looks at other images, and is left out here.")
-    members = store.parts(run) if own.members() else []
-    networks = [loaded(store, *named) for named in ([(member, None) for member in members] or [(run, step)])]
-    images = data.of_run(config, "test", index=torch.arange(min(count, data.source(config.data).test)))
-    generator = torch.Generator().manual_seed(0)
-    answers = []
+    members = store.parts(run) if own.members() else [run]
+    return _answers(store, tuple(snapshot_of(store, member, step) for member in members), of, std, count)
+
+
+@lru_cache(maxsize=2000)
+@torch.no_grad()
+def _answers(store: Store, members: tuple[Snapshot, ...], of: int, std: float, count: int) -> dict:
+    config = config_of(store, of)
+    networks = [kept(store, member) for member in members]
+    images = data.of_run(config, "test", index=drawn(data.source(config.data).test, count))
+    answers, first = [], 0
     for some in images.chunks(CHUNK):
-        noise = torch.randn(some.pixels.shape, generator=generator)
-        seen = data.Images(some.pixels + std * noise, some.labels)
+        seen = data.Images(noisy(some.pixels, std, 0, first), some.labels)
         answers.append(ensemble.averaged([train.log_probabilities(network, seen) for network in networks]))
+        first += len(some)
     confidence, predicted = torch.cat(answers).exp().max(1)
     return {"predicted": predicted.numpy(), "confidence": confidence.numpy(), "labels": images.labels.numpy()}

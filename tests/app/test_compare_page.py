@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from app import comparison, engine, results
+from app.components import comparison_answers
 from kdcore import grid, inspect, worker
 from kdcore.catalogue import catalogue
 from kdcore.config import read
@@ -190,6 +191,31 @@ def test_calibration_errors_are_those_of_the_predictions(page, trained, both):
     assert row["error"] == pytest.approx(statistics.mean(errors), rel=1e-4)
     assert row["spread"] == pytest.approx(statistics.stdev(errors) / math.sqrt(3), rel=1e-4)
     assert table["name"][0] == "Teacher" and table["seeds"].tolist() == [1, 3, 3]
+
+
+def test_noise_is_asked_about_one_strength_and_network_at_a_time(page, trained, both, monkeypatch):
+    """Other people's questions come between; the answer is that of one question."""
+    asked, answer = [], engine.ask
+
+    def watched(question, **arguments):
+        asked.append((question, len(arguments["networks"]), arguments.get("stds")))
+        return answer(question, **arguments)
+
+    monkeypatch.setattr(engine, "ask", watched)
+    monkeypatch.setattr(comparison_answers, "chart", lambda figure, *_: drawn.append(figure))
+    drawn: list = []
+    comparison_answers.noise(both[1], both[0])
+    assert asked == [("robustness", 1, [std]) for _ in range(7) for std in comparison_answers.STDS]
+    stds = list(comparison_answers.STDS)
+    entries = inspect.robustness(trained, [(run["id"], None) for run in both[1][1].runs], both[0][0]["id"], stds)
+    line = next(trace for trace in drawn[0].data if trace.name == both[1][1].name and trace.mode)
+    assert list(line.x) == stds and list(line.y) == pytest.approx(np.mean([one["accuracy"] for one in entries], 0))
+
+
+def test_what_the_images_are_is_said(page, monkeypatch):
+    assert "Over the 500 test images." in page("both", view="Classes").caption[0].value
+    monkeypatch.setattr(comparison_answers, "IMAGES", 60)
+    assert "Over 60 test images, a fixed random choice." in page("both", view="Classes").caption[0].value
 
 
 def test_only_what_differs_is_listed(page):
