@@ -375,6 +375,6 @@ def free_disk() -> int:
 
 __all__ = ["PRIORITIES", "UserError", "answer", "ask", "ask_apart", "catalogue", "cost", "deletable", "deleted",
            "described", "download_error", "experiments", "free_disk", "import_example", "import_experiment",
-           "inspector", "mine", "most_image_megabytes", "owner", "owns", "present", "queue", "read_image", "restart", "save_method",
-           "saved_methods", "search", "settings", "slots", "start", "start_download", "store", "submit", "visible",
-           "wake_worker"]
+           "inspector", "mine", "most_image_megabytes", "owner", "owns", "present", "queue", "read_image", "restart",
+           "save_method", "saved_methods", "search", "settings", "slots", "start", "start_download", "store", "submit",
+           "visible", "wake_worker"]

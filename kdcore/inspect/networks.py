@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,20 @@ def last_step(store: Store, run: int, step: int | None) -> int | None:
     """The step itself, or else that of the last snapshot."""
     steps = store.snapshot_steps(run)
     return steps[-1] if step is None and steps else step
+
+
+def entries(networks: list[Named], fill: Callable[[Named, dict], None], **empty: Any) -> list[dict]:
+    """An entry for each network: what is `empty`, as far as `fill` puts something in its place.
+
+    And its "reason", why it could not, in a sentence.
+    """
+    found = [{**empty, "reason": ""} for _ in networks]
+    for named, entry in zip(networks, found):
+        try:
+            fill(named, entry)
+        except UserError as error:
+            entry["reason"] = str(error)
+    return found
 
 
 @lru_cache(maxsize=100)
