@@ -131,3 +131,14 @@ def test_what_cannot_be_compared_says_why(trained):
     entries = inspect.layers(store, [(alone, None), (student, None)], "attention_maps", [3], (teacher, None))
     assert [bool(entry["layers"]) for entry in entries] == [True, False]
     assert entries[1]["reason"].startswith("Attention maps cannot be compared: ")
+
+
+def test_an_answer_without_its_teacher_is_an_answer_with_a_reason(trained):
+    store, teacher, alone, taught = trained
+    networks, last = [(alone, None), (taught, None)], store.snapshot_steps(teacher)[-1]
+    full = inspect.outputs(store, networks, 3, (teacher, last))
+    found = inspect.outputs(store, [*networks, (alone, 9999)], 3, (teacher, 9999))
+    for entry, other in zip(found, full):
+        assert np.array_equal(entry["shares"], other["shares"]) and other["paid"] > 0 and not other["reason"]
+        assert entry["paid"] is None and "9999" in entry["reason"]
+    assert found[2]["shares"] is None and "9999" in found[2]["reason"] and len(found[2]["classes"]) == 10

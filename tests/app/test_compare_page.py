@@ -170,6 +170,11 @@ def test_knowledge_is_the_logarithm_of_the_distances_ratio(trained, both):
     assert comparison.trained_on(taught.runs[0]) == {"cross_entropy", "full_jacobian"}
 
 
+def test_what_is_no_distance_is_left_out_of_the_knowledge_and_said(page):
+    assert ("Left out: Second head, Information of outputs. A student that equals its teacher does not bring them to "
+            "zero" in page("both", view="Knowledge").caption[-1].value)
+
+
 def test_without_labels_alone_there_is_no_knowledge_to_compare(page):
     assert "it takes a group that has a teacher" in page("alone", view="Knowledge").info[0].value
     assert "There is no test" in page("alone").caption[-1].value
