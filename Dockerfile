@@ -28,5 +28,6 @@ EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['STREAMLIT_SERVER_PORT']}/_stcore/health\", timeout=4)"]
 
-# the worker first, so that runs which were under way go on before anybody opens a page
-CMD ["sh", "-c", "python -m kdcore worker --stay & exec streamlit run app/main.py"]
+# the worker first, so that runs which were under way go on before anybody opens a page; when the container is stopped, or
+# the web server ends, both are told to end, and runs keep where they are
+CMD ["sh", "-c", "trap : TERM INT; python -m kdcore worker --stay & worker=$!; streamlit run app/main.py & wait $!; kill $worker $!; wait"]

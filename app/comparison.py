@@ -114,7 +114,8 @@ def knowledge(groups: list[Group], runs: list[dict]) -> dict:
     """How close to their teachers' each group's knowledge ended, beside that of labels alone with the same seed.
 
     {"groups" and "kinds" (names of metrics) that have any, "values" (groups, kinds): log₂ of the distance's ratio,
-    mean over seeds, NaN without, "seeds" how many these are}.
+    mean over seeds, NaN without, "seeds" how many these are, "left_out": kinds of terms that were recorded and are not
+    zero where both networks are alike, so that a ratio of theirs means nothing}.
     """
     methods = engine.catalogue()["baselines"]
     taught = [group for group in groups if group.runs[0]["method"] not in methods]
@@ -122,9 +123,10 @@ def knowledge(groups: list[Group], runs: list[dict]) -> dict:
     ids = {run["id"] for group in taught for run in group.runs}
     compared = {key[run] for run in ids}
     alone = {key[run["id"]]: run["id"] for run in runs if run["method"] in methods and key[run["id"]] in compared}
-    terms = list(engine.catalogue()["terms"])
-    kinds = sorted((name for name in engine.store().metric_names([*ids]) if name.startswith(KNOWLEDGE)),
-                   key=lambda name: terms.index(kind_of(name)))
+    terms = engine.catalogue()["terms"]
+    recorded = sorted((name for name in engine.store().metric_names([*ids]) if name.startswith(KNOWLEDGE)),
+                      key=lambda name: [*terms].index(kind_of(name)))
+    kinds = [name for name in recorded if terms[kind_of(name)]["zero_at_equality"]]
     values, seeds = (np.full((len(taught), len(kinds)), fill) for fill in (np.nan, 0))
     for column, kind in enumerate(kinds):
         last = {run: row["last"] for run, row in engine.store().summary([*ids, *alone.values()], kind).items()}
@@ -136,7 +138,8 @@ def knowledge(groups: list[Group], runs: list[dict]) -> dict:
     down, across = seeds.any(1), seeds.any(0)
     return {"groups": [group for group, any_ in zip(taught, down) if any_],
             "kinds": [kind for kind, any_ in zip(kinds, across) if any_],
-            "values": values[down][:, across], "seeds": seeds[down][:, across]}
+            "values": values[down][:, across], "seeds": seeds[down][:, across],
+            "left_out": [*dict.fromkeys(kind_of(name) for name in recorded if name not in kinds)]}
 
 
 def kind_of(metric: str) -> str:

@@ -36,6 +36,7 @@ from kdcore.version import code_version
 
 WAKE_SECONDS = 15.0
 KEPT_BYTES = 150 * 2**20
+MOST_IMAGE_MEGABYTES = 20
 _APART = threading.Lock()
 EXAMPLE = Path(__file__).resolve().parent / "example.zip"
 STATIC = Path(__file__).resolve().parent / "static"
@@ -289,7 +290,7 @@ def search(wanted: dict, run: dict, seeds: list[int], name: str) -> str:
 def import_experiment(content: bytes) -> str:
     """Read an exported experiment, as this person's, and return the name that it has here. Raises UserError."""
     _may_change()
-    _may_upload(content)
+    _may_upload(content, settings().most_upload_megabytes)
     if reason := settings().full(store()):
         raise UserError(reason)
     return ask_apart("import_experiment", content=content, owner=owner())
@@ -302,14 +303,22 @@ def import_example() -> str:
     return name if name in experiments() else import_experiment(EXAMPLE.read_bytes())
 
 
-def read_image(run: int, content: bytes, inverted: bool) -> np.ndarray:
-    """An image file as an image (C, H, W) of the set that a run belongs to. Raises UserError where it is none."""
-    _may_upload(content)
-    return answer("from_file", run=run, content=content, inverted=inverted)
+def most_image_megabytes() -> int:
+    """The largest image file that may be uploaded: what a camera makes, and no more."""
+    return min(MOST_IMAGE_MEGABYTES, settings().most_upload_megabytes)
 
 
-def _may_upload(content: bytes) -> None:
-    most = settings().most_upload_megabytes
+@st.cache_data(max_entries=60, show_spinner=False)
+def read_image(run: int, file: str, _content: bytes, inverted: bool) -> np.ndarray:
+    """An image file as an image (C, H, W) of the set that a run belongs to. Raises UserError where it is none.
+
+    `file` names the upload, of which the answer is kept: its content is not gone through each time a page is drawn.
+    """
+    _may_upload(_content, most_image_megabytes())
+    return ask("from_file", run=run, content=_content, inverted=inverted)
+
+
+def _may_upload(content: bytes, most: int) -> None:
     if len(content) > most * 1e6:
         raise UserError(f"This file has {len(content) / 1e6:.0f} MB, and {most} are the most that this server takes.")
 
@@ -373,6 +382,6 @@ def free_disk() -> int:
 
 __all__ = ["PRIORITIES", "UserError", "answer", "ask", "ask_apart", "catalogue", "cost", "deletable", "deleted",
            "described", "download_error", "experiments", "free_disk", "import_example", "import_experiment",
-           "inspector", "mine", "owner", "owns", "present", "queue", "read_image", "restart", "save_method",
-           "saved_methods", "search", "settings", "slots", "start", "start_download", "store", "submit", "visible",
-           "wake_worker"]
+           "inspector", "mine", "most_image_megabytes", "owner", "owns", "present", "queue", "read_image", "restart",
+           "save_method", "saved_methods", "search", "settings", "slots", "start", "start_download", "store", "submit",
+           "visible", "wake_worker"]

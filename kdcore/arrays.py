@@ -26,11 +26,15 @@ def npz(answer: Any) -> bytes:
 
 def csv(answer: Any) -> bytes:
     """The same as a table with a row for each value: what it is, where in its array, and the value."""
-    rows = [{"what": name, **{f"index {axis}": at for axis, at in enumerate(where)}, "value": value}
-            for name, values in flat(answer).items() for where, value in np.ndenumerate(values)]
-    table = pandas.DataFrame(rows, columns=dict.fromkeys(["what", *(name for row in rows for name in row)]))
+    table = pandas.concat([_rows(name, values) for name, values in flat(answer).items()])
     indices = [name for name in table if name.startswith("index")]
     return table.astype(dict.fromkeys(indices, "Int64"))[["what", *indices, "value"]].to_csv(index=False).encode()
+
+
+def _rows(name: str, values: np.ndarray) -> pandas.DataFrame:
+    where = np.indices(values.shape).reshape(values.ndim, values.size)
+    return pandas.DataFrame({"what": name, **{f"index {axis}": at for axis, at in enumerate(where)},
+                             "value": values.ravel()})
 
 
 def _leaves(answer: Any, path: str) -> Iterator[tuple[str, np.ndarray]]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from kdcore import frames, snapshots
 from kdcore.config import read
 from kdcore.errors import UserError
+from kdcore.notes import checked
 from kdcore.places import replace_file, replacing
 from kdcore.store import ENDED, Store
 
@@ -55,7 +56,19 @@ Step = Annotated[int, Field(ge=0, lt=2**31)]
 Moment = Annotated[float, Field(ge=0, lt=2**33, allow_inf_nan=False)]
 
 
-class _Run(BaseModel):
+class _Noted(BaseModel):
+    """What people wrote beside it, checked before anything of the file is kept."""
+
+    note: str = ""
+    tags: str = ""
+
+    @model_validator(mode="after")
+    def _short(self) -> _Noted:
+        checked(self.note, self.tags)
+        return self
+
+
+class _Run(_Noted):
     """A run as experiment.json has it; a stranger may have written it."""
 
     id: Number
@@ -69,20 +82,16 @@ class _Run(BaseModel):
     started: Moment | None
     finished: Moment | None
     events: Annotated[list[tuple[Step, Moment, str]], Field(max_length=10_000)]
-    note: str = ""
-    tags: str = ""
 
     def needs(self) -> set[int]:
         """The runs that it is made of, and its teacher."""
         return {*self.parts, *([self.teacher] if self.teacher else [])}
 
 
-class _Described(BaseModel):
+class _Described(_Noted):
     format: Literal[FORMAT]
     name: str
     content: dict[str, Any] = {}
-    note: str = ""
-    tags: str = ""
     runs: Annotated[list[_Run], Field(min_length=1, max_length=10_000)]
 
 

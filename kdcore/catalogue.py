@@ -115,7 +115,7 @@ def _term(cls) -> dict:
     term = cls()
     return {"title": cls.title, "sentence": cls.sentence, "formula": term.formula, "paper": cls.paper,
             "equation": cls.equation, "source": code_of(cls), "needs_teacher": term.needs_teacher,
-            "needs_labels": term.needs_labels,
+            "needs_labels": term.needs_labels, "zero_at_equality": term.zero_at_equality,
             "is_labels": cls is CrossEntropy, "weight": methods.WEIGHTS.get(term.kind, ""), "usual": _usual(term.kind),
             "fields": {name: field for name, field in _fields(cls).items() if name != "kind"}}
 

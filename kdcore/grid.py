@@ -132,11 +132,13 @@ def differences(configs: list[str]) -> list[dict[str, Any]]:
 def unlike(configs: list[str]) -> list[dict[str, Any]]:
     """As `differences`, but what methods have in their losses is told of different methods too: of each, its own.
 
-    To have none of something, such as dropout, and not to have it are alike.
+    To have none of something, such as dropout, and not to have it are alike; where others have some of it, none of it
+    is told as well, such as a margin of 0.
     """
-    flat = [{path: value for path, value in _flat(config).items() if value or not path.startswith("method.")}
-            for config in configs]
-    paths = [path for path in _unlike(flat) if path != "method.optimiser" and not path.endswith(".kind")]
+    flat = [{path: value for path, value in _flat(config).items() if value is not None or not path.startswith("method.")
+             } for config in configs]
+    some = [{path: value for path, value in one.items() if value or not path.startswith("method.")} for one in flat]
+    paths = [path for path in _unlike(some) if path != "method.optimiser" and not path.endswith(".kind")]
     return [{path: one[path] for path in paths if path in one} for one in flat]
 
 

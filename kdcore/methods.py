@@ -288,7 +288,7 @@ _SRINIVAS_FLEURET = (
         stages=_one({"logits": (LOGITS, LogitError()), "jacobian": (JACOBIAN, JacobianMatch(classes="teacher"))})),
     Method(
         name="noisy_outputs", title="Logits under noise", paper=SRINIVAS_FLEURET, equations="Prop. 1",
-        sentence="The teacher's raw outputs at noisy images: logits and slopes at once, up to the fourth order.",
+        sentence="The teacher's raw outputs at noisy images: in piecewise linear networks, logits and slopes at once.",
         stages=_one({**LABELS, "noisy": (LOGITS, NoisyOutputs())})),
     Method(
         name="cross_entropy_jacobian", title="Probabilities and their slopes", paper=SRINIVAS_FLEURET, equations="2",

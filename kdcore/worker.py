@@ -36,6 +36,7 @@ IDLE_SECONDS = 1800.0
 SEARCH_SECONDS = 60.0
 PURGE_SECONDS = 900.0
 LOST_DEVICE = 3  # exit code of a run's process
+_ENDING = threading.Event()  # this process was told to end
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -65,7 +66,10 @@ def execute(store: Store, claimed: dict, cluster: Cluster | None = None) -> str:
     run, claim = claimed["id"], claimed["claim"]
     try:
         state = _train(store, claimed, cluster)
-        store.finish(run, claim, state)
+        if state == "queued":
+            store.release(run, claim, "The worker was told to end; the run goes on from here.", died=False)
+        else:
+            store.finish(run, claim, state)
     except StaleClaim:
         raise
     except Exception as error:
@@ -81,7 +85,7 @@ def execute(store: Store, claimed: dict, cluster: Cluster | None = None) -> str:
 
 
 def _train(store: Store, claimed: dict, cluster: Cluster | None) -> str:
-    """Train and record; returns the state that the run ends in: "done", or what it was asked for."""
+    """Train and record; returns the state that the run ends in: "done", what it was asked for, or else "queued"."""
     from kdcore import ensemble, snapshots, tracking, train
 
     run, claim = claimed["id"], claimed["claim"]
@@ -166,7 +170,7 @@ def _heartbeat(store: Store, run: int, claim: int):
     def beat():
         while not over.wait(HEARTBEAT_SECONDS):
             try:
-                wish.state = store.heartbeat(run, claim)
+                wish.state = store.heartbeat(run, claim) or "queued" * _ENDING.is_set()
             except StaleClaim:
                 wish.state = "stopped"  # the run is another process's, and what is written next is refused
             except sqlite3.OperationalError:
@@ -232,12 +236,11 @@ class _Worker:
         self.running: dict[int, tuple[multiprocessing.Process, dict]] = {}
         self.device = _nowhere("The worker is starting.")
         self.searched: dict[str, tuple[int, float]] = {}  # how many runs had ended when it was last advanced, and when
-        self.ending = False
 
     def work(self) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ending", True))
+        signal.signal(signal.SIGTERM, _end)
         busy, purged = time.monotonic(), -math.inf
-        while not self.ending and time.monotonic() - busy < self.idle_seconds:
+        while not _ENDING.is_set() and time.monotonic() - busy < self.idle_seconds:
             try:
                 if time.monotonic() - purged > PURGE_SECONDS:
                     purged = time.monotonic()
@@ -248,6 +251,9 @@ class _Worker:
                 time.sleep(HEARTBEAT_SECONDS)
             if self.running or not self.device["slots"]:  # a cluster that is away comes back
                 busy = time.monotonic()
+        for process, _ in self.running.values():  # each keeps where it is; of a cluster's, a thread here has heard it
+            if isinstance(process, multiprocessing.process.BaseProcess):
+                process.terminate()
         self.store.queue.part(os.getpid())
 
     def _turn(self) -> None:
@@ -266,7 +272,7 @@ class _Worker:
             if claimed:
                 ours = {run: of_run["gpu"] for run, (_, of_run) in self.running.items()}
                 self._start(claimed, [*({run: row["gpu"] for run, row in going.items()} | ours).values()])
-            elif not self.ending:
+            elif not _ENDING.is_set():
                 time.sleep(POLL_SECONDS)
 
     def _follow_settings(self) -> None:
@@ -357,6 +363,11 @@ class _Worker:
         del self.running[run]
 
 
+def _end(*_: object) -> None:
+    """What a signal to end leads to: a run of this process keeps where it is, and goes back into the queue."""
+    _ENDING.set()
+
+
 def _nowhere(why: str) -> dict:
     """The device where no run can be trained now, with the reason as its title."""
     return {"title": why, "slots": 0, "gpus": 0, "cores": 0, "device": ""}
@@ -394,6 +405,8 @@ def _advance(folder: str, name: str, slots: int) -> None:
 
 
 def _execute(folder: str, claimed: dict, where: str | None, cluster: Cluster | None) -> None:
+    if cluster is None:  # and so a process of its own
+        signal.signal(signal.SIGTERM, _end)
     os.environ["KD_STORE"] = folder  # where a network that starts from a run finds it
     if where:
         os.environ.setdefault("KD_DEVICE", where)  # what "auto" means to this process

@@ -147,9 +147,9 @@ def described(file, **changes):
     return json.dumps({**content, **changes})
 
 
-def with_run(file, **changes):
+def with_run(file, which=0, **changes):
     content = json.loads(described(file))
-    content["runs"][0] |= changes
+    content["runs"][which] |= changes
     return json.dumps(content)
 
 
@@ -184,6 +184,12 @@ HOSTILE = {
                "name": "fc_student"}}},
            "a file of this machine": {"config": {"data": {"name": "digits"}, "network": {
                "name": "fc_student", "start": {"kind": "file", "path": "/etc/hostname"}}}}}.items()},
+    "a note of the last run without end": lambda file, place: changed(file, place, **{"experiment.json": with_run(
+        file, -1, note="x" * 5001)}),
+    "a note of the experiment without end": lambda file, place: changed(file, place, **{"experiment.json": described(
+        file, note="x" * 5001)}),
+    "tags of the experiment without end": lambda file, place: changed(file, place, **{"experiment.json": described(
+        file, tags=" ".join(map(str, range(21))))}),
     "a circle": lambda file, place: changed(file, place, **{"experiment.json": with_run(file, teacher=1)}),
     "no runs": lambda file, place: changed(file, place, **{"experiment.json": described(file, runs=[])}),
     "of another zip": lambda file, place: (place / "x.zip").write_bytes(file.read_bytes().replace(

@@ -11,6 +11,7 @@ from kdcore.data.sources import SOURCES
 from kdcore.errors import UserError
 from kdcore.knowledge import TERMS
 from kdcore.methods import METHODS
+from kdcore.source import source as source_of
 from tests.data.made import class_folders, write
 
 
@@ -123,3 +124,18 @@ def test_each_method_says_which_pairs_it_suits():
     assert told["attention"].startswith("Any two convolutional networks") and "whatever classes" in told["attention"]
     assert "several layers in each section" in told["flow_then_labels"] and "one width" in told[
         "values_l2_then_soft_targets"]
+
+
+def test_what_can_be_drawn_and_what_it_takes_to_draw_forms_is_told_of_every_term():
+    told = catalogue()
+    assert told["layers"] == {kind: cls.title for kind, cls in TERMS.items() if hasattr(cls, "compared")}
+    assert {"hint", "attention_maps", "flow_matrices", "second_head"} <= told["layers"].keys()
+    assert told["maps"].keys() == {kind for kind, cls in TERMS.items() if hasattr(cls, "picture")}
+    for kind, cls in TERMS.items():
+        assert told["terms"][kind]["source"] == source_of(cls) and "def " in source_of(cls)
+        assert told["terms"][kind]["zero_at_equality"] == cls().zero_at_equality
+    assert not any(told["terms"][kind]["zero_at_equality"] for kind in ("vector_information", "second_head"))
+
+
+def test_the_catalogue_is_small_enough_to_be_read_in_a_moment():
+    assert len(json.dumps(catalogue()).encode()) < 400_000

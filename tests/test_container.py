@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -120,10 +121,20 @@ def test_the_app_and_its_worker_start_as_the_image_has_it(image):
         listening = Path("/proc/net/tcp").read_text().upper().split()
         assert f"00000000:{port:04X}" in listening, "on 127.0.0.1 nobody outside of the container would see it"
         assert not who or store.stat().st_uid == NOBODY
+        container.terminate()  # as `docker stop` does, which kills what is there ten seconds later
+        container.wait(timeout=30)
+        assert not Store(store).queue.workers(), "the worker was told to end, and did"
+        wait_for(lambda: not of_group(container.pid))
     finally:
-        os.killpg(container.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(container.pid, signal.SIGKILL)
     said = container.communicate()[0]
     assert "Traceback" not in said and "URL:" in said, said
+
+
+def of_group(number: int) -> list[str]:
+    listed = subprocess.run(["ps", "-A", "-o", "pgid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if int(line.split()[0]) == number and line.split()[1][0] != "Z"]
 
 
 def wait_for(happens) -> None:

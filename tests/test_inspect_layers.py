@@ -140,3 +140,14 @@ def test_rows_that_are_alike_lie_together(rows):
     order = _order(matrix).tolist()
     assert sorted(order) == list(range(rows))
     assert rows < 5 or {abs(order.index(0) - order.index(2)), abs(order.index(1) - order.index(4))} == {1}
+
+
+def test_an_answer_without_its_teacher_is_an_answer_with_a_reason(trained):
+    store, teacher, alone, taught = trained
+    networks, last = [(alone, None), (taught, None)], store.snapshot_steps(teacher)[-1]
+    full = inspect.outputs(store, networks, 3, (teacher, last))
+    found = inspect.outputs(store, [*networks, (alone, 9999)], 3, (teacher, 9999))
+    for entry, other in zip(found, full):
+        assert np.array_equal(entry["shares"], other["shares"]) and other["paid"] > 0 and not other["reason"]
+        assert entry["paid"] is None and "9999" in entry["reason"]
+    assert found[2]["shares"] is None and "9999" in found[2]["reason"] and len(found[2]["classes"]) == 10

@@ -377,3 +377,18 @@ def test_a_worker_ends_when_asked(store):
         assert store.queue.workers() == []
     finally:
         end(process)
+
+
+def test_a_run_keeps_where_it_is_when_its_worker_is_told_to_end(store):
+    process = started(store)
+    try:
+        run = queued(store, steps=20_000, evaluations=2000, seed=7)
+        wait_for(lambda: store.run(run)["step"] > 0)
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+    finally:
+        end(process)
+    row = store.run(run)
+    assert row["state"] == "queued"
+    assert snapshots.load(store.resume_point(run))["step"] == row["step"] > 0
+    assert "goes on from here" in store.events(run)[-1]["text"]

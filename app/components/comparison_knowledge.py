@@ -32,7 +32,13 @@ def knowledge(groups: list[Group], runs: list[dict]) -> None:
                f"of two: −1 is half as far, 1 twice as far, 0 the same. Mean over {seeds}, each beside labels alone of "
                "its own, on the images that every run's record is measured on. Framed: the method was trained on it."
                + " \\* Between layers of different width a fitted linear map stands."
-               * any(name.endswith(results.FITTED) for name in found["kinds"]))
+               * any(name.endswith(results.FITTED) for name in found["kinds"]) + _left_out(found["left_out"], terms))
+
+
+def _left_out(kinds: list[str], terms: dict) -> str:
+    titles = ", ".join(terms[kind]["title"] for kind in kinds)
+    return (f" Left out: {titles}. A student that equals its teacher does not bring them to zero, so that half of "
+            "them is not half as far.") if kinds else ""
 
 
 def _told(ratio: float) -> str:

@@ -23,12 +23,14 @@ def image_source(teacher: tuple | None, students: list[dict]) -> np.ndarray:
         return np.zeros(shape, np.float32)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         file = st.camera_input("Photograph", width=360) if source == CAMERA else st.file_uploader(
-            "Image file", max_upload_size=engine.settings().most_upload_megabytes)
+            "Image file", max_upload_size=engine.most_image_megabytes())
         inverted = shape[0] == 1 and st.toggle("White on black", key="inverted", bind="query-params",
                                                help="Inverts the image: ink on paper becomes white on black, as most "
                                                "sets of digits have it.")
+    if not file:
+        return np.zeros(shape, np.float32)
     try:
-        return engine.read_image(students[0]["id"], file.getvalue(), inverted) if file else np.zeros(shape, np.float32)
+        return engine.read_image(students[0]["id"], file.file_id, file.getvalue(), inverted)
     except engine.UserError as error:
         st.error(figures.markdown(str(error)))
         st.stop()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kdcore import data
-from kdcore.errors import UserError
 from kdcore.inspect.layers import bound_of, response_of
-from kdcore.inspect.networks import Named, images_of, loaded
+from kdcore.inspect.networks import Named, entries, images_of, loaded
 from kdcore.knowledge.activation import ActivationBoundary, agreeing
 from kdcore.store import Store
 from kdcore.teaching import answer
@@ -31,16 +29,11 @@ def agreement(store: Store, networks: list[Named], indices: list[int], teacher: 
     """
     images, source = images_of(store, networks[0][0], indices, "test")
     term = ActivationBoundary(**(settings or {}))
-    return [_entry(store, named, term, images, source.classes, teacher) for named in networks]
 
-
-def _entry(store: Store, named: Named, term: ActivationBoundary, images: data.Images, classes: tuple[str, ...],
-           teacher: Named) -> dict:
-    entry = {"layers": [], "connected": "", "classes": classes, "reason": ""}
-    try:
+    def fill(named: Named, entry: dict) -> None:
         network, theirs = loaded(store, *named), loaded(store, *teacher)
         bound, entry["connected"] = bound_of(store, named, term, network, theirs)
-        sums = [_Sums(len(classes)) for _ in bound.layers]
+        sums = [_Sums(len(source.classes)) for _ in bound.layers]
         for start in range(0, len(images), CHUNK):
             some = images[start : start + CHUNK]
             taught, response = answer(term, theirs, some, bound), response_of(term, bound, network, some)
@@ -48,9 +41,8 @@ def _entry(store: Store, named: Named, term: ActivationBoundary, images: data.Im
                 layer.add(ours, active, some.labels)
         entry["layers"] = [{"teacher": layer.teacher, "student": layer.student, **found.means()}
                            for layer, found in zip(bound.layers, sums)]
-    except UserError as error:
-        entry["reason"] = str(error)
-    return entry
+
+    return entries(networks, fill, layers=[], connected="", classes=source.classes)
 
 
 class _Sums:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kdcore import data, snapshots
 from kdcore.errors import UserError
-from kdcore.inspect.networks import Named, class_names, config_of, images_of, last_step, loaded, probabilities
+from kdcore.inspect.networks import Named, class_names, config_of, entries, images_of, last_step, loaded, probabilities
 from kdcore.knowledge import TERMS, Bound, Layer
 from kdcore.knowledge.information import deviation
 from kdcore.knowledge.layers import LayerTerm
@@ -37,7 +37,16 @@ def layers(store: Store, networks: list[Named], kind: str, indices: list[int], t
     "classes", "reason" (why there is nothing, in a sentence)}.
     """
     images, _ = images_of(store, networks[0][0], indices, part)
-    return [_entry(store, named, TERMS[kind](**(settings or {})), images, teacher, alike) for named in networks]
+    term = TERMS[kind](**(settings or {}))
+
+    def fill(named: Named, entry: dict) -> None:
+        entry["classes"] = class_names(store, named[0])
+        network, theirs = loaded(store, *named), loaded(store, *teacher)
+        entry["probabilities"] = probabilities(network, images.pixels).mean(0).numpy()
+        bound, entry["connected"] = bound_of(store, named, term, network, theirs)
+        entry["layers"] = _layers(term, bound, network, theirs, images, alike)
+
+    return entries(networks, fill, layers=[], connected="", probabilities=None, classes=())
 
 
 def stages(store: Store, run: int) -> list[tuple[str, int]]:
@@ -46,25 +55,18 @@ def stages(store: Store, run: int) -> list[tuple[str, int]]:
     return [(stage.name, end) for stage, end in zip(config.method.stages, config.ends())]
 
 
-def _entry(store: Store, named: Named, term: LayerTerm, images: data.Images, teacher: Named, alike: bool) -> dict:
-    entry = {"layers": [], "connected": "", "probabilities": None, "classes": class_names(store, named[0]),
-             "reason": ""}
-    try:
-        network, theirs = loaded(store, *named), loaded(store, *teacher)
-        entry["probabilities"] = probabilities(network, images.pixels).mean(0).numpy()
-        bound, entry["connected"] = bound_of(store, named, term, network, theirs)
-        taught, response = answer(term, theirs, images, bound), response_of(term, bound, network, images)
-        paid = term.paid(response, taught, bound)
-        for i, (layer, both) in enumerate(zip(_ends(bound, len(paid)), term.compared(response, taught, bound))):
-            mark = term.marked(taught, i, layer) if len(images) == 1 else None
-            entry["layers"].append({**_layer(term, layer, images, *both), "paid": float(paid[i].mean()),
-                                    "mark": None if mark is None else tuple(mark[0].tolist())})
-        for layer in entry["layers"] if alike else ():
-            rows, columns = _order(layer["theirs"]), _order(layer["theirs"].T)
-            layer |= {who: layer[who][rows][:, columns] for who in ("theirs", "ours")}
-    except UserError as error:
-        entry["reason"] = str(error)
-    return entry
+def _layers(term: LayerTerm, bound: Bound, network: nn.Module, teacher: nn.Module, images: data.Images,
+            alike: bool) -> list[dict]:
+    taught, response = answer(term, teacher, images, bound), response_of(term, bound, network, images)
+    paid, found = term.paid(response, taught, bound), []
+    for i, (layer, both) in enumerate(zip(_ends(bound, len(paid)), term.compared(response, taught, bound))):
+        mark = term.marked(taught, i, layer) if len(images) == 1 else None
+        found.append({**_layer(term, layer, images, *both), "paid": float(paid[i].mean()),
+                      "mark": None if mark is None else tuple(mark[0].tolist())})
+    for layer in found if alike else ():
+        rows, columns = _order(layer["theirs"]), _order(layer["theirs"].T)
+        layer |= {who: layer[who][rows][:, columns] for who in ("theirs", "ours")}
+    return found
 
 
 def _layer(term: LayerTerm, layer: Layer, images: data.Images, ours: Tensor | tuple[Tensor, Tensor],

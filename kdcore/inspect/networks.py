@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +70,20 @@ kept = _Kept(KEPT_BYTES)
 def drawn(count: int, most: int) -> Tensor:
     """Positions of a fixed random choice of so many at most, ascending: image files come class by class."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most].sort().values
+
+
+def entries(networks: list[Named], fill: Callable[[Named, dict], None], **empty: Any) -> list[dict]:
+    """An entry for each network: what is `empty`, as far as `fill` puts something in its place.
+
+    And its "reason", why it could not, in a sentence.
+    """
+    found = [{**empty, "reason": ""} for _ in networks]
+    for named, entry in zip(networks, found):
+        try:
+            fill(named, entry)
+        except UserError as error:
+            entry["reason"] = str(error)
+    return found
 
 
 def images_of(store: Store, run: int, indices: list[int], part: str) -> tuple[data.Images, Source]:

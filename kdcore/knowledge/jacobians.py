@@ -166,8 +166,10 @@ def _rows(values: Tensor, maps: Tensor) -> Tensor:
 class NoisyOutputs(Term):
     """Match the outputs at images with noise (Srinivas & Fleuret 2018, Prop. 1, left side).
 
-    Equals the logit error plus σ² times the Jacobian error of all classes, up to σ⁴. Both networks see the same noise,
-    drawn anew each step; without a step's draws, in evaluation, it is always the same.
+    For piecewise linear networks it equals the logit error plus σ² times the Jacobian error of all classes, where the
+    noise stays within a piece; for curved ones σ²·Σ_c d·Δd comes to it, d = z_t − z_s, which vanishes where the outputs
+    match. Both networks see the same noise, drawn anew each step; without a step's draws, in evaluation, it is always
+    the same.
     """
 
     title = "Outputs under noise"

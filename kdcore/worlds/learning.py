@@ -1,4 +1,4 @@
-"""Training in a small world: the terms, stages and lessons of any method, without the trainer's runs and batches."""
+"""Training in a small world: a method's terms, stages and lessons, without the trainer's runs and batches."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def learn(method: Method, student: nn.Module, points: Images, optimiser: Optimis
           seed: int = 0, teacher: nn.Module | None = None, pair: Pair | None = None) -> Iterator[int]:
     """Train a student in place, with all points in every step; yields the step of each snapshot as it is reached.
 
-    Terms over layers need the `pair`, of one width: there are no connectors. Every stage begins with a fresh optimiser.
+    Terms over layers need the `pair`, of one width: there are no connectors. Terms are given by their weights, and not
+    as shares of the cross entropy. Every stage begins with a fresh `optimiser`, whose rate falls over all steps: of a
+    stage its terms and its share count, and neither an optimiser of its own nor dropout.
     """
     shown, step = set(snapshot_steps(steps)), 0
     yield step
@@ -38,21 +40,23 @@ def learn(method: Method, student: nn.Module, points: Images, optimiser: Optimis
         bounds = {key: weighted.term.bind(pair) if pair else NOTHING for key, weighted in stage.objective.items()}
         lessons = Lessons({key: weighted.term for key, weighted in stage.objective.items()}, bounds, teacher, points)
         follower = optimiser.build(student.parameters())
-        while step < round(share * steps):
+        start, end = step, round(share * steps)
+        while step < end:
             follower.param_groups[0]["lr"] = optimiser.rate(step / steps)
             follower.zero_grad()
-            _loss(stage, bounds, lessons, student, points, Draws(seed, step, points.labels.device)).backward()
+            draws = Draws(seed, step, points.labels.device)
+            _loss(stage, (step - start) / (end - start), bounds, lessons, student, points, draws).backward()
             follower.step()
             step += 1
             if step in shown:
                 yield step
 
 
-def _loss(stage: Stage, bounds: dict[str, Bound], lessons: Lessons, student: nn.Module, points: Images,
+def _loss(stage: Stage, done: float, bounds: dict[str, Bound], lessons: Lessons, student: nn.Module, points: Images,
           draws: Draws) -> torch.Tensor:
     response = Response(student, points.pixels, points.labels, draws=draws,
                         taps=union(bound.student_taps for bound in bounds.values()),
                         differentiable=any(each.term.differentiates_input for each in stage.objective.values()))
     taught = lessons(slice(None), points, draws)
-    return sum(each.weight * each.term.loss(response, taught[key], bounds[key])
+    return sum(each.factor(each.weight, done) * each.term.loss(response, taught[key], bounds[key])
                for key, each in stage.objective.items())

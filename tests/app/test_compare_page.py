@@ -158,7 +158,9 @@ def test_knowledge_is_the_logarithm_of_the_distances_ratio(trained, both):
     runs, groups = both
     found = comparison.knowledge(groups, runs)
     assert [group.name for group in found["groups"]] == ["Full Jacobian"]
-    assert {comparison.kind_of(kind) for kind in found["kinds"]} >= {"full_jacobian", "soft_targets", "hint"}
+    kinds = {comparison.kind_of(kind) for kind in found["kinds"]}
+    assert kinds >= {"full_jacobian", "soft_targets", "hint"}
+    assert found["left_out"] == ["second_head", "vector_information"] and not kinds & {*found["left_out"]}
     alone, taught = groups
     for column, kind in enumerate(found["kinds"]):
         ratios = [math.log2(trained.curves([ours["id"]], kind)[ours["id"]][1][-1]
@@ -167,6 +169,11 @@ def test_knowledge_is_the_logarithm_of_the_distances_ratio(trained, both):
         assert found["values"][0, column] == pytest.approx(statistics.mean(ratios))
         assert found["seeds"][0, column] == 3
     assert comparison.trained_on(taught.runs[0]) == {"cross_entropy", "full_jacobian"}
+
+
+def test_what_is_no_distance_is_left_out_of_the_knowledge_and_said(page):
+    assert ("Left out: Second head, Information of outputs. A student that equals its teacher does not bring them to "
+            "zero" in page("both", view="Knowledge").caption[-1].value)
 
 
 def test_without_labels_alone_there_is_no_knowledge_to_compare(page):
@@ -230,6 +237,21 @@ def test_what_a_method_has_none_of_is_no_difference():
     labels, jacobian = (json.dumps(planned(method=method)[0]["config"]) for method in ("labels_only", "full_jacobian"))
     assert grid.unlike([labels, labels]) == [{}, {}]
     assert [set(one) for one in grid.unlike([labels, jacobian])] == [set(), {"method.full_jacobian"}]
+
+
+def test_none_of_what_others_have_some_of_is_told():
+    def config(kind, **settings):
+        stages = [{"objective": {kind: {"weight": 1, "term": {"kind": kind, **settings}}}}]
+        return json.dumps(planned(method={"name": kind, "stages": stages})[0]["config"])
+
+    all_classes, four = (config("full_jacobian", projections=projections) for projections in (0, 4))
+    nothing, one = (config("targeted_double_backpropagation", inside=inside) for inside in (0, 1))
+    projections, inside = "method.full_jacobian.projections", "method.targeted_double_backpropagation.inside"
+    assert grid.unlike([all_classes, four]) == [{projections: 0}, {projections: 4}]
+    assert grid.unlike([nothing, one]) == [{inside: 0}, {inside: 1}]
+    told = grid.unlike([all_classes, four, nothing])
+    assert [each.get(projections, "not there") for each in told] == [0, 4, "not there"]
+    assert not any(inside in each for each in told), "none of it, and not to have it, are alike"
 
 
 def test_names_are_as_short_as_they_tell_groups_apart(trained, page):

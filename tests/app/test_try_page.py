@@ -98,8 +98,8 @@ def test_what_was_drawn_onto_another_image_or_taken_back_is_not_seen(monkeypatch
 
 
 def uploaded(monkeypatch, content):
-    monkeypatch.setattr(image_source.st, "file_uploader",
-                        lambda *words, **more: SimpleNamespace(getvalue=lambda: content))
+    file = SimpleNamespace(getvalue=lambda: content, file_id=str(hash(content)))
+    monkeypatch.setattr(image_source.st, "file_uploader", lambda *words, **more: file)
 
 
 def test_a_file_is_seen_in_the_sets_size_and_inverted_where_asked(page, asked, monkeypatch):  # noqa: F811
@@ -113,9 +113,23 @@ def test_a_file_is_seen_in_the_sets_size_and_inverted_where_asked(page, asked, m
 
 
 @pytest.mark.parametrize(("content", "most", "words"), [
-    (b"GIF89a, or so", 500, "it cannot be decoded"), (bytes(2_000_001), 1, "has 2 MB, and 1 are the most")])
+    (b"GIF89a, or so", 500, "it cannot be decoded"), (bytes(2_000_001), 1, "has 2 MB, and 1 are the most"),
+    (bytes(20_600_000), 500, "has 21 MB, and 20 are the most")])
 def test_what_is_no_image_or_too_large_is_said(page, asked, monkeypatch, content, most, words):  # noqa: F811
     monkeypatch.setattr(engine, "settings", lambda: Settings(most_upload_megabytes=most))
     uploaded(monkeypatch, content)
     made = page("try", "maps", source="A file")
-    assert not made.exception and words in made.error[0].value.replace("\\", "") and not asked
+    assert not made.exception and words in made.error[0].value.replace("\\", "")
+    assert not any("pixels" in one for one in asked)
+
+
+def test_an_upload_is_decoded_once_and_another_one_anew(page, asked, monkeypatch):  # noqa: F811
+    engine.read_image.clear()
+    for grey in (51, 102):
+        content = io.BytesIO()
+        Image.new("L", (30, 20), grey).save(content, "PNG")
+        uploaded(monkeypatch, content.getvalue())
+        for _ in range(2):
+            assert not page("try", "maps", source="A file").exception
+            np.testing.assert_allclose(asked[-1]["pixels"], np.full((1, 8, 8), grey / 255), atol=1e-6)
+    assert [one["inverted"] for one in asked if "content" in one] == [False, False]

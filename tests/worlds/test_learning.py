@@ -42,6 +42,14 @@ def test_each_stage_follows_its_own_terms_for_its_share_of_the_steps():
         assert step not in found or found[step] == pytest.approx(weight, rel=1e-5)
 
 
+def test_a_weight_moves_to_its_last_one_over_its_stage():
+    falling = Stage(share=0.5, objective={"only": WeightedTerm(weight=1, final=0, term=WeightDecay())})
+    found, weight = weights(Method(stages=(stage(WeightDecay(), share=0.5), falling)), 8), 1.0
+    for step in range(1, 9):
+        weight -= RATE * weight * (1 if step <= 4 else 1 - (step - 5) / 4)
+        assert step not in found or found[step] == pytest.approx(weight, rel=1e-5)
+
+
 @pytest.mark.parametrize("steps", [1, 7, 25])
 def test_the_last_snapshot_is_there_however_the_stages_share_the_steps(steps):
     method = Method(stages=(stage(LogitError(), share=0.5), stage(WeightDecay(), share=0.5)))
