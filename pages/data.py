@@ -8,6 +8,7 @@ from app import engine, figures
 from app.components.image_set import facts, left_out, set_picker, varying_form
 from app.components.pickers import experiment_picker
 from app.components.pictures import balance, choose_rows, class_rows, one_image
+from app.components.take import take
 from kdcore import grid
 
 SET, EXPERIMENT = "an image set", "an experiment's"
@@ -57,6 +58,7 @@ class_rows(rows, [entry["classes"][label] for label in classes], "examples")
 
 st.subheader("Of each class")
 balance(counts, entry["classes"], "balance", stacked=whose == EXPERIMENT)
+take({"counts": ("image_groups", asked)}, "data")
 
 st.subheader("One image, as networks see it")
 one_image(rows, data, asked)

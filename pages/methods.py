@@ -48,22 +48,28 @@ for name, method in shown.items():
         st.latex(method["formula"], width="content")
         source = (f"{OWN}, saved on Train" if method["paper"] == OWN else
                   f"{method['paper']}{numbered(method['equations'])} · `{name}`")
-        st.caption(f"{source}\n\n**Suits:** {method['suits']}")
-        if method["settings"]:
-            st.caption("**Settings:** " + " · ".join(method["settings"]))
-        if method["schedule"]:
-            st.caption("**Training:** " + " · ".join(method["schedule"]))
-        if method["optimiser"]:
-            st.caption(f"**Optimiser in the paper:** {method['optimiser']}, among those of Train")
-        if method["rows"]:
-            st.caption("**Rows:** " + " · ".join(method["rows"]))
+        told_of = {"Suits": [method["suits"]], "Settings": method["settings"], "Training": method["schedule"],
+                   "Optimiser in the paper, among those of Train": [method["optimiser"]], "Rows": method["rows"]}
+        st.caption("\n\n".join([source, *(f"**{what}:** {' · '.join(words)}" for what, words in told_of.items()
+                                         if any(words))]))
 
 st.subheader("Terms")
 st.markdown("The parts that methods are made of; their weights and settings can be changed on **Train**.")
-for term in sorted(catalogue["terms"].values(), key=lambda term: term["title"]):
-    with st.expander(f"{term['title']} — {term['sentence']}"):
-        formula_of(term)
-        if term["weight"]:
-            st.caption(f"**Weight:** {term['weight']}")
-        for schema in term["fields"].values():
-            st.markdown(f"**{schema['title']}** (default {schema['default']}): {schema['description']}")
+
+
+@st.fragment
+def terms() -> None:
+    """What is unfolded is drawn then: all at once would take seconds."""
+    for kind, term in sorted(catalogue["terms"].items(), key=lambda item: item[1]["title"]):
+        unfolded = st.expander(f"{term['title']} — {term['sentence']}", key=f"term.{kind}", on_change="rerun")
+        if not unfolded.open:
+            continue
+        with unfolded:
+            formula_of(term)
+            if term["weight"]:
+                st.caption(f"**Weight:** {term['weight']}")
+            for schema in term["fields"].values():
+                st.markdown(f"**{schema['title']}** (default {schema['default']}): {schema['description']}")
+
+
+terms()

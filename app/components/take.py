@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import engine
+from app.components.exchange import downloads
 from kdcore import arrays
 
 _LINE = 90  # letters
@@ -28,6 +29,19 @@ def take(asked: Asked, key: str) -> None:
         st.markdown("In a notebook, from the repository's folder:")
         st.code(code(asked), language="python")
         st.caption("The picture is saved as PNG or SVG from its own tool bar, at its upper right.")
+
+
+def take_runs(experiments: list[str]) -> None:
+    """The same of what runs recorded: tables of each experiment, and the lines that give them as data frames."""
+    with st.popover("Numbers and code", icon=":material/download:"):
+        for experiment in experiments:
+            st.text(experiment)
+            downloads(experiment, None)
+        st.markdown("A picture is saved as PNG or SVG from its own tool bar, a table as CSV from its own. In a "
+                    "notebook, from the repository's folder:")
+        st.code("\n".join(["import kdcore", "", *(line for name in experiments for line in (
+            f"runs = kdcore.runs({name!r})  # settings and results, a row for each run",
+            f"curves = kdcore.metrics({name!r})  # all that they recorded"))]), language="python")
 
 
 def code(asked: Asked) -> str:
