@@ -122,7 +122,7 @@ def test_the_app_and_its_worker_start_as_the_image_has_it(image):
         assert f"00000000:{port:04X}" in listening, "on 127.0.0.1 nobody outside of the container would see it"
         assert not who or store.stat().st_uid == NOBODY
         container.terminate()  # as `docker stop` does, which kills what is there ten seconds later
-        container.wait(timeout=30)
+        container.wait(timeout=60)
         assert not Store(store).queue.workers(), "the worker was told to end, and did"
         wait_for(lambda: not of_group(container.pid))
     finally:
