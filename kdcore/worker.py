@@ -238,6 +238,7 @@ class _Worker:
         self.searched: dict[str, tuple[int, float]] = {}  # how many runs had ended when it was last advanced, and when
 
     def work(self) -> None:
+        _ENDING.clear()
         signal.signal(signal.SIGTERM, _end)
         busy, purged = time.monotonic(), -math.inf
         while not _ENDING.is_set() and time.monotonic() - busy < self.idle_seconds:
