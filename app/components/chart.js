@@ -25,30 +25,29 @@ const grown = (figure, times) => times === 1 ? figure : {
             margin: Object.fromEntries(Object.entries(figure.layout.margin).map(([side, px]) => [side, times * px])) },
 };
 
-const save = (target, description, format) => {
+const save = (target, format) => {
   const background = getComputedStyle(target).getPropertyValue('--st-background-color').trim();
   const { offsetWidth: width, offsetHeight: height } = target;
   const figure = { data: target.data, layout: { ...target.layout, paper_bgcolor: background } };
   window.Plotly.downloadImage(figure, { format, width, height, scale: 2,
-    filename: description.toLowerCase().replace(/[^\p{L}\d]+/gu, '-').slice(0, 60) });
+    filename: target.getAttribute('aria-label').toLowerCase().replace(/[^\p{L}\d]+/gu, '-').slice(0, 60) });
 };
 
-const config = (target, data, aspect) => ({
+// The same for the life of a chart: plotly draws one anew, without its zoom, whose configuration is another.
+const config = (target, aspect) => target.__config ||= {
   responsive: !aspect, displaylogo: false,
   modeBarButtonsToRemove: ['toImage', 'lasso2d', 'select2d', 'autoScale2d', 'sendChartToCloud', 'sendDataToCloud'],
   modeBarButtonsToAdd: [
-    { name: 'enlarge', title: 'Enlarge', icon: window.Plotly.Icons.autoscale, click: () => enlarge(target, data) },
-    { name: 'png', title: 'Save as PNG', icon: window.Plotly.Icons.camera,
-      click: () => save(target, data.description, 'png') },
-    { name: 'svg', title: 'Save as SVG', icon: window.Plotly.Icons.disk,
-      click: () => save(target, data.description, 'svg') }],
-});
+    { name: 'enlarge', title: 'Enlarge', icon: window.Plotly.Icons.autoscale, click: () => enlarge(target) },
+    { name: 'png', title: 'Save as PNG', icon: window.Plotly.Icons.camera, click: () => save(target, 'png') },
+    { name: 'svg', title: 'Save as SVG', icon: window.Plotly.Icons.disk, click: () => save(target, 'svg') }],
+};
 
 // The chart, or one tile {row, column} of a picture, over the whole window; Escape or a click beside it closes.
-const enlarge = (target, data, place) => {
+const enlarge = (target, place) => {
   const dialog = document.createElement('dialog'), plot = document.createElement('div');
   dialog.className = 'apprentice-large';
-  dialog.setAttribute('aria-label', data.description);
+  dialog.setAttribute('aria-label', target.getAttribute('aria-label'));
   const close = Object.assign(document.createElement('button'), { textContent: '×', onclick: () => dialog.close() });
   close.setAttribute('aria-label', 'Close');
   dialog.append(close, plot);
@@ -83,7 +82,7 @@ const tileAt = ({ x, y }, { down, across, columns, rows }) => {
 export default function ({ parentElement, data }) {
   const target = parentElement.querySelector('.apprentice-chart');
   target.setAttribute('aria-label', data.description);
-  target.onkeydown = event => event.key === 'Enter' && event.target === target && enlarge(target, data);
+  target.onkeydown = event => event.key === 'Enter' && event.target === target && enlarge(target);
   const { aspect, tallest, readable, tile } = JSON.parse(data.figure).layout.meta ?? {};
   // A picture with an aspect is as wide as its place allows, and high enough for square pixels.
   const draw = async () => {
@@ -95,11 +94,11 @@ export default function ({ parentElement, data }) {
     target.__room = room;
     const drawn = { ...themed(layout, getComputedStyle(target)), ...size };
     if (inner < readable * rem()) drawn.font.size *= Math.max(0.58, inner / (readable * rem()));  // titles stay apart
-    await window.Plotly.react(target, traces, drawn, config(target, data, aspect));
+    await window.Plotly.react(target, traces, drawn, config(target, aspect));
     target.removeAllListeners('plotly_click');
     if (tile) target.on('plotly_click', ({ points: [point] }) => {
       const place = point.data.type === 'heatmap' && tileAt(point, tile);
-      if (place) enlarge(target, data, place);
+      if (place) enlarge(target, place);
     });
   };
   target.__observer?.disconnect();
