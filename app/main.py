@@ -17,6 +17,7 @@ from app.figures import markdown  # noqa: E402
 from app.navigation import arrive, sections  # noqa: E402
 
 st.set_page_config(page_title="Apprentice", page_icon=":material/school:", layout="wide")
+st.html(ROOT / "app" / "style.css")
 try:
     engine.start()
     page = st.navigation(sections(), expanded=True)

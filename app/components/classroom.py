@@ -9,7 +9,6 @@ import streamlit as st
 
 LARGE = "22px"  # a rem, of which all sizes are multiples; 16 pixels otherwise
 MENU = "menu"
-ROOM = "[data-testid=stMainBlockContainer] { padding: 3.5rem 2.5rem 4rem; }"  # pictures need the page's width
 _LINK = st.components.v2.component(
     "apprentice_link", isolate_styles=False, js=(Path(__file__).parent / "classroom.js").read_text(),
     html="<div class='apprentice-controls' role='group' aria-label='Controls to hide'></div>"
@@ -26,7 +25,7 @@ def classroom() -> None:
         st.markdown("This link opens this page as it is now, without the controls that you choose to hide. Other pages "
                     "have all of theirs.")
         _LINK(key="class link", data={"hidden": hidden})
-    rules = [ROOM, *(f".st-key-{key} {{ display: none; }}" for key in hidden if key != MENU)]
+    rules = [f".st-key-{key} {{ display: none; }}" for key in hidden if key != MENU]
     if MENU in hidden:
         rules.append("[data-testid=stSidebar], [data-testid=stExpandSidebarButton] { display: none; }")
     if large:
