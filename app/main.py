@@ -16,7 +16,7 @@ from app.components.status import worker_status  # noqa: E402
 from app.figures import markdown  # noqa: E402
 from app.navigation import arrive, sections  # noqa: E402
 
-st.set_page_config(page_title="Apprentice", page_icon=":material/school:", layout="wide")
+st.set_page_config(page_title="Apprentice", page_icon=str(ROOT / "app" / "icon.png"), layout="wide")
 st.html(ROOT / "app" / "style.css")
 try:
     engine.start()

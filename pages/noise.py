@@ -44,7 +44,7 @@ def line() -> None:
                 chart(figures.over_training(errors, found["steps"], step, f"squared error of the {what}s"), what,
                       f"The mean squared error of the {what}s over all inputs while the students trained")
 
-    player(found["steps"], draw)
+    player(found["steps"], draw, key="moment")
     take({"world": ("line_world", asked)}, "one-input")
     minimised(found)
     st.subheader("Is noise the same as slopes?")
@@ -80,7 +80,7 @@ def plane() -> None:
                                     ends=found["ends"]),
               "agreement", "Share of the plane on which activations agree with the teacher's while the students train")
 
-    player(found["steps"], draw)
+    player(found["steps"], draw, key="moment")
     st.caption("Neurons are compared one by one, over the whole picture. Who has labels alone never hears which neuron "
                "of the teacher is which, and agrees by chance (Heo et al. 2019, Fig. 1 and eq. 4).")
     take({"world": ("plane_world", asked)}, "two-inputs")

@@ -12,7 +12,7 @@ from app.components.take import take
 
 st.title("Side by side")
 st.markdown("One image, seen by the teacher and by each student: what they answer, and what their answers are made of. "
-            "The closer a student's row looks to its teacher's, the more it has taken over.")
+            "The closer a student's column looks to its teacher's, the more it has taken over.")
 students, teacher = taught_students()
 names = results.short_names(students)
 index = image_picker(teacher, students)
@@ -60,8 +60,8 @@ def draw(step: int) -> None:
         figure = figures.with_answers(figure, answers, label=image["label"])
     chart(figure, "beside", f"What the teacher, {', '.join(names)} have of test image {index} at step {step}")
     st.caption(f"Test image {index} is of class {figures.markdown(image['classes'][image['label']])}. Under each "
-               "student's picture stands its distance to the teacher's, of which the loss is made: 0 is the same. A "
-               "click on a picture enlarges it.")
+               "student's picture stands its distance to the teacher's, as the loss of that kind of knowledge has it, "
+               "each in a unit of its own: 0 is the same. A click on a picture enlarges it.")
     for sentence in dict.fromkeys(beside.absent):
         st.caption(figures.markdown(sentence))
     take(beside.asked, "side-by-side")

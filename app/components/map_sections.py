@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import engine, figures, results
+from app import comparison, engine, figures, results
 from app.components.chart import chart
 from app.components.image_picker import some_images
 from app.components.maps import SCALES, Look, map_picture
@@ -101,7 +101,8 @@ def controls(students: list[dict], teacher: tuple[int, int] | None, index: int) 
 
 def while_it_trained(shown: Shown, image: dict, entries: list[dict]) -> None:
     """A student's map at a snapshot, beside the teacher's, and its number at every one."""
-    followed = st.selectbox("Student", shown.students, index=len(shown.students) - 1,
+    taught = [i for i, run in enumerate(shown.students) if shown.kind in comparison.trained_on(run)]
+    followed = st.selectbox("Student", shown.students, index=(taught or [len(shown.students) - 1])[0],
                             format_func=lambda run: run["name"], key="followed", help="Whose snapshots are shown.")
     with st.spinner("Computing the maps of every snapshot…"):
         timeline = engine.answer("timeline", run=followed["id"], **shown.asked, **shown.of_image,

@@ -89,7 +89,7 @@ def test_all_that_networks_have_of_an_image_stands_side_by_side(page, trained):
     made = page("side", "maps")
     assert not made.exception and not made.error and not made.info
     said = " ".join(caption.value for caption in made.caption)
-    assert "of which the loss is made: 0 is the same" in said
+    assert "as the loss of that kind of knowledge has it" in said
     made.multiselect("rows").set_value(list(beside.kinds())).run()
     assert not made.exception
     assert any("vectors, without a place to draw" in caption.value for caption in made.caption)

@@ -37,24 +37,24 @@ def page(page_of, questions, monkeypatch):
 def test_a_world_is_drawn_at_every_step_on_an_empty_store(page, world):
     made = page(world=world)
     assert not made.exception and not made.error and not made.info
-    assert made.select_slider("step").value == STEPS
+    assert made.select_slider("moment").value == STEPS
     assert len(made.expander[0].latex) == 3
-    made.select_slider("step").set_value(0).run()
+    made.select_slider("moment").set_value(0).run()
     assert not made.exception and len(page.asked) == 1
 
 
 def test_a_link_reproduces_what_was_seen(page):
-    made = page(world="One input", points="4", sigma="0.1", seed="7", step="1")
-    assert made.select_slider("step").value == 1
+    made = page(world="One input", points="4", sigma="0.1", seed="7", moment="1")
+    assert made.select_slider("moment").value == 1
     assert [json.loads(key)[1] for key in page.asked] == [{"points": 4, "noise": 0.1, "seed": 7}]
     made = page(world="Two inputs", seen="20", margin="0.3", seed="7")
     assert json.loads([*page.asked][-1]) == ["plane_world", {"points": 20, "margin": 0.3, "seed": 7}]
 
 
 def test_a_link_with_nonsense_opens_on_something_sensible(page):
-    made = page(world="no world", points="1000", sigma="none", seed="-3", step="77", margin="x")
+    made = page(world="no world", points="1000", sigma="none", seed="-3", moment="77", margin="x")
     assert not made.exception and not made.error
-    assert made.select_slider("points").value == 6 and made.select_slider("step").value == STEPS
+    assert made.select_slider("points").value == 6 and made.select_slider("moment").value == STEPS
 
 
 def test_formulas_hold_the_chosen_noise(page):
