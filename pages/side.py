@@ -21,13 +21,13 @@ shown = st.multiselect("Rows", list(titles), [kind for kind in USUAL if kind in 
                        key="rows", bind="query-params", help="What the networks answer, and what the losses are made "
                        "of; they are shown in this order.")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    temperature = st.slider("Temperature", 1.0, 20.0, 1.0, 0.5, key="temperature", bind="query-params", width=170,
+    temperature = st.slider("Temperature", 1.0, 20.0, 1.0, 0.5, key="temperature", bind="query-params", width=150,
                             disabled=ANSWERS not in shown, help="Answers are softened by it: higher values show more "
                             "of what a network thinks about the wrong classes.")
     drawn = any(kind != ANSWERS for kind in shown)
-    layer = st.number_input("Layer", 1, 9, 3, disabled=not drawn, key="group", bind="query-params", width=110,
+    layer = st.number_input("Layer", 1, 9, 3, disabled=not drawn, key="group", bind="query-params", width=90,
                             help="Which group of layers, counted from the image; the last one where there are fewer.")
-    channel = st.number_input("Channel", 0, 4095, 0, disabled=not drawn, key="channel", bind="query-params", width=110,
+    channel = st.number_input("Channel", 0, 4095, 0, disabled=not drawn, key="channel", bind="query-params", width=90,
                               help="Of what is compared channel by channel, one of them; behind the last one "
                               "it begins anew.")
     scale = st.segmented_control("Colour scale", ["a row", "a picture"], default="a row", required=True,
