@@ -6,7 +6,7 @@ import hashlib
 import json
 from functools import partial
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -53,6 +53,10 @@ class RunConfig(BaseModel):
     threads: int = Field(1, ge=1, le=256, description="CPU threads. Part of the run: sums depend on it in the last "
                          "digit.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Numbers in which the networks compute in training. auto: bfloat16 for convolutional "
+        "networks where the processor has it and no derivatives with respect to the images are matched, float32 else. "
+        "Measurements are always made in float32.")
 
     @field_validator("method", mode="before")
     @classmethod
@@ -201,7 +205,8 @@ class RunConfig(BaseModel):
         return [source(self.data).fingerprint, start, *(self.teacher._outside() if self.teacher else [])]
 
 
-_LATER = {"patience": None}  # fields that were added later, with what runs did before: these keep their hash
+# Fields that were added later, with what runs did before: these keep their hash.
+_LATER = {"patience": None, "precision": "auto"}
 _LABELS = {"name": True, "device": True, "method": {
     **dict.fromkeys(("name", "title", "sentence", "paper", "equations", "rows", "optimiser", "ablation"), True),
     "stages": {"__all__": {"name"}}}}

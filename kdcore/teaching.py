@@ -2,70 +2,101 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdcore import levers
 from kdcore.data import Images, ImageSet
 from kdcore.knowledge import NOTHING, Bound, Taught, Term
+from kdcore.places import cache_folder
 from kdcore.randomness import Draws
 from kdcore.response import Response
 
 KEPT_BYTES = 2**30
+"""What is kept on the device."""
+DISK_BYTES = 2**33
+"""What is kept in files beside the decoded images, where at least as much stays free."""
 CHUNK = 50
 
 
 class Lessons:
     """What one teacher hands over for the terms of a stage, by position among the run's training images.
 
-    Kept answers are computed in index order at a fixed batch size, so that a continued run has the same ones to the
-    last bit. They are kept term by term while `KEPT_BYTES` last; what is larger, depends on a step's draws, or comes
-    from images that change (`keep` is False) is answered anew each step, by one response of the teacher for all terms.
+    Kept answers are computed in index order at a fixed batch size and in float32, so that a continued run has the same
+    ones to the last bit. They are kept term by term on the device while `KEPT_BYTES` last, then in a file while
+    `DISK_BYTES` do; what is larger, depends on a step's draws, or comes from images that change (`keep` is False) is
+    answered anew each step, in numbers of `dtype`, by one response of the teacher for all terms.
     """
 
     def __init__(self, terms: dict[str, Term], bounds: dict[str, Bound], teacher: nn.Module | None, images: ImageSet,
-                 *, keep: bool = True):
+                 *, keep: bool = True, dtype: torch.dtype = torch.float32):
         asked = {key: (term, bounds[key]) for key, term in terms.items() if teacher is not None and term.needs_teacher}
-        self._teacher = teacher
+        self._teacher, self._dtype = teacher, dtype
         self._kept: dict[str, Taught] = {}
-        left = KEPT_BYTES
+        memory, disk = KEPT_BYTES, _disk_bytes(images.labels.device)
         for key, (term, bound) in asked.items():
-            taught = _kept(term, teacher, images, bound, left) if keep and term.keepable else None
-            if taught is not None:
-                self._kept[key] = taught
-                left -= sum(value.nbytes for value in taught.values())
+            if not keep or not term.keepable:
+                continue
+            size = len(images) * sum(value.nbytes for value in answer(term, teacher, images[:1], bound).values())
+            in_file = size > memory
+            if size > (disk if in_file else memory):
+                continue
+            memory, disk = (memory, disk - size) if in_file else (memory - size, disk)
+            self._kept[key] = _kept(term, teacher, images, bound, in_file)
         self._anew = {key: both for key, both in asked.items() if key not in self._kept}
         self._silent = [key for key in terms if key not in asked]
+        self.anew = list(self._anew)
         self.too_large = [key for key, (term, _) in self._anew.items() if keep and term.keepable]
 
     def __call__(self, index: Tensor, batch: Images, draws: Draws) -> dict[str, Taught]:
         """What is handed over for `batch`, the images at `index`: {term's key: taught}."""
-        kept = {key: {name: value[index] for name, value in taught.items()} for key, taught in self._kept.items()}
-        anew = answers(self._anew, self._teacher, batch, draws) if self._anew else {}
+        kept = {key: {name: _at(value, index).to(batch.pixels.device) for name, value in taught.items()}
+                for key, taught in self._kept.items()}
+        anew = answers(self._anew, self._teacher, batch, draws, self._dtype) if self._anew else {}
         return {**dict.fromkeys(self._silent, {}), **kept, **anew}
 
 
-def _kept(term: Term, teacher: nn.Module, images: ImageSet, bound: Bound, most: int) -> Taught | None:
-    """What is taught for all images; None where it takes more than `most` bytes."""
-    chunks = range(0, len(images), CHUNK)
-    one = answer(term, teacher, images[:1], bound)
-    if sum(value.nbytes for value in one.values()) * len(images) > most:
-        return None
-    first = answer(term, teacher, images[:CHUNK], bound)
-    kept = {name: value.new_empty(len(images), *value.shape[1:]) for name, value in first.items()}
-    for start in chunks:
-        part = images[start : start + CHUNK]
-        for name, value in (first if start == 0 else answer(term, teacher, part, bound)).items():
+def _at(kept: Tensor, index: Tensor) -> Tensor:
+    return kept[index.to(kept.device)]
+
+
+def _disk_bytes(device: torch.device) -> int:
+    """How much may be kept in files on this machine now."""
+    folder = cache_folder()
+    if not levers.on("disk", device):
+        return 0
+    folder.mkdir(parents=True, exist_ok=True)
+    return min(DISK_BYTES, shutil.disk_usage(folder).free // 2)
+
+
+def _kept(term: Term, teacher: nn.Module, images: ImageSet, bound: Bound, in_file: bool) -> Taught:
+    """What is taught for all images, on the device or in files that end with the process."""
+    kept: Taught = {}
+    for start in range(0, len(images), CHUNK):
+        for name, value in answer(term, teacher, images[start : start + CHUNK], bound).items():
+            if name not in kept:
+                shape = len(images), *value.shape[1:]
+                kept[name] = _in_file(shape, value.dtype) if in_file else value.new_empty(shape)
             kept[name][start : start + CHUNK] = value
     return kept
 
 
+def _in_file(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """A tensor that lies in a file of the cache folder; the room is free again when nothing reads it, or on a crash."""
+    with tempfile.TemporaryFile(dir=cache_folder(), prefix="taught-") as file:
+        return torch.from_numpy(np.memmap(file, torch.empty(0, dtype=dtype).numpy().dtype, "w+", shape=shape))
+
+
 @torch.no_grad()
 def answers(asked: dict[str, tuple[Term, Bound]], teacher: nn.Module, images: Images,
-            draws: Draws | None = None) -> dict[str, Taught]:
+            draws: Draws | None = None, dtype: torch.dtype = torch.float32) -> dict[str, Taught]:
     """What the teacher, in evaluation mode, hands over for these images to several terms, without a graph."""
-    response = Response(teacher, images.pixels, images.labels, draws=draws,
+    response = Response(teacher, images.pixels, images.labels, draws=draws, dtype=dtype,
                         taps=union(bound.teacher_taps for _, bound in asked.values()),
                         differentiable=any(term.differentiates_input for term, _ in asked.values()))
     return {key: {name: value.detach() for name, value in term.teach(response, bound).items()}

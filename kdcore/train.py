@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kdcore import data, device, models, settings
+from kdcore import data, device, levers, models, settings
 from kdcore.config import RunConfig, read
 from kdcore.errors import UserError
 from kdcore.knowledge import Taught
@@ -192,7 +192,7 @@ class _Training:
         self.network = (_loaded(config, config.teacher.network, teacher.state_dict())
                         if config.method.start == "teacher" else build(config))
         self.silencing = models.places_for_dropout(self.network)
-        self.network.to(self.device)
+        self.network.to(self.device, memory_format=levers.memory_format(self.network, self.device))
         self.teacher = _frozen(teacher, self.device) if teacher is not None else None
         self.probe = Probe(self.teacher, self.network, self.test, config.pair())
         # a network with other outputs, such as ImageNet's, has nothing to say about these labels
@@ -262,12 +262,13 @@ class _Training:
         self.terms = {key: stage.objective[key].term for key in sorted(stage.objective)}
         self.bounds = {key: term.bind(self.config.pair(), stream(self.seed, 5, span.number, i)).to(self.device)
                        for i, (key, term) in enumerate(self.terms.items())}
-        self.lessons = Lessons(self.terms, self.bounds, self.teacher, self.images,
-                               keep=self.config.data.augment == "none" and self._sees(span) >= len(self.images))
-        if fresh and self.lessons.too_large:
-            titles = ", ".join(self.terms[key].title.lower() for key in self.lessons.too_large)
-            yield Notice(self.step, f"What the teacher hands over for {titles} does not fit into memory and is "
-                         "computed anew each step.")
+        self.differentiates = any(term.differentiates_input for term in self.terms.values())
+        self.dtype = levers.dtype(self.config.precision, self.network, self.device, self.differentiates)
+        varied = self.config.data.augment != "none"
+        self.lessons = Lessons(self.terms, self.bounds, self.teacher, self.images, dtype=self.dtype,
+                               keep=not varied and self._sees(span) >= len(self.images))
+        if fresh:
+            yield from self._notices(stage, varied)
         for module in self.silencing:
             module.p = stage.dropout
         learning = [self.network, *self.bounds.values()]
@@ -279,6 +280,18 @@ class _Training:
             self.optimiser.load_state_dict(self.resumed["optimiser"])
             for key, bound in self.bounds.items():
                 bound.load_state_dict(self.resumed["connectors"][key])
+
+    def _notices(self, stage: Stage, varied: bool) -> Iterator[Notice]:
+        """What a user should know about how the stage is computed."""
+        if self.lessons.too_large:
+            titles = ", ".join(self.terms[key].title.lower() for key in self.lessons.too_large)
+            yield Notice(self.step, f"What the teacher hands over for {titles} does not fit into memory nor on "
+                         "the disk and is computed anew each step.")
+        if varied and self.lessons.anew:
+            yield Notice(self.step, "The images are varied at random, so that the teacher answers anew in each step.")
+        if self.dtype != torch.float32:
+            yield Notice(self.step, f"The stage {stage.name} is computed in bfloat16, which is faster on this device; "
+                         "precision float32 switches it off.")
 
     def _sees(self, span: _Span) -> int:
         """How many images the steps of a stage take, one that is seen twice counted twice."""
@@ -345,9 +358,9 @@ class _Training:
         batch = self.images[index]
         draws = Draws(self.seed, self.step, self.device)
         batch = data.Images(data.augment(batch.pixels, draws, self.config.data.augment), batch.labels)
-        student = Response(self.network, batch.pixels, batch.labels, draws=draws,
+        student = Response(self.network, batch.pixels, batch.labels, draws=draws, dtype=self.dtype,
                            taps=union(bound.student_taps for bound in self.bounds.values()),
-                           differentiable=any(term.differentiates_input for term in self.terms.values()))
+                           differentiable=self.differentiates)
         return student, self.lessons(index, batch, draws)
 
     @contextmanager
@@ -465,7 +478,8 @@ def _kept(state):
 
 def _frozen(teacher: nn.Module, where: torch.device) -> nn.Module:
     """A copy of the teacher in evaluation mode, so that the caller's own stays as it is."""
-    return copy.deepcopy(teacher).to(where).eval().requires_grad_(False)
+    return copy.deepcopy(teacher).to(where, memory_format=levers.memory_format(teacher, where)).eval().requires_grad_(
+        False)
 
 
 @torch.no_grad()

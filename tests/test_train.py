@@ -3,12 +3,13 @@
 import io
 import math
 from itertools import pairwise
+from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import nn
 
-from kdcore import data, models, teaching
+from kdcore import data, levers, models, teaching
 from kdcore import train as trainer
 from kdcore.config import read
 from kdcore.errors import UserError
@@ -497,11 +498,70 @@ def test_each_stage_has_its_steps_terms_and_optimiser(teacher):
 def test_kept_lessons_are_the_fresh_ones(method, teacher, monkeypatch):
     kept = list(train(run(method), teacher=teacher))
     monkeypatch.setattr(teaching, "KEPT_BYTES", 0)
+    in_files = list(train(run(method), teacher=teacher))
+    monkeypatch.setattr(teaching, "DISK_BYTES", 0)
     fresh = list(train(run(method), teacher=teacher))
-    assert not of(Notice, kept)
+    assert not of(Notice, kept) and not of(Notice, in_files)
     notice, = of(Notice, fresh)
     assert notice.step == 0 and notice.text.endswith(".")
+    assert_same(final(in_files), final(kept))
     assert_close(final(fresh), final(kept))
+
+
+def test_the_files_of_kept_lessons_are_in_the_cache_folder_and_never_seen(teacher, monkeypatch, tmp_path):
+    """They have no name there, so that a run that is killed leaves nothing."""
+    monkeypatch.setenv("KD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(teaching, "KEPT_BYTES", 0)
+    monkeypatch.setattr(teaching.tempfile, "TemporaryFile", made := Mock(wraps=teaching.tempfile.TemporaryFile))
+    lessons = entered(run("full_jacobian"), teacher).lessons
+    assert [call.kwargs["dir"] for call in made.call_args_list] == [tmp_path / "cache"]
+    assert not list((tmp_path / "cache").iterdir()) and not lessons.anew
+    with levers.switched(disk=False):
+        assert entered(run("full_jacobian"), teacher).lessons.anew == ["full_jacobian"]
+
+
+def test_what_does_not_leave_room_on_the_disk_is_not_kept(teacher, monkeypatch):
+    monkeypatch.setattr(teaching, "KEPT_BYTES", 0)
+    monkeypatch.setattr(teaching.shutil, "disk_usage", lambda _: Mock(free=1599))
+    notice, = of(Notice, train(run("soft_targets"), teacher=teacher))
+    assert "does not fit into memory nor on the disk" in notice.text
+
+
+def test_in_which_numbers_a_run_computes(normed, monkeypatch):
+    """bfloat16 for convolutions where the processor has it, float32 for derivatives; a run may say otherwise."""
+    def precision(method, **changes):
+        config = run(method, network={"name": "test_student"},
+                     teacher={**TEACHER, "network": {"name": "test_teacher"}}, steps=2, **changes)
+        training = entered(config, build(config.teacher))
+        student, taught = training._lesson()
+        assert student.logits.dtype == torch.float32
+        assert all(value.dtype != torch.bfloat16 for each in taught.values() for value in each.values())
+        return training.dtype
+
+    for there, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(levers, "has_bfloat16", lambda _, there=there: there)
+        assert precision("soft_targets") == dtype
+        assert precision("full_jacobian") == torch.float32
+        assert precision("soft_targets", precision="float32") == torch.float32
+        assert precision("full_jacobian", precision="bfloat16") == torch.bfloat16
+        with levers.switched(bfloat16=False):
+            assert precision("soft_targets") == torch.float32
+        monkeypatch.setitem(levers.LEVERS["bfloat16"].pays, "cpu", None)
+        assert precision("soft_targets") == torch.float32, "never run there"
+        monkeypatch.setitem(levers.LEVERS["bfloat16"].pays, "cpu", True)
+
+
+def test_bfloat16_is_near_float32_and_said(normed):
+    """Of the same weights and images, the loss is the same to two digits; the weights themselves stay float32."""
+    runs = [run("soft_targets", network={"name": "test_student"}, precision=precision, steps=3,
+                teacher={**TEACHER, "network": {"name": "test_teacher"}}) for precision in ("float32", "bfloat16")]
+    teacher = build(runs[0].teacher)
+    exact, lower = (list(train(config, teacher=teacher)) for config in runs)
+    assert not of(Notice, exact) and "bfloat16" in of(Notice, lower)[0].text
+    assert {value.dtype for value in final(lower).values()} == {torch.float32, torch.int64}
+    for step, values in measured(exact).items():
+        assert measured(lower)[step].get("loss", 0) == pytest.approx(values.get("loss", 0), rel=0.02)
+        assert measured(lower)[step].get("loss", 1) != values.get("loss", 0)
 
 
 @pytest.mark.parametrize("steps, asked", [(3, 15), (4, 21), (8, 21)])
@@ -511,14 +571,15 @@ def test_the_teacher_is_asked_once_an_image_at_most(steps, asked, teacher, monke
     One is asked for before, to know whether there is room for all answers.
     """
     counts, answers = [], teaching.answers
-    monkeypatch.setattr(teaching, "answers", lambda terms, network, images, draws=None: (
-        counts.append(len(images.labels)), answers(terms, network, images, draws))[1])
+    monkeypatch.setattr(teaching, "answers", lambda terms, network, images, *rest: (
+        counts.append(len(images.labels)), answers(terms, network, images, *rest))[1])
     list(train(run("soft_targets", steps=steps, batch_size=5), teacher=teacher))
     assert sum(counts) == asked
 
 
 def test_kept_lessons_take_no_more_than_they_may(teacher, monkeypatch):
     """20 images' soft targets are 20·10 numbers of 4 bytes."""
+    monkeypatch.setattr(teaching, "DISK_BYTES", 0)
     for room, notices in ((800, 0), (799, 1)):
         monkeypatch.setattr(teaching, "KEPT_BYTES", room)
         assert len(of(Notice, train(run("soft_targets"), teacher=teacher))) == notices
@@ -540,10 +601,11 @@ def test_all_kept_lessons_together_take_no_more_than_they_may(teacher, monkeypat
     both = {"stages": [{"objective": {name: {"weight": 1, "term": {"kind": name}}
                                       for name in ("soft_targets", "logit_error")}}]}
     title = TERMS["soft_targets"].title.lower()  # the second by name
+    monkeypatch.setattr(teaching, "DISK_BYTES", 0)
     for room, sentences in ((1600, []), (1599, [f"What the teacher hands over for {title} does not fit into memory"])):
         monkeypatch.setattr(teaching, "KEPT_BYTES", room)
         notices = of(Notice, train(run(both), teacher=teacher))
-        assert [notice.text[: notice.text.index(" and is")] for notice in notices] == sentences
+        assert [notice.text[: notice.text.index(" nor on")] for notice in notices] == sentences
 
 
 def test_the_probe_sees_all_classes_of_a_set_that_is_stored_class_by_class(teacher):
@@ -575,9 +637,10 @@ def test_a_batch_without_labels_does_not_dilute_the_cross_entropy(teacher):
 
 
 def test_the_teacher_looks_at_the_varied_images_of_the_student(teacher):
-    """Nothing is kept of images that change at every step, and nothing needs to be said of it."""
+    """Nothing is kept of images that change at every step, and the run says so."""
     varied = run("soft_targets", data={"name": "digits", "images": 20, "augment": "flip"})
-    assert not of(Notice, train(varied, teacher=teacher))
+    notice, = of(Notice, train(varied, teacher=teacher))
+    assert notice.text == "The images are varied at random, so that the teacher answers anew in each step."
     training = entered(varied, teacher)
     student, taught = training._lesson()
     assert not torch.equal(student.inputs, training.images[training._batch()].pixels)

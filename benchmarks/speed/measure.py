@@ -1,0 +1,85 @@
+"""How two ways of doing one piece of work are compared: in turn, in one process; their memory each in its own."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.runs import status
+from benchmarks.speed.cases import CASES, Work
+from kdcore import device
+
+WAYS = ("plain", "ours")
+SECONDS = 6.0
+ROUNDS = 5
+
+
+def compare(name: str, seconds: float = SECONDS) -> dict:
+    """{"plain", "ours": median seconds, "ratio": median of the rounds' ratios, "low", "high": their quartiles,
+    "rounds", "megabytes": {way: peak memory}, "operations": {way: multiplications and additions}}.
+
+    Each round does the work both ways; there are ROUNDS of them and as many more as `seconds` hold, or two of what is
+    long.
+    """
+    case, where = CASES[name], device.pick()
+    with device.threads(device.cores()):
+        works = {way: getattr(case, way)() for way in WAYS}
+        operations = {way: 0 if case.whole else _operations(work) for way, work in works.items()}
+        times = {way: [] for way in WAYS}
+        while len(times["ours"]) < (2 if case.whole else ROUNDS) or (
+                not case.whole and sum(map(sum, times.values())) < seconds):
+            for way, work in works.items():
+                times[way].append(_timed(work, where))
+    ratios = [ours / plain for plain, ours in zip(*times.values())]
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return {**{way: statistics.median(taken) for way, taken in times.items()}, "ratio": middle, "low": low,
+            "high": high, "rounds": len(ratios), "operations": operations,
+            "megabytes": {way: _in_own_process(name, way) for way in WAYS}}
+
+
+def _timed(work: Work, where: torch.device) -> float:
+    began = time.perf_counter()
+    work()
+    device.finish(where)
+    return time.perf_counter() - began
+
+
+def _operations(work: Work) -> int:
+    """Multiplications and additions of the work; as it is the first time, it is not timed."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def peak(name: str, way: str) -> float:
+    """MB that one process of the work takes at most, here and now, above what was there before it was built."""
+    where = device.pick()
+    with device.threads(device.cores()):
+        before = status("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+        work = getattr(CASES[name], way)()
+        work()
+        if not CASES[name].whole:
+            work()
+    if where.type == "cuda":
+        return torch.cuda.max_memory_allocated(where) / 2**20
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of the largest; like ours, with its libraries
+    return (max(status("VmHWM"), children) - before) / 1024
+
+
+def _in_own_process(name: str, way: str) -> float:
+    command = [sys.executable, "-m", "benchmarks.speed.measure", name, way]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    print(json.dumps(peak(*sys.argv[1:])))
