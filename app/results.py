@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
-import statistics
 
 from app import engine
 from app.figures import BASELINE_COLOUR, COLOURS, DASHES, POINTS, TEACHER_COLOUR
 from kdcore import grid
+from kdcore.comparison import mean, sign
 from kdcore.store import ENDED
 
 FITTED = ".fitted"  # the engine's mark: a least-squares map stands between layers of different width
-T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # of 2 to 10 values, and hardly less of more
 
 
 def students(runs: list[dict]) -> list[dict]:
@@ -114,14 +112,6 @@ def by_method(runs: list[dict]) -> dict[str, dict]:
             for title, rows in found.items()}
 
 
-def mean(values: list[float]) -> tuple[float, float | None, int] | None:
-    """Mean, standard error (None of a single value) and number of some values; None of none."""
-    if not values:
-        return None
-    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
-    return statistics.mean(values), error, len(values)
-
-
 def summary(runs: list[dict]) -> list[dict]:
     """The runs' groups as rows of a table: method, the settings in which these runs differ, accuracy, gain, seeds."""
     found, came, group, rows = conditions(runs), by_method(runs), groups(runs), {}
@@ -140,24 +130,13 @@ def summary(runs: list[dict]) -> list[dict]:
 
 def winner(groups: dict[str, dict]) -> str | None:
     """The method with the largest gain among those that clearly gain: 0 is outside the 95 % interval of Student's t."""
-    clear = _clear(groups, sign=1)
+    clear = {title: group["gain"][0] for title, group in groups.items() if sign(group["gain"]) > 0}
     return max(clear, key=clear.get, default=None)
 
 
 def losers(groups: dict[str, dict]) -> list[str]:
     """The methods that clearly lose against the baseline."""
-    return list(_clear(groups, sign=-1))
-
-
-def _clear(groups: dict[str, dict], sign: int) -> dict[str, float]:
-    return {title: group["gain"][0] for title, group in groups.items()
-            if group["gain"] and group["gain"][1] is not None
-            and sign * group["gain"][0] > _quantile(group["gain"][2]) * group["gain"][1]}
-
-
-def _quantile(count: int) -> float:
-    """97.5 % quantile of Student's t for the mean of so many values."""
-    return T[min(count, len(T) + 1) - 2]
+    return [title for title, group in groups.items() if sign(group["gain"]) < 0]
 
 
 def settings(runs: list[dict], kind: str) -> dict:

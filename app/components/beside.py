@@ -90,7 +90,7 @@ class Beside:
         if first is None or first["on"] is None:
             return []
         return [{"name": f"Neurons that are on; of students, those that differ · {title_of(first)}", "mark": None,
-                 "maps": [first["on"], *(found and 1 - found["per_place"] for found in at)],
+                 "maps": [first["on"], *(found and found["differing"] for found in at)],
                  "notes": ["", *(f"{found['rate']:.0%} agree" if found else "" for found in at)]}]
 
     def _ask(self, name: str, question: str, **arguments) -> list[dict]:

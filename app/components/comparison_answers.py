@@ -26,8 +26,8 @@ def noise(groups: list[Group], runs: list[dict]) -> None:
     found, looks = _asked(groups, _under_noise), _looks(groups)
     lines = []
     for name, entries in found.items():
-        mean = comparison.mean_curve([(list(STDS), entry["accuracy"]) for entry in entries])
-        lines.append({"name": name, **looks[name], **mean, "x": mean["steps"]})
+        lines.append({"name": name, **looks[name], **comparison.mean_curve(
+            [(list(STDS), entry["accuracy"]) for entry in entries])})
     if lines:
         chart(figures.bands(lines, title="accuracy", across="standard deviation of the noise", percent=True), "noise",
               "The accuracy of each group under input noise")
@@ -44,7 +44,7 @@ def calibration(groups: list[Group], runs: list[dict]) -> None:
                                                                 for entry in entries)))
         drawn.append({"name": name, **looks[name], **comparison.calibration(sure, right)})
         errors = [comparison.calibration(entry["confidence"], _right(entry))["error"] for entry in entries]
-        mean, error, seeds = results.mean(errors)
+        mean, error, seeds = comparison.mean(errors)
         rows.append({"name": name, "seeds": seeds, "error": 100 * mean, "spread": error and 100 * error,
                      "sure": 100 * sure.mean(), "right": 100 * right.mean()})
     if not drawn:
@@ -83,9 +83,8 @@ def classes(groups: list[Group], runs: list[dict]) -> None:
     pairs = [(entry["teacher"]["predicted"] if rows == "teacher" else entry["labels"], entry["predicted"])
              for entry in found[columns] if rows == "labels" or entry["teacher"]]
     counts = sum(comparison.confusion(*pair, len(names)) for pair in pairs)
-    row_sums = counts.sum(1, keepdims=True)
     texts = [[str(count) if count else "" for count in row] for row in counts]
-    chart(figures.cells(np.where(row_sums, counts / np.maximum(row_sums, 1), np.nan), names, names, texts=texts,
+    chart(figures.cells(comparison.shares(counts), names, names, texts=texts,
                         across=f"answer of {columns}", down=theirs[rows], hover="%{y} → %{x}: %{text} (%{z:.1%})"),
           "confusion", f"Which answers {columns} gives for {theirs[rows]}")
     st.caption("The number of test images, all seeds together; the colour is their share of a row. Off the diagonal "

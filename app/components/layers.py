@@ -92,7 +92,7 @@ def matrices(shown: list[tuple[str, dict]], key: str, *, differences: bool, desc
 def where_they_differ(shown: list[tuple[str, dict]], image: dict, key: str, *, smooth: bool, overlay: bool) -> None:
     """Draw which share of neurons the teacher has on at each place, and where the students' differ; no vectors."""
     rows = [{"name": title_of(layer), "mark": None, "notes": ["", *("" for _ in shown)],
-             "maps": [layer["on"], *(one and 1 - one["per_place"] for one in ours)]}
+             "maps": [layer["on"], *(one and one["differing"] for one in ours)]}
             for layer, ours in paired([entry for _, entry in shown]) if layer["on"] is not None]
     if not rows:
         st.caption("The layers of these networks are vectors: their neurons have no place in the image.")

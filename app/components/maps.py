@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import engine, figures
 from app.components.chart import chart
+from kdcore.smoothing import blur, smoothed
 
 SHARED, PERCENTILE, EACH = "shared", "99th percentile", "each its own"
 SCALES = (SHARED, PERCENTILE, EACH)
@@ -27,7 +28,7 @@ class Look:
         """What is drawn of an entry's maps, (rows, H, W): of colours the mean."""
         maps = entry["maps"] if rows is None else entry["maps"][rows]
         flat = np.abs(maps).mean(1) if self.absolute else maps.mean(1)
-        return figures.smoothed(flat) if self.smooth else flat
+        return smoothed(flat) if self.smooth else flat
 
     def end(self, values: list[np.ndarray]) -> float:
         """The value at the end of a scale that all these have in common."""
@@ -36,7 +37,7 @@ class Look:
 
     def sentence(self, width: int) -> str:
         """What has to be known of the picture of maps of a width; empty where there is nothing."""
-        return (f" The picture is smoothed with a Gaussian (σ = {figures.blur(width):.2g} pixel); the numbers are "
+        return (f" The picture is smoothed with a Gaussian (σ = {blur(width):.2g} pixel); the numbers are "
                 "not." * self.smooth
                 + " The colours end at the 99th percentile of the values in sight; what is beyond has the colour of "
                 "the end." * (self.scale == PERCENTILE)

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from app.figures.style import BASELINE_COLOUR, COLOURS, DASHES, TEACHER_COLOUR
 from app.figures.text import escape
+from kdcore.comparison import spread_out
 
 POINTS = 300
 
@@ -110,5 +111,5 @@ def thinned(steps: list, values: list, points: int = POINTS) -> tuple[list, list
     """At most `points` of a curve, first and last included."""
     if len(steps) <= points:
         return steps, values
-    kept = np.unique(np.linspace(0, len(steps) - 1, points).round().astype(int))
+    kept = spread_out(len(steps), points)
     return [steps[i] for i in kept], [values[i] for i in kept]

@@ -114,25 +114,6 @@ def _name_ends(figure: go.Figure, what: str) -> None:
     figure.update_layout(margin={"r": 84})
 
 
-def blur(width: int) -> float:
-    """The standard deviation, in pixels, of the Gaussian that smooths a map of a width."""
-    return max(0.7, width / 32)
-
-
-def smoothed(maps: np.ndarray) -> np.ndarray:
-    """Maps (..., H, W) convolved with a Gaussian, which at the borders is made of what is inside alone."""
-    std = blur(maps.shape[-1])
-    down, across = (_gaussian(side, std) for side in maps.shape[-2:])
-    return down @ maps @ across.T
-
-
-def _gaussian(side: int, std: float) -> np.ndarray:
-    """(side, side): in each row the weights around one place."""
-    places = np.arange(side)
-    weights = np.exp(-((places[:, None] - places) ** 2) / (2 * std**2))
-    return weights / weights.sum(1, keepdims=True)
-
-
 def _resized(values: np.ndarray, size: tuple[int, int], smooth: bool) -> np.ndarray:
     """A map (h, w) at a size (H, W), float32: interpolated, or in its own cells."""
     whole = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
