@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import streamlit as st
 
 from app import engine, figures
+from app.components.absent import why_absent
 from app.components.chart import chart
 from kdcore.smoothing import blur, smoothed
 
@@ -55,9 +55,7 @@ def map_picture(entries: list[dict], names: list[str], image: dict, key: str, *,
     `image` is the inspector's image; `rows` picks maps of an entry, all by default; `number` says what
     is written with each: a "distance" to the teacher, or a "penalty". Entries `beside` them share their scale.
     """
-    for name, entry in zip(names, entries):
-        if entry["maps"] is None:
-            st.info(f"{figures.markdown(name)}: {figures.markdown(entry['reason'])}", icon=":material/block:")
+    why_absent(names, entries)
     drawn = [(name, entry) for name, entry in zip(names, entries) if entry["maps"] is not None]
     if not drawn:
         return
