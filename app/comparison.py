@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 import numpy as np
@@ -144,8 +143,7 @@ def kind_of(metric: str) -> str:
 
 def trained_on(run: dict) -> set[str]:
     """The kinds of terms in a run's loss."""
-    return {weighted["term"]["kind"] for stage in json.loads(run["config"])["method"]["stages"]
-            for weighted in stage["objective"].values()}
+    return {term["kind"] for _, term in results.terms(run)}
 
 
 def families(groups: list[Group], runs: list[dict], place: str) -> dict[str, list[Group]]:

@@ -112,6 +112,12 @@ def by_method(runs: list[dict]) -> dict[str, dict]:
             for title, rows in found.items()}
 
 
+def in_percent(came: dict) -> dict[str, float | None]:
+    """What `by_method` says of a group, as a table has it: "accuracy" and "gain" in per cent, each with an "_error"."""
+    return {f"{what}{part}": value and 100 * value for what in ("accuracy", "gain")
+            for part, value in zip(("", "_error"), came[what] or (None, None))}
+
+
 def summary(runs: list[dict]) -> list[dict]:
     """The runs' groups as rows of a table: method, the settings in which these runs differ, accuracy, gain, seeds."""
     found, came, group, rows = conditions(runs), by_method(runs), groups(runs), {}
@@ -119,12 +125,10 @@ def summary(runs: list[dict]) -> list[dict]:
     spelt = [grid.spelt(path) for path in paths]
     for run in runs:
         if (name := group[run["id"]]) in came and name not in rows:
-            accuracy, gain = came[name]["accuracy"], came[name]["gain"]
             settings = {grid.spelt(path) if spelt.count(grid.spelt(path)) == 1 else path: found[run["id"]].get(path)
                         for path in paths}
-            rows[name] = {"method": run["title"], **settings, "accuracy": 100 * accuracy[0],
-                          "error": accuracy[1] and 100 * accuracy[1], "gain": gain and 100 * gain[0],
-                          "gain_error": gain and gain[1] and 100 * gain[1], "seeds": accuracy[2]}
+            rows[name] = {"method": run["title"], **settings, **in_percent(came[name]),
+                          "seeds": came[name]["accuracy"][2]}
     return list(rows.values())
 
 
@@ -139,14 +143,16 @@ def losers(groups: dict[str, dict]) -> list[str]:
     return [title for title, group in groups.items() if sign(group["gain"]) < 0]
 
 
+def terms(run: dict) -> list[tuple[str, dict]]:
+    """What a run's loss is made of, stage by stage: the key of each term, and its settings."""
+    return [(key, weighted["term"]) for stage in json.loads(run["config"])["method"]["stages"]
+            for key, weighted in stage["objective"].items()]
+
+
 def settings(runs: list[dict], kind: str) -> dict:
     """The hyper-parameters with which one of the runs trained on a kind of knowledge; empty where none did."""
-    for run in reversed(runs):
-        for stage in json.loads(run["config"])["method"]["stages"]:
-            for weighted in stage["objective"].values():
-                if weighted["term"]["kind"] == kind:
-                    return {name: value for name, value in weighted["term"].items() if name != "kind"}
-    return {}
+    return next(({name: value for name, value in term.items() if name != "kind"} for run in reversed(runs)
+                 for _, term in terms(run) if term["kind"] == kind), {})
 
 
 def teacher_accuracy(runs: list[dict]) -> float | None:
@@ -154,6 +160,12 @@ def teacher_accuracy(runs: list[dict]) -> float | None:
     teachers = {run["teacher"] for run in runs if run["teacher"]}
     summary = engine.store().summary(list(teachers)) if len(teachers) == 1 else {}
     return next((found["last"] for found in summary.values()), None)
+
+
+def teacher_level(runs: list[dict]) -> tuple[str, float] | None:
+    """The same, as the named line of a chart."""
+    accuracy = teacher_accuracy(runs)
+    return (f"teacher {per_cent(accuracy)}", accuracy) if accuracy else None
 
 
 def short_names(runs: list[dict]) -> list[str]:
@@ -180,7 +192,7 @@ def last_step(run: dict) -> int:
 
 def metrics(ids: list[int]) -> dict[str, str]:
     """What the runs recorded, accuracy first: {name: words}."""
-    terms, titles = engine.catalogue()["terms"], _titles(ids)
+    told, titles = engine.catalogue()["terms"], _titles(ids)
     words = {"accuracy": "Accuracy on the test images", "loss": "Loss in training", "loss.test":
              "Cross entropy on the test images"}
     further = {"accuracy.validation": "Accuracy on the validation images",
@@ -194,7 +206,7 @@ def metrics(ids: list[int]) -> dict[str, str]:
         elif kind == "term":
             words[name] = f"Term: {titles.get(key, key)}"
         elif kind == "knowledge":
-            words[name] = f"Distance to the teacher: {terms[key]['title']}{fitted}"
+            words[name] = f"Distance to the teacher: {told[key]['title']}{fitted}"
         elif kind == "agreement":
             words[name] = f"Activations that agree with the teacher's: {key}{fitted}"
     return words
@@ -202,12 +214,10 @@ def metrics(ids: list[int]) -> dict[str, str]:
 
 def _titles(ids: list[int]) -> dict[str, str]:
     """What each term of the runs' methods is called; those of one kind are told apart by their keys."""
-    terms, kinds = engine.catalogue()["terms"], {}
-    for run in engine.store().runs(ids=ids):
-        for stage in json.loads(run["config"])["method"]["stages"]:
-            kinds |= {key: weighted["term"]["kind"] for key, weighted in stage["objective"].items()}
+    kinds = {key: term["kind"] for run in engine.store().runs(ids=ids) for key, term in terms(run)}
     several = {kind for kind in kinds.values() if list(kinds.values()).count(kind) > 1}
-    return {key: terms[kind]["title"] + (f" ({key.replace('_', ' ')})" if kind in several else "")
+    told = engine.catalogue()["terms"]
+    return {key: told[kind]["title"] + (f" ({key.replace('_', ' ')})" if kind in several else "")
             for key, kind in kinds.items()}
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.comparison import Group
+from app.components import tables
 from app.components.chart import chart
 from kdcore import comparison
 
@@ -17,7 +18,6 @@ SEEDS = 5  # of a group that are asked
 IMAGES = 1000  # that they are asked about
 STDS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 TEACHER = "Teacher"
-LOOK = {"colour": figures.TEACHER_COLOUR, "dash": "dot", "symbol": "star-diamond"}
 Asked = dict[str, list[dict]]  # the answers of each group's networks, by the group's name, the teacher's first
 
 
@@ -50,14 +50,12 @@ def calibration(groups: list[Group], runs: list[dict]) -> None:
     if not drawn:
         return
     chart(figures.reliability(drawn), "reliability", "How often each group is right, by its confidence")
-    number = st.column_config.NumberColumn
     st.dataframe(rows, hide_index=True, placeholder="–", column_config={
-        "name": "Group", "seeds": number("Seeds"), "error": number(
+        "name": "Group", "seeds": tables.SEEDS, "spread": tables.ERROR, "error": tables.number(
             "Calibration error", format="%.1f", help="In points: the mean distance of confidence and accuracy over ten "
             "bins of confidence (Guo et al. 2017, eq. 3), mean over the seeds."),
-        "spread": number("±", format="%.1f", help="Standard error of the mean."),
-        "sure": number("Confidence", format="%.1f %%", help="Mean probability of the answer."),
-        "right": number("Accuracy", format="%.1f %%")})
+        "sure": tables.number("Confidence", format="%.1f %%", help="Mean probability of the answer."),
+        "right": tables.number("Accuracy", format="%.1f %%")})
     st.caption("Below the dotted line a network is surer than it is right, above it less sure. A point is a bin of "
                f"confidence, the answers of all seeds together. {_over(groups)}")
 
@@ -132,7 +130,7 @@ def _images(run: dict) -> tuple:
 
 
 def _looks(groups: list[Group]) -> dict[str, dict]:
-    return {TEACHER: LOOK, **{group.name: group.look for group in groups}}
+    return {TEACHER: figures.TEACHER_LOOK, **{group.name: group.look for group in groups}}
 
 
 def _right(entry: dict) -> np.ndarray:
