@@ -76,8 +76,7 @@ def _begin(catalogue: dict) -> None:
     if middle.button("Begin", width="stretch", key="draft.begin"):
         labels = next(kind for kind, term in catalogue["terms"].items() if term["is_labels"])
         stage = {**defaults(catalogue["schemas"]["stage"]), "objective": {labels: _fresh(labels, catalogue)}}
-        mine = {**_EMPTY, "stages": [stage]} if name is None else forms.varied(forms.plain(known[name]), "mine")
-        _take(mine)
+        _take({**_EMPTY, "stages": [stage]} if name is None else forms.varied(forms.plain(known[name]), "mine"))
         st.rerun()
     if name in saved:
         with st.popover(f"Delete {figures.markdown(saved[name]['title'])}", icon=":material/delete:"):

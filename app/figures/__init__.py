@@ -5,8 +5,8 @@ from app.figures.bars import class_counts
 from app.figures.beside import with_answers
 from app.figures.comparisons import bands, cells, reliability, spots
 from app.figures.curves import POINTS, curves, layers_over_snapshots, over_snapshots, scores, thinned
-from app.figures.maps import layer_grid, map_grid, picture, stitched
-from app.figures.pictures import image_rows
+from app.figures.maps import layer_grid, map_grid, stitched
+from app.figures.pictures import image_rows, picture
 from app.figures.shares import distributions, histograms, shares, strips
 from app.figures.style import BASELINE_COLOUR, COLOURS, DASHES, SYMBOLS, TEACHER_COLOUR, TEACHER_LOOK
 from app.figures.text import markdown, number

@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from app.figures.pictures import MAP_PIXELS, picture
 from app.figures.text import escape, write
 
-MAP_PIXELS = 230
 SEAM = 0.02  # between the maps of layers, as a share of their width
 SMOOTH_PIXELS = 48  # of a side, when a map is interpolated
 LINE = 78  # letters in all columns' titles together
@@ -162,14 +162,6 @@ def _lay(figure: go.Figure, image: np.ndarray, places: list[tuple[int, int]]) ->
     laid = {"source": picture(image), "xref": "x", "yref": "y", "sizex": width, "sizey": height, "sizing": "stretch",
             "layer": "below"}
     figure.layout.images += tuple({**laid, "x": column - 0.5, "y": row - 0.5} for row, column in places)
-
-
-def picture(image: np.ndarray) -> Image.Image:
-    """An image (channels, H, W) in [0, 1], grey or coloured, as large as a map is drawn; what is beyond is clipped."""
-    _, height, width = image.shape
-    pixels = np.broadcast_to(image, (3, height, width)).transpose(1, 2, 0).clip(0, 1)
-    times = max(1, MAP_PIXELS // width)  # a browser blurs what it enlarges
-    return Image.fromarray((255 * pixels).round().astype(np.uint8)).resize((width * times, height * times), 0)
 
 
 def _label(figure: go.Figure, shape: tuple[int, ...], gaps: tuple[float, float], rows: list[str], columns: list[str],
