@@ -88,8 +88,8 @@ def matrices(shown: list[tuple[str, dict]], key: str, *, differences: bool, desc
         height, width = layer["theirs"].shape
         st.markdown(f"**{figures.markdown(title_of(layer))}**: its first layer's {height} channels down, its last "
                     f"one's {width} across" + "; of students, what they have more or less" * differences)
-        notes = ["", *(f"distance {figures.number(one['paid'])}" for _, one in with_it)]
-        figure = figures.map_grid(np.stack([[layer["theirs"], *ours]]), rows=[], notes=notes,
+        beneath = ["", *(f"distance {figures.number(one['paid'])}" for _, one in with_it)]
+        figure = figures.map_grid(np.stack([[layer["theirs"], *ours]]), rows=[], notes=beneath,
                                   columns=["Teacher", *(name for name, _ in with_it)])
         chart(figure, f"{key}.{i}", f"{description} of {title_of(layer)}")
 
