@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -72,10 +70,8 @@ def curves(groups: list[Group], metric: str, seconds: bool) -> list[dict]:
     for group in groups:
         there = [run["id"] for run in group.runs if run["id"] in found and run["id"] in spent]
         if there:
-            mean = comparison.mean_curve([found[run] for run in there], results.POINTS)
-            times = comparison.mean_curve([spent[run] for run in there], results.POINTS) if seconds else None
-            x = np.interp(mean["steps"], times["steps"], times["mean"]) if times else mean["steps"]
-            lines.append({"name": group.name, **group.look, **mean, "x": x})
+            lines.append({"name": group.name, **group.look, **comparison.mean_curve(
+                [found[run] for run in there], results.POINTS, [spent[run] for run in there] if seconds else None)})
     return lines
 
 
@@ -131,10 +127,8 @@ def knowledge(groups: list[Group], runs: list[dict]) -> dict:
     for column, kind in enumerate(kinds):
         last = {run: row["last"] for run, row in engine.store().summary([*ids, *alone.values()], kind).items()}
         for row, group in enumerate(taught):
-            ratios = [math.log2(last[run["id"]] / last[alone[key[run["id"]]]]) for run in group.runs
-                      if last.get(run["id"], 0) > 0 and last.get(alone.get(key[run["id"]]), 0) > 0]
-            if ratios:
-                values[row, column], seeds[row, column] = sum(ratios) / len(ratios), len(ratios)
+            values[row, column], seeds[row, column] = comparison.log_ratio(
+                [(last.get(run["id"], 0), last.get(alone.get(key[run["id"]]), 0)) for run in group.runs])
     down, across = seeds.any(1), seeds.any(0)
     return {"groups": [group for group, any_ in zip(taught, down) if any_],
             "kinds": [kind for kind, any_ in zip(kinds, across) if any_],
@@ -149,8 +143,7 @@ def kind_of(metric: str) -> str:
 
 def trained_on(run: dict) -> set[str]:
     """The kinds of terms in a run's loss."""
-    return {weighted["term"]["kind"] for stage in json.loads(run["config"])["method"]["stages"]
-            for weighted in stage["objective"].values()}
+    return {term["kind"] for _, term in results.terms(run)}
 
 
 def families(groups: list[Group], runs: list[dict], place: str) -> dict[str, list[Group]]:

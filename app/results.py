@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
-import statistics
 
 from app import engine
 from app.figures import BASELINE_COLOUR, COLOURS, DASHES, POINTS, TEACHER_COLOUR
 from kdcore import grid
+from kdcore.comparison import mean, sign
 from kdcore.store import ENDED
 
 FITTED = ".fitted"  # the engine's mark: a least-squares map stands between layers of different width
-T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # of 2 to 10 values, and hardly less of more
 
 
 def students(runs: list[dict]) -> list[dict]:
@@ -114,12 +112,10 @@ def by_method(runs: list[dict]) -> dict[str, dict]:
             for title, rows in found.items()}
 
 
-def mean(values: list[float]) -> tuple[float, float | None, int] | None:
-    """Mean, standard error (None of a single value) and number of some values; None of none."""
-    if not values:
-        return None
-    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
-    return statistics.mean(values), error, len(values)
+def in_percent(came: dict) -> dict[str, float | None]:
+    """What `by_method` says of a group, as a table has it: "accuracy" and "gain" in per cent, each with an "_error"."""
+    return {f"{what}{part}": value and 100 * value for what in ("accuracy", "gain")
+            for part, value in zip(("", "_error"), came[what] or (None, None))}
 
 
 def summary(runs: list[dict]) -> list[dict]:
@@ -129,45 +125,34 @@ def summary(runs: list[dict]) -> list[dict]:
     spelt = [grid.spelt(path) for path in paths]
     for run in runs:
         if (name := group[run["id"]]) in came and name not in rows:
-            accuracy, gain = came[name]["accuracy"], came[name]["gain"]
             settings = {grid.spelt(path) if spelt.count(grid.spelt(path)) == 1 else path: found[run["id"]].get(path)
                         for path in paths}
-            rows[name] = {"method": run["title"], **settings, "accuracy": 100 * accuracy[0],
-                          "error": accuracy[1] and 100 * accuracy[1], "gain": gain and 100 * gain[0],
-                          "gain_error": gain and gain[1] and 100 * gain[1], "seeds": accuracy[2]}
+            rows[name] = {"method": run["title"], **settings, **in_percent(came[name]),
+                          "seeds": came[name]["accuracy"][2]}
     return list(rows.values())
 
 
 def winner(groups: dict[str, dict]) -> str | None:
     """The method with the largest gain among those that clearly gain: 0 is outside the 95 % interval of Student's t."""
-    clear = _clear(groups, sign=1)
+    clear = {title: group["gain"][0] for title, group in groups.items() if sign(group["gain"]) > 0}
     return max(clear, key=clear.get, default=None)
 
 
 def losers(groups: dict[str, dict]) -> list[str]:
     """The methods that clearly lose against the baseline."""
-    return list(_clear(groups, sign=-1))
+    return [title for title, group in groups.items() if sign(group["gain"]) < 0]
 
 
-def _clear(groups: dict[str, dict], sign: int) -> dict[str, float]:
-    return {title: group["gain"][0] for title, group in groups.items()
-            if group["gain"] and group["gain"][1] is not None
-            and sign * group["gain"][0] > _quantile(group["gain"][2]) * group["gain"][1]}
-
-
-def _quantile(count: int) -> float:
-    """97.5 % quantile of Student's t for the mean of so many values."""
-    return T[min(count, len(T) + 1) - 2]
+def terms(run: dict) -> list[tuple[str, dict]]:
+    """What a run's loss is made of, stage by stage: the key of each term, and its settings."""
+    return [(key, weighted["term"]) for stage in json.loads(run["config"])["method"]["stages"]
+            for key, weighted in stage["objective"].items()]
 
 
 def settings(runs: list[dict], kind: str) -> dict:
     """The hyper-parameters with which one of the runs trained on a kind of knowledge; empty where none did."""
-    for run in reversed(runs):
-        for stage in json.loads(run["config"])["method"]["stages"]:
-            for weighted in stage["objective"].values():
-                if weighted["term"]["kind"] == kind:
-                    return {name: value for name, value in weighted["term"].items() if name != "kind"}
-    return {}
+    return next(({name: value for name, value in term.items() if name != "kind"} for run in reversed(runs)
+                 for _, term in terms(run) if term["kind"] == kind), {})
 
 
 def teacher_accuracy(runs: list[dict]) -> float | None:
@@ -175,6 +160,12 @@ def teacher_accuracy(runs: list[dict]) -> float | None:
     teachers = {run["teacher"] for run in runs if run["teacher"]}
     summary = engine.store().summary(list(teachers)) if len(teachers) == 1 else {}
     return next((found["last"] for found in summary.values()), None)
+
+
+def teacher_level(runs: list[dict]) -> tuple[str, float] | None:
+    """The same, as the named line of a chart."""
+    accuracy = teacher_accuracy(runs)
+    return (f"teacher {per_cent(accuracy)}", accuracy) if accuracy else None
 
 
 def short_names(runs: list[dict]) -> list[str]:
@@ -201,7 +192,7 @@ def last_step(run: dict) -> int:
 
 def metrics(ids: list[int]) -> dict[str, str]:
     """What the runs recorded, accuracy first: {name: words}."""
-    terms, titles = engine.catalogue()["terms"], _titles(ids)
+    told, titles = engine.catalogue()["terms"], _titles(ids)
     words = {"accuracy": "Accuracy on the test images", "loss": "Loss in training", "loss.test":
              "Cross entropy on the test images"}
     further = {"accuracy.validation": "Accuracy on the validation images",
@@ -215,7 +206,7 @@ def metrics(ids: list[int]) -> dict[str, str]:
         elif kind == "term":
             words[name] = f"Term: {titles.get(key, key)}"
         elif kind == "knowledge":
-            words[name] = f"Distance to the teacher: {terms[key]['title']}{fitted}"
+            words[name] = f"Distance to the teacher: {told[key]['title']}{fitted}"
         elif kind == "agreement":
             words[name] = f"Activations that agree with the teacher's: {key}{fitted}"
     return words
@@ -223,12 +214,10 @@ def metrics(ids: list[int]) -> dict[str, str]:
 
 def _titles(ids: list[int]) -> dict[str, str]:
     """What each term of the runs' methods is called; those of one kind are told apart by their keys."""
-    terms, kinds = engine.catalogue()["terms"], {}
-    for run in engine.store().runs(ids=ids):
-        for stage in json.loads(run["config"])["method"]["stages"]:
-            kinds |= {key: weighted["term"]["kind"] for key, weighted in stage["objective"].items()}
+    kinds = {key: term["kind"] for run in engine.store().runs(ids=ids) for key, term in terms(run)}
     several = {kind for kind in kinds.values() if list(kinds.values()).count(kind) > 1}
-    return {key: terms[kind]["title"] + (f" ({key.replace('_', ' ')})" if kind in several else "")
+    told = engine.catalogue()["terms"]
+    return {key: told[kind]["title"] + (f" ({key.replace('_', ' ')})" if kind in several else "")
             for key, kind in kinds.items()}
 
 

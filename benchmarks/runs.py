@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from kdcore.comparison import mean
 from kdcore.config import RunConfig
 from kdcore.device import cores, describe
 from kdcore.store import Store
@@ -56,8 +56,8 @@ def status(name: str) -> int:
 
 def spread(values: Sequence[float], digits: int) -> str:
     """Mean ± standard error (number of values); one value has no error."""
-    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.{digits}f}{error} ({len(values)})"
+    average, error, count = mean(values)
+    return f"{average:.{digits}f}{f' ± {error:.{digits}f}' if count > 1 else ''} ({count})"
 
 
 def write(name: str, content: dict, text: str) -> None:

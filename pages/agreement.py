@@ -6,7 +6,7 @@ from app import engine, figures, results
 from app.components.chart import chart
 from app.components.formula import formula
 from app.components.image_picker import image_picker, some_images
-from app.components.layers import connected, paired, taught_students, usable, where_they_differ
+from app.components.layers import connected, look, paired, taught_students, usable, where_they_differ
 from app.components.take import take
 
 KIND, MANY = "activation_boundary", 500
@@ -64,10 +64,9 @@ if metric:
 st.subheader("Where on the image")
 index = image_picker(teacher, students)
 with st.container(horizontal=True):
-    smooth = st.toggle("Smooth", key="smooth", bind="query-params", help="Interpolated, or in the map's own cells.")
-    overlay = st.toggle("Image beneath", key="under", bind="query-params", help="The image is seen through the maps.")
+    how = look()
 with st.spinner("Counting…"):
     image = engine.answer("image", run=students[0]["id"], index=index)
     where = usable(engine.answer("agreement", indices=[index], **asked), list(colours))
-where_they_differ(where, image, "where", smooth=smooth, overlay=overlay)
+where_they_differ(where, image, "where", **how)
 st.caption("Of the teacher, which share of its neurons is on at each place; of the students, which share differs.")

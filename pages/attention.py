@@ -5,8 +5,8 @@ import streamlit as st
 from app import engine, figures, results
 from app.components.chart import chart
 from app.components.formula import formula
-from app.components.image_picker import image_picker
-from app.components.layers import layer_maps, taught_students, usable, while_it_trained
+from app.components.image_picker import image_picker, told
+from app.components.layers import layer_maps, look, taught_students, usable, while_it_trained
 from app.components.take import take
 
 ATTENTION, JACOBIAN = "attention_maps", "attention_jacobian"
@@ -29,8 +29,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     settings[JACOBIAN]["window"] = st.selectbox(
         "Pooling window", field["enum"], trained_with, key="window", bind="query-params", width=150,
         disabled=kind != JACOBIAN, help=field["description"])
-    smooth = st.toggle("Smooth", key="smooth", bind="query-params", help="Interpolated, or in the map's own cells.")
-    overlay = st.toggle("Image beneath", key="under", bind="query-params", help="The image is seen through the maps.")
+    how = look()
 
 networks = [(run["id"], results.last_step(run)) for run in students]
 asked = {"kind": kind, "indices": [index], "teacher": teacher, "settings": settings[kind]}
@@ -40,10 +39,10 @@ with st.spinner("Computing maps…"):
 shown = usable(entries, names)
 if not shown:
     st.stop()
-layer_maps(shown, image, "maps", smooth=smooth, overlay=overlay, description=KINDS[kind])
-st.caption(f"Test image {index} is of class {figures.markdown(image['classes'][image['label']])}. Each row has a scale "
-           "of its own. Under each student's map stands its distance to the teacher's, of which the loss is made: 0 is "
-           "the same." + " The ring marks where the teacher attends most." * (kind == JACOBIAN))
+layer_maps(shown, image, "maps", KINDS[kind], **how)
+st.caption(f"{told(index, image)}. Each row has a scale of its own. Under each student's map stands its distance to "
+           "the teacher's, of which the loss is made: 0 is the same."
+           + " The ring marks where the teacher attends most." * (kind == JACOBIAN))
 take({"layers": ("layers", {"networks": networks, **asked})}, "attention")
 formula(kind)
 
@@ -51,7 +50,7 @@ formula(kind)
 def draw(run: dict, step: int, timeline: dict[int, dict]) -> None:
     """The maps at a step, and how far each layer's is from the teacher's at all of them."""
     if at := usable([timeline[step]], [f"{run['title']} · step {step}"]):
-        layer_maps(at, image, "timeline", smooth=smooth, overlay=overlay, description=KINDS[kind])
+        layer_maps(at, image, "timeline", KINDS[kind], **how)
         chart(figures.layers_over_snapshots(timeline, step, "distance of the map"), "distances",
               "The distance of the student's maps to the teacher's at every snapshot, one line a layer")
 

@@ -5,6 +5,7 @@ import json
 import streamlit as st
 
 from app import engine, figures
+from app.components.absent import or_say_why
 from app.components.image_set import facts, left_out, set_picker, varying_form
 from app.components.pickers import experiment_picker
 from app.components.pictures import balance, choose_rows, class_rows, one_image
@@ -36,12 +37,8 @@ entry = facts(catalogue["data"][data["name"]], data)
 channels, height, width = entry["shape"]
 st.caption(f"**{figures.markdown(entry['title'])}.** {figures.markdown(entry['sentence'])}")
 left_out(entry["left_out"])
-try:
-    with st.spinner("Counting the images…"):
-        counts = engine.ask("image_groups", **asked)
-except engine.UserError as error:
-    st.error(figures.markdown(str(error)))
-    st.stop()
+with or_say_why(), st.spinner("Counting the images…"):
+    counts = engine.ask("image_groups", **asked)
 
 with st.container(horizontal=True, gap="medium"):
     for group, of_class in counts.items():

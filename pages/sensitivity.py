@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from app import engine, figures
+from app import engine
 from app.components.formula import formula
-from app.components.image_picker import image_picker
+from app.components.image_picker import image_picker, told
 from app.components.map_sections import SECTIONS, controls
 from app.components.maps import explained
 from app.components.pickers import experiment_picker, student_picker, trained
@@ -22,8 +22,8 @@ with st.spinner("Computing maps…"):
     entries = engine.answer("maps", **asked)
 shown.draw(entries, shown.names, image, "maps")
 measured = any(entry["distance"] is not None for entry in entries)
-st.caption(f"Test image {index} is of class {figures.markdown(image['classes'][image['label']])}{shown.noise_told}. "
-           f"With each map: the network's answer" + (explained(shown.kind, shown.number) if measured else ".")
+st.caption(f"{told(index, image)}{shown.noise_told}. With each map: the network's answer"
+           + (explained(shown.kind, shown.number) if measured else ".")
            + shown.look.sentence(image["pixels"].shape[2]))
 take({"maps": ("maps", asked)}, "sensitivity-maps")
 if shown.kind in engine.catalogue()["terms"]:

@@ -5,8 +5,8 @@ import streamlit as st
 from app import engine, figures, results
 from app.components.beside import ANSWERS, USUAL, Beside, kinds
 from app.components.chart import chart
-from app.components.image_picker import image_picker
-from app.components.layers import taught_students
+from app.components.image_picker import image_picker, told
+from app.components.layers import look, taught_students
 from app.components.player import player
 from app.components.take import take
 
@@ -34,10 +34,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
                                  disabled=not drawn, key="scale_of", bind="query-params", help="One for each row, so "
                                  "that networks can be compared, or one for each picture, so that faint ones can be "
                                  "seen.")
-    smooth = st.toggle("Smooth", key="smooth", bind="query-params", disabled=not drawn,
-                       help="Interpolated, or in the map's own cells.")
-    overlay = st.toggle("Image beneath", key="under", bind="query-params", disabled=not drawn,
-                        help="The image is seen through the maps.")
+    how = look(disabled=not drawn)
 if not shown:
     st.info("Choose at least one row.", icon=":material/view_column:")
     st.stop()
@@ -54,14 +51,14 @@ def draw(step: int) -> None:
     with st.spinner("Computing maps…"):
         rows = beside.rows([kind for kind in shown if kind != ANSWERS], layer - 1, channel)
         answers = beside.answers(temperature) if ANSWERS in shown else []
-    figure = figures.layer_grid(rows, columns=["Teacher", *names], image=image["pixels"], overlay=overlay,
-                                smooth=smooth, each=scale == "a picture")
+    figure = figures.layer_grid(rows, columns=["Teacher", *names], image=image["pixels"],
+                                each=scale == "a picture", **how)
     if answers:
         figure = figures.with_answers(figure, answers, label=image["label"])
     chart(figure, "beside", f"What the teacher, {', '.join(names)} have of test image {index} at step {step}")
-    st.caption(f"Test image {index} is of class {figures.markdown(image['classes'][image['label']])}. Under each "
-               "student's picture stands its distance to the teacher's, as the loss of that kind of knowledge has it, "
-               "each in a unit of its own: 0 is the same. A click on a picture enlarges it.")
+    st.caption(f"{told(index, image)}. Under each student's picture stands its distance to the teacher's, as the loss "
+               "of that kind of knowledge has it, each in a unit of its own: 0 is the same. A click on a picture "
+               "enlarges it.")
     for sentence in dict.fromkeys(beside.absent):
         st.caption(figures.markdown(sentence))
     take(beside.asked, "side-by-side")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import engine, figures, results
+from app.components.absent import or_say_why
 from app.components.experiment_form import budget_form, data_form, methods_form, pair_form
 from app.components.forms import KEPT
 from app.components.search_form import search_form
@@ -40,16 +41,13 @@ with grid:
     wanted = search_form(catalogue, methods)
 experiment = {"name": name, "run": run, "methods": methods, "seeds": budget["seeds"], "vary": vary}
 again = st.session_state.get("again", False)
-try:
+with or_say_why():
     if wanted:
         values = engine.ask("search_values", content={**wanted, "run": run})
         experiment |= {"methods": [wanted["method"]], "vary": {wanted["path"]: values}}
     with st.spinner("Measuring a few steps, to tell what this costs…"):
         planned = engine.plan(experiment)
         cost = engine.cost(experiment, planned, again)
-except engine.UserError as error:
-    st.error(figures.markdown(str(error)))
-    st.stop()
 
 with st.expander("What each run minimises"):
     for title, formula in planned["formulas"].items():

@@ -16,7 +16,7 @@ RANDOM = np.random.default_rng(0)
 def test_a_mean_curve_is_the_mean_at_each_step():
     curves = [([0, 10, 20], [0.0, 1.0, 2.0]), ([0, 10, 20], [1.0, 3.0, 2.0]), ([0, 10], [2.0, 5.0])]
     found = comparison.mean_curve(curves)
-    assert found["steps"].tolist() == [0, 10, 20] and found["count"].tolist() == [3, 3, 2]
+    assert found["x"].tolist() == [0, 10, 20] and found["count"].tolist() == [3, 3, 2]
     for i in range(3):
         values = [curve[1][i] for curve in curves if len(curve[1]) > i]
         assert found["mean"][i] == pytest.approx(statistics.mean(values))
@@ -25,15 +25,15 @@ def test_a_mean_curve_is_the_mean_at_each_step():
 
 def test_a_curve_is_straight_between_its_points_and_one_has_no_error():
     found = comparison.mean_curve([([0, 4], [0.0, 4.0]), ([0, 1, 2], [1.0, 1.0, 1.0])])
-    assert found["steps"].tolist() == [0, 1, 2, 4] and found["mean"].tolist() == [0.5, 1.0, 1.5, 4.0]
+    assert found["x"].tolist() == [0, 1, 2, 4] and found["mean"].tolist() == [0.5, 1.0, 1.5, 4.0]
     assert np.isnan(found["error"][-1]) and found["count"][-1] == 1
 
 
 def test_a_long_curve_keeps_its_ends():
     steps = list(range(1000))
     found = comparison.mean_curve([(steps, steps)], most=50)
-    assert len(found["steps"]) == 50 and found["steps"][[0, -1]].tolist() == [0, 999]
-    assert (found["mean"] == found["steps"]).all()
+    assert len(found["x"]) == 50 and found["x"][[0, -1]].tolist() == [0, 999]
+    assert (found["mean"] == found["x"]).all()
 
 
 def counted(ours, theirs):
@@ -103,3 +103,38 @@ def test_confusion_and_classes_are_counted_one_by_one():
             assert table[i, j] == sum(a == i and b == j for a, b in zip(labels, answers))
         of_class = [int(a == b) for a, b in zip(labels, answers) if a == i]
         assert shares[i] == pytest.approx(statistics.mean(of_class)) if of_class else np.isnan(shares[i])
+
+
+def test_a_mean_curve_over_seconds_stands_where_its_curves_were_at_on_average():
+    curves = [([0, 10], [0.0, 1.0]), ([0, 10], [1.0, 3.0])]
+    spent = [([0, 10], [0.0, 4.0]), ([0, 5, 10], [1.0, 3.0, 6.0])]
+    found = comparison.mean_curve(curves, spent=spent)
+    assert found["x"].tolist() == [0.5, 5.0] and found["mean"].tolist() == [0.5, 2.0]
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7, 10, 40])
+def test_a_sign_is_clear_where_the_t_test_says_so(count):
+    """The table's values have two digits behind the point, so that borders are not looked at."""
+    values = RANDOM.normal(0, 1, count)
+    limit = stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / math.sqrt(count)
+    for share in (0.9, 1.04 if count <= 10 else 1.2):
+        moved = values - values.mean() + share * limit
+        assert comparison.sign(comparison.mean(moved.tolist())) == (share > 1) == (
+            stats.ttest_1samp(moved, 0).pvalue < 0.05)
+        assert comparison.sign(comparison.mean((-moved).tolist())) == -(share > 1)
+
+
+def test_what_has_no_interval_is_not_clear():
+    assert comparison.mean([]) is None and comparison.mean([0.5]) == (0.5, None, 1)
+    assert comparison.sign(None) == comparison.sign((0.5, None, 1)) == comparison.sign((0.0, 0.0, 3)) == 0
+
+
+def test_ratios_are_averaged_as_logarithms_and_those_of_nothing_do_not_count():
+    assert comparison.log_ratio([(1.0, 2.0), (1.0, 8.0), (0, 1.0), (1.0, 0)]) == (-2.0, 2)
+    ratio, count = comparison.log_ratio([(0, 1.0)])
+    assert math.isnan(ratio) and count == 0
+
+
+def test_shares_of_a_row_make_up_the_whole():
+    found = comparison.shares(np.array([[1, 3], [0, 0]]))
+    assert found[0].tolist() == [0.25, 0.75] and np.isnan(found[1]).all()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from app import engine, figures, results
-from app.components.layers import flat, paired, title_of
+from app.components.layers import map_row, neurons_row, notes, paired, title_of
 
 ANSWERS, AGREEMENT = "answers", "agreement"
 USUAL = (ANSWERS, "full_jacobian", "attention_maps", "flow_matrices", AGREEMENT, "map_information")
@@ -61,8 +59,9 @@ class Beside:
         self._say(told["title"], entries[1:], "maps")
         row = self.image["label"] if told["row_per_class"] else 0
         name = f"{told['title']} · {self.image['classes'][row]}" if told["row_per_class"] else told["title"]
-        return _row(name, [None if entry["maps"] is None else entry["maps"][row].mean(0) for entry in entries],
-                    [entry["distance"] for entry in entries])
+        maps = [None if entry["maps"] is None else entry["maps"][row].mean(0) for entry in entries]
+        row = {"name": name, "maps": maps, "notes": notes(entry["distance"] for entry in entries[1:]), "mark": None}
+        return [row] if any(each is not None for each in maps) else []
 
     def _layers(self, kind: str, layer: int, channel: int) -> list[dict]:
         title, settings = engine.catalogue()["layers"][kind], results.settings(self.students, kind)
@@ -75,8 +74,7 @@ class Beside:
             return []
         one = channel % first["channels"] if first["channels"] else None
         name = f"{title} · {title_of(first)}" + ("" if one is None else f", channel {one}")
-        rows = _row(name, [_channel(first["theirs"], one), *(found and _channel(found["ours"], one) for found in at)],
-                    [None, *(found and found["paid"] for found in at)], first["mark"])
+        rows = [{**map_row(first, at, one), "name": name}]
         if first["deviation"] is not None:
             rows += [{"name": f"|t − μ|/σ of channel {one}", "mark": None,
                       "maps": [None, *(found and found["deviation"][one] for found in at)],
@@ -89,8 +87,8 @@ class Beside:
         self._say(kinds()[AGREEMENT], entries, "layers")
         if first is None or first["on"] is None:
             return []
-        return [{"name": f"Neurons that are on; of students, those that differ · {title_of(first)}", "mark": None,
-                 "maps": [first["on"], *(found and 1 - found["per_place"] for found in at)],
+        return [{**neurons_row(first, at),
+                 "name": f"Neurons that are on; of students, those that differ · {title_of(first)}",
                  "notes": ["", *(f"{found['rate']:.0%} agree" if found else "" for found in at)]}]
 
     def _ask(self, name: str, question: str, **arguments) -> list[dict]:
@@ -107,14 +105,3 @@ def _at(entries: list[dict], layer: int) -> tuple[dict | None, list[dict | None]
     """Of the `paired` layers of networks one by its place from the image; the last one where there are fewer."""
     found = paired(entries)
     return found[min(layer, len(found) - 1)] if found else (None, [])
-
-
-def _channel(values: np.ndarray, channel: int | None) -> np.ndarray:
-    return flat(values) if channel is None else values[channel]
-
-
-def _row(name: str, maps: list[np.ndarray | None], paid: list[float | None], mark: tuple | None = None) -> list[dict]:
-    """A row with the distances under its maps; none where no network has a map."""
-    notes = ["", *(figures.number(each) if each is not None else "" for each in paid[1:])]
-    drawn = any(each is not None for each in maps)
-    return [{"name": name, "maps": maps, "notes": notes, "mark": mark}] if drawn else []

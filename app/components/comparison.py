@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import comparison, engine, figures, results
 from app.comparison import Group
+from app.components import tables
 from app.components.chart import chart
 from app.components.pickers import experiment_picker
 from kdcore import grid
@@ -60,27 +61,15 @@ def group_picker(runs: list[dict]) -> list[Group]:
 
 def outcomes(groups: list[Group], runs: list[dict]) -> None:
     """A row for each group, and what its test can say."""
-    rows, number = comparison.outcomes(groups, runs), st.column_config.NumberColumn
-    st.dataframe([{
-        "name": row["name"], "seeds": row["accuracy"][2], **_percent(row["accuracy"], "accuracy"),
-        **_percent(row["gain"], "gain"), "p": row["p"], "holm": row["holm"]} for row in rows],
-        hide_index=True, placeholder="–", column_config={
-            "name": "Group", "seeds": number("Seeds"),
-            "accuracy": number("Accuracy", format="%.1f %%", help="Mean over the seeds of the accuracy on the test "
-                               "images at the last step."),
-            "accuracy_error": number("±", format="%.1f", help="Standard error of the mean."),
-            "gain": number("Gain", format="%+.1f", help="Points over labels alone under the same settings, paired by "
-                           "seed."),
-            "gain_error": number("± ", format="%.1f", help="Standard error of the gain."),
-            "p": number("p", format="%.3f", help="Wilcoxon's rank-sum test of the accuracies against those of labels "
-                        "alone, two-sided: how often chance alone would put the two so far apart, were they equal."),
-            "holm": number("p (Holm)", format="%.3f", help="Corrected for as many tests as there are here.")})
+    rows = comparison.outcomes(groups, runs)
+    st.dataframe([{"name": row["name"], "seeds": row["accuracy"][2], **results.in_percent(row), "p": row["p"],
+                   "holm": row["holm"]} for row in rows], hide_index=True, placeholder="–", column_config={
+        "name": "Group", **tables.OUTCOME,
+        "p": tables.number("p", format="%.3f", help="Wilcoxon's rank-sum test of the accuracies against those of "
+                           "labels alone, two-sided: how often chance alone would put the two so far apart, were they "
+                           "equal."),
+        "holm": tables.number("p (Holm)", format="%.3f", help="Corrected for as many tests as there are here.")})
     st.caption(_what_a_test_can_say([row for row in rows if row["p"] is not None]))
-
-
-def _percent(came: tuple[float, float | None, int] | None, name: str) -> dict:
-    mean, error, _ = came or (None, None, 0)
-    return {name: mean and 100 * mean, f"{name}_error": error and 100 * error}
 
 
 def _what_a_test_can_say(tested: list[dict]) -> str:
@@ -113,10 +102,10 @@ def over_training(groups: list[Group], runs: list[dict]) -> None:
     if not lines:
         st.info(f"None of these groups recorded {figures.markdown(names[metric])}.", icon=":material/block:")
         return
-    teacher = results.teacher_accuracy([run for group in groups for run in group.runs]) if percent else None
+    students = [run for group in groups for run in group.runs]
     chart(figures.bands(lines, title=names[metric], percent=percent, logarithmic=logarithmic,
                         across="training steps" if against == "steps" else "seconds of training",
-                        level=(f"teacher {results.per_cent(teacher)}", teacher) if teacher else None), "bands",
+                        level=results.teacher_level(students) if percent else None), "bands",
           f"{names[metric]} of each group against {against}, mean over seeds with a band of one standard error")
     absent = len(groups) - len(lines)
     st.caption("Mean over the seeds; the band is one standard error on either side, and where there is none, one seed "

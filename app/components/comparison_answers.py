@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.comparison import Group
+from app.components import tables
 from app.components.chart import chart
 from kdcore import comparison
 
@@ -17,7 +18,6 @@ SEEDS = 5  # of a group that are asked
 IMAGES = 1000  # that they are asked about
 STDS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 TEACHER = "Teacher"
-LOOK = {"colour": figures.TEACHER_COLOUR, "dash": "dot", "symbol": "star-diamond"}
 Asked = dict[str, list[dict]]  # the answers of each group's networks, by the group's name, the teacher's first
 
 
@@ -26,8 +26,8 @@ def noise(groups: list[Group], runs: list[dict]) -> None:
     found, looks = _asked(groups, _under_noise), _looks(groups)
     lines = []
     for name, entries in found.items():
-        mean = comparison.mean_curve([(list(STDS), entry["accuracy"]) for entry in entries])
-        lines.append({"name": name, **looks[name], **mean, "x": mean["steps"]})
+        lines.append({"name": name, **looks[name], **comparison.mean_curve(
+            [(list(STDS), entry["accuracy"]) for entry in entries])})
     if lines:
         chart(figures.bands(lines, title="accuracy", across="standard deviation of the noise", percent=True), "noise",
               "The accuracy of each group under input noise")
@@ -44,20 +44,18 @@ def calibration(groups: list[Group], runs: list[dict]) -> None:
                                                                 for entry in entries)))
         drawn.append({"name": name, **looks[name], **comparison.calibration(sure, right)})
         errors = [comparison.calibration(entry["confidence"], _right(entry))["error"] for entry in entries]
-        mean, error, seeds = results.mean(errors)
+        mean, error, seeds = comparison.mean(errors)
         rows.append({"name": name, "seeds": seeds, "error": 100 * mean, "spread": error and 100 * error,
                      "sure": 100 * sure.mean(), "right": 100 * right.mean()})
     if not drawn:
         return
     chart(figures.reliability(drawn), "reliability", "How often each group is right, by its confidence")
-    number = st.column_config.NumberColumn
     st.dataframe(rows, hide_index=True, placeholder="–", column_config={
-        "name": "Group", "seeds": number("Seeds"), "error": number(
+        "name": "Group", "seeds": tables.SEEDS, "spread": tables.ERROR, "error": tables.number(
             "Calibration error", format="%.1f", help="In points: the mean distance of confidence and accuracy over ten "
             "bins of confidence (Guo et al. 2017, eq. 3), mean over the seeds."),
-        "spread": number("±", format="%.1f", help="Standard error of the mean."),
-        "sure": number("Confidence", format="%.1f %%", help="Mean probability of the answer."),
-        "right": number("Accuracy", format="%.1f %%")})
+        "sure": tables.number("Confidence", format="%.1f %%", help="Mean probability of the answer."),
+        "right": tables.number("Accuracy", format="%.1f %%")})
     st.caption("Below the dotted line a network is surer than it is right, above it less sure. A point is a bin of "
                f"confidence, the answers of all seeds together. {_over(groups)}")
 
@@ -83,9 +81,8 @@ def classes(groups: list[Group], runs: list[dict]) -> None:
     pairs = [(entry["teacher"]["predicted"] if rows == "teacher" else entry["labels"], entry["predicted"])
              for entry in found[columns] if rows == "labels" or entry["teacher"]]
     counts = sum(comparison.confusion(*pair, len(names)) for pair in pairs)
-    row_sums = counts.sum(1, keepdims=True)
     texts = [[str(count) if count else "" for count in row] for row in counts]
-    chart(figures.cells(np.where(row_sums, counts / np.maximum(row_sums, 1), np.nan), names, names, texts=texts,
+    chart(figures.cells(comparison.shares(counts), names, names, texts=texts,
                         across=f"answer of {columns}", down=theirs[rows], hover="%{y} → %{x}: %{text} (%{z:.1%})"),
           "confusion", f"Which answers {columns} gives for {theirs[rows]}")
     st.caption("The number of test images, all seeds together; the colour is their share of a row. Off the diagonal "
@@ -133,7 +130,7 @@ def _images(run: dict) -> tuple:
 
 
 def _looks(groups: list[Group]) -> dict[str, dict]:
-    return {TEACHER: LOOK, **{group.name: group.look for group in groups}}
+    return {TEACHER: figures.TEACHER_LOOK, **{group.name: group.look for group in groups}}
 
 
 def _right(entry: dict) -> np.ndarray:

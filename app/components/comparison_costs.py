@@ -56,6 +56,6 @@ def _families(groups: list[Group], runs: list[dict], place: str, at: dict[int, f
 
 def _teachers(teachers: list[dict], at: dict[int, float]) -> list[dict]:
     last = {run: found["last"] for run, found in engine.store().summary([run["id"] for run in teachers]).items()}
-    return [{"name": "Teacher" if len(teachers) == 1 else run["name"], "colour": figures.TEACHER_COLOUR, "dash": "dot",
-             "symbol": "star-diamond", "x": [at[run["id"]]], "y": [last[run["id"]]], "error": [None],
+    return [{"name": "Teacher" if len(teachers) == 1 else run["name"], **figures.TEACHER_LOOK,
+             "x": [at[run["id"]]], "y": [last[run["id"]]], "error": [None],
              "notes": [run["name"]]} for run in teachers if at[run["id"]] and run["id"] in last]

@@ -11,7 +11,8 @@ from itertools import count
 import streamlit as st
 
 from app import engine, figures
-from app.components.forms import KEPT, TYPED, Taps, fields, optimiser_fields, places, plain, varied, weighted_term
+from app.components import forms
+from app.components.forms import KEPT, TYPED, Taps, defaults, fields, optimiser_fields, places, weighted_term
 
 LINK = "composed"
 AGAIN = "_2"
@@ -74,10 +75,8 @@ def _begin(catalogue: dict) -> None:
                           format_func=lambda name: known[name]["title"], key="draft.from")
     if middle.button("Begin", width="stretch", key="draft.begin"):
         labels = next(kind for kind, term in catalogue["terms"].items() if term["is_labels"])
-        stage = {"name": "training", "share": 1.0, "objective": {labels: _fresh(labels, catalogue)},
-                 "optimiser": None, "restarts": False, "dropout": 0.0}
-        mine = {**_EMPTY, "stages": [stage]} if name is None else varied(plain(known[name]), "mine")
-        _take(mine)
+        stage = {**defaults(catalogue["schemas"]["stage"]), "objective": {labels: _fresh(labels, catalogue)}}
+        _take({**_EMPTY, "stages": [stage]} if name is None else forms.varied(forms.plain(known[name]), "mine"))
         st.rerun()
     if name in saved:
         with st.popover(f"Delete {figures.markdown(saved[name]['title'])}", icon=":material/delete:"):
@@ -105,8 +104,7 @@ def _method_form(draft: dict, catalogue: dict, taps: Taps) -> dict:
                "sentence": sentence.text_input("What is handed over, in a sentence", draft["sentence"], max_chars=300,
                                                key=f"{key}.sentence", **KEPT)}
     settings = {name: catalogue["schemas"]["method"][name] for name in ("start", "members", "shared_stages")}
-    method |= fields(settings, {name: draft.get(name, schema["default"]) for name, schema in settings.items()}, key,
-                     places(3))
+    method |= fields(settings, {**defaults(settings), **draft}, key, places(3))
     method["stages"] = [_stage_form(stage, number, catalogue, taps, f"{key}.{number}")
                         for number, stage in enumerate(draft["stages"])]
     add, remove, _ = st.columns([1, 1, 2])
@@ -137,9 +135,9 @@ def _stage_form(stage: dict, number: int, catalogue: dict, taps: Taps, key: str)
         own = stage["optimiser"] is not None
         if st.toggle("An optimiser of its own", own, help=schemas["stage"]["optimiser"]["description"],
                      key=f"{key}.own", **KEPT):
-            defaults = {name: schema["default"] for name, schema in schemas["optimiser"].items()}
-            made["optimiser"] = optimiser_fields(schemas["optimiser"], stage["optimiser"] or defaults,
-                                                 f"{key}.optimiser", places(4))
+            made["optimiser"] = optimiser_fields(
+                schemas["optimiser"], stage["optimiser"] or defaults(schemas["optimiser"]), f"{key}.optimiser",
+                places(4))
         else:
             made["optimiser"] = None
         present = stage["objective"]
@@ -168,9 +166,9 @@ def _offered(present: dict, chosen: Iterable[str], terms: Iterable[str]) -> dict
 
 
 def _fresh(kind: str, catalogue: dict) -> dict:
-    defaults = {name: schema["default"] for name, schema in catalogue["terms"][kind]["fields"].items()}
-    weight = catalogue["terms"][kind]["usual"]
-    return {"weight": weight, "share": None, "final": None, "term": {"kind": kind, **defaults}}
+    term = catalogue["terms"][kind]
+    return {**defaults(catalogue["schemas"]["weighted"]), "weight": term["usual"],
+            "term": {"kind": kind, **defaults(term["fields"])}}
 
 
 def _finish(method: dict) -> list[dict] | None:

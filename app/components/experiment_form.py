@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 
 import streamlit as st
 
 from app import engine, figures
+from app.components.absent import or_say_why
 from app.components.composer import composer
-from app.components.forms import KEPT, TYPED, field, fields, method_form, optimiser_fields, places
+from app.components.forms import KEPT, TYPED, defaults, field, fields, method_form, optimiser_fields, places
 from app.components.image_set import facts, left_out, set_picker, varying_form
+from app.components.network_form import network_form
 
 MOST_SEEDS = 100
 ADAM = "Adam, as suggested"
-LAST = "the last one"
 
 
 def data_form(catalogue: dict) -> tuple[dict, dict]:
@@ -39,8 +39,7 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
     with st.expander("Labels, validation, variation"):
         names = ("labelled_per_class", "label_noise", "validation", "augment", "seed")
         schemas = {field: catalogue["schemas"]["data"][field] for field in names}
-        more = fields(schemas, {field: schema.get("default") for field, schema in schemas.items()}, f"data.{name}",
-                      places(5))
+        more = fields(schemas, defaults(schemas), f"data.{name}", places(5))
     taken = {"per_class": count} if each else {"images": None if count == entry["train"] else count}
     return entry, {**which, **taken, **more}
 
@@ -59,7 +58,7 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
     schema = catalogue["schemas"]["run"]
     with teacher.container(border=True):
         st.markdown("**Teacher**")
-        network = _network_form(catalogue, suggested, data["name"], "teacher")
+        network = network_form(catalogue, suggested, data["name"], "teacher")
         images, steps = st.columns(2)
         seen = images.number_input("Images it sees", value=min(suggested["teacher_images"] or most, most), step=100,
                                    key=f"teacher.images.{key}", **KEPT, help="In parts of each class as equal as "
@@ -69,7 +68,7 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
                                    "trained once and found again. 0 leaves the weights that it starts from.")
         with st.expander("How it learns"):
             asked = {name: schema[name] for name in ("batch_size", "seed")}
-            more = fields(asked, {name: one["default"] for name, one in asked.items()}, f"teacher.{key}", places(2))
+            more = fields(asked, defaults(asked), f"teacher.{key}", places(2))
             choice, rate = st.columns(2)
             optimiser = _optimiser_form(catalogue, suggested["teacher_learning_rate"], key, choice, rate,
                                         st.container(), "teacher.")
@@ -79,7 +78,7 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
            "optimiser": optimiser, **more, "evaluations": suggested["evaluations"]}
     with student.container(border=True):
         st.markdown("**Student**")
-        network = _network_form(catalogue, suggested, data["name"], "student")
+        network = network_form(catalogue, suggested, data["name"], "student")
     return run, network
 
 
@@ -88,11 +87,8 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict] | None:
 
     None while the method that is being composed is not possible.
     """
-    try:
+    with or_say_why():
         suited = engine.answer("suitability", content=pair)
-    except engine.UserError as error:
-        st.error(figures.markdown(str(error)))
-        st.stop()
     known = {**{name: method for name, method in catalogue["methods"].items() if name != catalogue["baseline"]},
              **engine.saved_methods()}
     usable = sorted((name for name in known if not suited["methods"].get(name)),
@@ -177,78 +173,10 @@ def _optimiser_form(catalogue: dict, suggested: float, data: str, choice, rate, 
     """Adam or a paper's optimiser in `choice`, its learning rate in `rate`, all else of it in `settings`."""
     papers, schemas = catalogue["optimisers"], dict(catalogue["schemas"]["optimiser"])
     paper = choice.selectbox("Optimiser", [ADAM, *papers], key=f"{place}optimiser", **KEPT, **selectbox)
-    start = papers.get(paper) or {**{name: value["default"] for name, value in schemas.items()},
-                                  "learning_rate": suggested}
+    start = papers.get(paper) or {**defaults(schemas), "learning_rate": suggested}
     with rate:
         length = field("learning_rate", schemas.pop("learning_rate"), start["learning_rate"],
                        f"{place}rate.{data}.{paper}")
     with settings:
         return {"learning_rate": length, **optimiser_fields(schemas, start, f"{place}optimiser.{data}.{paper}",
                                                            places(2 if place else 3))}
-
-
-def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dict:
-    networks, schema = catalogue["networks"], catalogue["schemas"]["network"]
-    name = st.selectbox("Network", list(networks), list(networks).index(suggested[role]),
-                        format_func=lambda key: networks[key]["title"],
-                        key=f"{role}.network", bind="query-params", help="The architecture.")
-    st.caption(networks[name]["sentence"])
-    width, initial = st.columns(2)
-    fits = networks[name]["initial"] == "truncated_normal"  # the image set's advice is for these networks
-    with width:
-        wide = field("width", schema["width"], suggested["width"] if fits else 1.0, f"{role}.width.{data}.{fits}")
-    with initial:
-        drawn = field("initial", schema["initial"], suggested["initial"] if fits else None,
-                      f"{role}.initial.{data}.{fits}")
-    with st.expander("Weights to start from, size of its images, outputs"):
-        start = _start_form(name, wide, networks, schema, f"{role}.start")
-        resize, outputs = st.columns(2)
-        with resize:
-            side = field("resize", schema["resize"], None, f"{role}.resize")
-        with outputs:
-            classes = field("classes", schema["classes"], None, f"{role}.classes")
-    return {"name": name, "width": wide, "initial": drawn, "start": start, "resize": side, "classes": classes}
-
-
-def _start_form(name: str, width: float, networks: dict, schema: dict, key: str) -> dict | None:
-    """Where the weights come from; None: they are drawn fresh."""
-    network = networks[name]
-    ways = {"fresh": "fresh weights", "published": "published weights", "run": "a run's snapshot", "file": "a file"}
-    if not network["published"]:
-        del ways["published"]
-    kind = st.selectbox("Starts from", list(ways), format_func=ways.get, key=f"{key}.kind", **KEPT,
-                        help=schema["start"]["description"])
-    if not network["published"]:
-        others = ", ".join(other["title"] for other in networks.values() if other["published"])
-        st.caption(f"No weights are published for {network['title']}; torchvision has some for {others}.")
-    match kind:
-        case "published":
-            st.caption("They tell ImageNet's 1000 classes apart. To keep these, set Outputs to 1000; else the last "
-                       "layer is drawn fresh. With 0 steps they stay as they are.")
-            return {"kind": kind}
-        case "file":
-            path = st.text_input("File", key=f"{key}.path", **KEPT, placeholder="/home/me/weights.pt",
-                                 help="A state_dict that torch.save wrote, on the machine that trains.")
-            if not path:
-                st.info("Give the path of a state_dict that torch.save wrote.", icon=":material/draft:")
-                st.stop()
-            return {"kind": kind, "path": path}
-        case "run":
-            done = [(run, json.loads(run["config"])["network"]) for run in engine.visible(engine.store().runs())
-                    if run["state"] == "done" and run["role"] != "ensemble"]
-            runs = {run["id"]: _run_title(run) for run, of in done if (of["name"], of["width"]) == (name, width)}
-            chosen = st.selectbox("Run", list(runs), format_func=runs.get, key=f"{key}.run", **KEPT,
-                                  placeholder="No such run is done yet")
-            if not chosen:
-                st.info(f"No run of {network['title']} at width {width:g} is done yet; start from other weights.",
-                        icon=":material/history:")
-                st.stop()
-            steps = engine.store().snapshot_steps(chosen)
-            step = st.selectbox("Snapshot", [LAST, *steps[-2::-1]], key=f"{key}.step.{chosen}", **KEPT,
-                                format_func=lambda step: step if step == LAST else f"step {step}")
-            return {"kind": kind, "run": chosen, "step": None if step == LAST else step}
-    return None
-
-
-def _run_title(run: dict) -> str:
-    return " · ".join(filter(None, [f"{run['id']}", run["name"], run["experiment"]]))

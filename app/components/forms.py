@@ -63,6 +63,11 @@ def fields(schemas: dict[str, dict], values: dict, key: str, cells: Iterator, ta
     return chosen
 
 
+def defaults(schemas: dict[str, dict]) -> dict:
+    """What fields are where nobody chose; None for those that have no such value."""
+    return {name: schema.get("default") for name, schema in schemas.items()}
+
+
 def optimiser_fields(schemas: dict[str, dict], values: dict, key: str, cells: Iterator) -> dict:
     """The fields of an optimiser; momentum, which says nothing to Adam, is asked for SGD alone."""
     rest = dict(schemas)

@@ -6,7 +6,7 @@ import random
 
 import streamlit as st
 
-from app import engine, results
+from app import engine, figures, results
 
 
 def image_picker(teacher: tuple | None, students: list[dict]) -> int:
@@ -23,6 +23,11 @@ def image_picker(teacher: tuple | None, students: list[dict]) -> int:
                   help="A test image that the teacher names correctly and the labels-only student does not."
                   if teacher and baseline else "Needs a teacher and the labels-only student among those shown.")
     return index
+
+
+def told(index: int, image: dict) -> str:
+    """What the inspector's image is, as the beginning of a sentence."""
+    return f"Test image {index} is of class {figures.markdown(image['classes'][image['label']])}"
 
 
 def some_images(students: list[dict], most: int) -> list[int]:

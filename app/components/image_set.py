@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import engine, figures
+from app.components.absent import or_say_why
 from app.components.forms import field
 
 MOST_NAMES = 50
@@ -46,12 +47,8 @@ def facts(entry: dict, which: dict) -> dict:
         st.stop()
     if not (entry["sized"] or entry["fetched"] == "own"):
         return entry
-    try:
-        with st.spinner("Reading the images…"):
-            return engine.ask("image_set", content=which)
-    except engine.UserError as error:
-        st.error(figures.markdown(str(error)))
-        st.stop()
+    with or_say_why(), st.spinner("Reading the images…"):
+        return engine.ask("image_set", content=which)
 
 
 def left_out(reasons: dict[str, list[str]]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import engine, figures, results
+from app import engine, results
+from app.components.absent import or_say_why
 from app.components.image_picker import image_picker
 
 DRAW, TEST, FILE, CAMERA = SOURCES = ("An empty pad", "A test image", "A file", "The camera")
@@ -29,8 +30,5 @@ def image_source(teacher: tuple | None, students: list[dict]) -> np.ndarray:
                                                "sets of digits have it.")
     if not file:
         return np.zeros(shape, np.float32)
-    try:
+    with or_say_why():
         return engine.read_image(students[0]["id"], file.file_id, file.getvalue(), inverted)
-    except engine.UserError as error:
-        st.error(figures.markdown(str(error)))
-        st.stop()

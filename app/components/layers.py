@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import streamlit as st
 
 from app import engine, figures
+from app.components.absent import why_absent
 from app.components.chart import chart
 from app.components.pickers import experiment_picker, student_picker, trained
 from app.components.player import player
@@ -39,9 +40,7 @@ def while_it_trained(students: list[dict], draw: Callable[[dict, int, dict[int, 
 
 def usable(entries: list[dict], names: list[str]) -> list[tuple[str, dict]]:
     """The networks that have something to show, by name; of the others it is said why they have not."""
-    for name, entry in zip(names, entries):
-        if entry["reason"]:
-            st.info(f"{figures.markdown(name)}: {figures.markdown(entry['reason'])}", icon=":material/block:")
+    why_absent(names, entries)
     return [(name, entry) for name, entry in zip(names, entries) if entry["layers"]]
 
 
@@ -64,15 +63,21 @@ def connected(shown: list[tuple[str, dict]]) -> str:
     return f" Compared with the teacher's channels: {'; '.join(told)}." if told else ""
 
 
-def layer_maps(shown: list[tuple[str, dict]], image: dict, key: str, *, smooth: bool, overlay: bool,
-               description: str) -> None:
+def look(disabled: bool = False) -> dict[str, bool]:
+    """How maps of layers are drawn, for `figures.layer_grid`; two controls in the link."""
+    return {
+        "smooth": st.toggle("Smooth", key="smooth", bind="query-params", disabled=disabled,
+                            help="Interpolated, or in the map's own cells."),
+        "overlay": st.toggle("Image beneath", key="under", bind="query-params", disabled=disabled,
+                             help="The image is seen through the maps.")}
+
+
+def layer_maps(shown: list[tuple[str, dict]], image: dict, key: str, description: str, **how: bool) -> None:
     """Draw each layer's map, one value a place, of the teacher and of the networks, a row for each layer."""
-    rows = [{"name": title_of(layer), "maps": [flat(layer["theirs"]), *(one and flat(one["ours"]) for one in ours)],
-             "notes": ["", *(one and figures.number(one["paid"]) or "" for one in ours)], "mark": layer["mark"]}
-            for layer, ours in paired([entry for _, entry in shown])]
-    figure = figures.layer_grid(rows, columns=["Teacher", *(name for name, _ in shown)], image=image["pixels"],
-                                overlay=overlay, smooth=smooth)
-    chart(figure, key, f"{description} of the teacher, {', '.join(name for name, _ in shown)}, a row for each layer")
+    rows = [map_row(layer, ours) for layer, ours in paired([entry for _, entry in shown])]
+    names = [name for name, _ in shown]
+    chart(figures.layer_grid(rows, columns=["Teacher", *names], image=image["pixels"], **how), key,
+          f"{description} of the teacher, {', '.join(names)}, a row for each layer")
 
 
 def matrices(shown: list[tuple[str, dict]], key: str, *, differences: bool, description: str) -> None:
@@ -83,28 +88,44 @@ def matrices(shown: list[tuple[str, dict]], key: str, *, differences: bool, desc
         height, width = layer["theirs"].shape
         st.markdown(f"**{figures.markdown(title_of(layer))}**: its first layer's {height} channels down, its last "
                     f"one's {width} across" + "; of students, what they have more or less" * differences)
-        notes = ["", *(f"distance {figures.number(one['paid'])}" for _, one in with_it)]
-        figure = figures.map_grid(np.stack([[layer["theirs"], *ours]]), rows=[], notes=notes,
+        beneath = ["", *(f"distance {figures.number(one['paid'])}" for _, one in with_it)]
+        figure = figures.map_grid(np.stack([[layer["theirs"], *ours]]), rows=[], notes=beneath,
                                   columns=["Teacher", *(name for name, _ in with_it)])
         chart(figure, f"{key}.{i}", f"{description} of {title_of(layer)}")
 
 
-def where_they_differ(shown: list[tuple[str, dict]], image: dict, key: str, *, smooth: bool, overlay: bool) -> None:
+def where_they_differ(shown: list[tuple[str, dict]], image: dict, key: str, **how: bool) -> None:
     """Draw which share of neurons the teacher has on at each place, and where the students' differ; no vectors."""
-    rows = [{"name": title_of(layer), "mark": None, "notes": ["", *("" for _ in shown)],
-             "maps": [layer["on"], *(one and 1 - one["per_place"] for one in ours)]}
-            for layer, ours in paired([entry for _, entry in shown]) if layer["on"] is not None]
+    rows = [neurons_row(layer, ours) for layer, ours in paired([entry for _, entry in shown])
+            if layer["on"] is not None]
     if not rows:
         st.caption("The layers of these networks are vectors: their neurons have no place in the image.")
         return
-    figure = figures.layer_grid(rows, columns=["Teacher", *(name for name, _ in shown)], image=image["pixels"],
-                                overlay=overlay, smooth=smooth)
-    chart(figure, key, "Where in the image the neurons of teacher and students differ, a row for each layer")
+    chart(figures.layer_grid(rows, columns=["Teacher", *(name for name, _ in shown)], image=image["pixels"], **how),
+          key, "Where in the image the neurons of teacher and students differ, a row for each layer")
 
 
-def flat(values: np.ndarray) -> np.ndarray:
-    """One value a place, of an image's channels their mean."""
-    return values if values.ndim == 2 else values.mean(0)
+def map_row(layer: dict, ours: list[dict | None], channel: int | None = None) -> dict:
+    """A layer as a row of `figures.layer_grid`: the teacher's map, the students', and beneath these what they pay.
+
+    Of a channel, or of all of them their mean.
+    """
+    def drawn(values: np.ndarray) -> np.ndarray:
+        return values if values.ndim == 2 else values.mean(0) if channel is None else values[channel]
+
+    return {"name": title_of(layer), "maps": [drawn(layer["theirs"]), *(one and drawn(one["ours"]) for one in ours)],
+            "notes": notes(one and one["paid"] for one in ours), "mark": layer["mark"]}
+
+
+def neurons_row(layer: dict, ours: list[dict | None]) -> dict:
+    """The same of its neurons: which share of them the teacher has on, and which share of the students' differs."""
+    return {"name": title_of(layer), "maps": [layer["on"], *(one and one["differing"] for one in ours)],
+            "notes": notes(None for _ in ours), "mark": None}
+
+
+def notes(numbers: Iterable[float | None]) -> list[str]:
+    """What stands beneath a row's maps: nothing beneath the teacher's, and a number beneath those that have one."""
+    return ["", *("" if one is None else figures.number(one) for one in numbers)]
 
 
 def title_of(layer: dict) -> str:

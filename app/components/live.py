@@ -56,9 +56,8 @@ def _news(store: str, ids: list[int], awaited: list[int], metric: str, title: st
     learning = [run for run in teachers if run["state"] == "running"]
     lines = [*results.lines(learning, metric), *results.lines(results.students(runs) or runs, metric)]
     percent = metric == "accuracy"
-    teacher = results.teacher_accuracy(runs) if percent and not learning else None
     figure = figures.curves(lines, title=title, percent=percent, logarithmic=logarithmic,
-                            level=(f"teacher {results.per_cent(teacher)}", teacher) if teacher else None)
+                            level=results.teacher_level(runs) if percent and not learning else None)
     coming = "The first point is on its way"
     if any(run["state"] not in results.ENDED for run in teachers):
         coming += ": the teacher trains first, then its students"

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app import comparison, engine, figures, results
+from app.components.absent import why_absent
 from app.components.chart import chart
 from app.components.image_picker import some_images
 from app.components.maps import SCALES, Look, map_picture
@@ -203,9 +204,7 @@ def _many(shown: Shown, place) -> list[int]:
 def _histograms(entries: list[dict], names: list[str], colours: list[str], key: str, title: str,
                 marks: dict[str, float]) -> None:
     """How the images' values are distributed, a line for each network; of the others it is said why they have none."""
-    for name, entry in zip(names, entries):
-        if entry["reason"]:
-            st.info(f"{figures.markdown(name)}: {figures.markdown(entry['reason'])}", icon=":material/block:")
+    why_absent(names, entries)
     groups = [{"name": name, "colour": colour, "values": entry[key][np.isfinite(entry[key])]}
               for name, colour, entry in zip(names, colours, entries) if not entry["reason"]]
     if groups:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import streamlit as st
 
 from app import engine, figures
+from app.components.absent import why_absent
 from app.components.chart import chart
+from kdcore.smoothing import blur, smoothed
 
 SHARED, PERCENTILE, EACH = "shared", "99th percentile", "each its own"
 SCALES = (SHARED, PERCENTILE, EACH)
@@ -27,7 +28,7 @@ class Look:
         """What is drawn of an entry's maps, (rows, H, W): of colours the mean."""
         maps = entry["maps"] if rows is None else entry["maps"][rows]
         flat = np.abs(maps).mean(1) if self.absolute else maps.mean(1)
-        return figures.smoothed(flat) if self.smooth else flat
+        return smoothed(flat) if self.smooth else flat
 
     def end(self, values: list[np.ndarray]) -> float:
         """The value at the end of a scale that all these have in common."""
@@ -36,7 +37,7 @@ class Look:
 
     def sentence(self, width: int) -> str:
         """What has to be known of the picture of maps of a width; empty where there is nothing."""
-        return (f" The picture is smoothed with a Gaussian (σ = {figures.blur(width):.2g} pixel); the numbers are "
+        return (f" The picture is smoothed with a Gaussian (σ = {blur(width):.2g} pixel); the numbers are "
                 "not." * self.smooth
                 + " The colours end at the 99th percentile of the values in sight; what is beyond has the colour of "
                 "the end." * (self.scale == PERCENTILE)
@@ -54,9 +55,7 @@ def map_picture(entries: list[dict], names: list[str], image: dict, key: str, *,
     `image` is the inspector's image; `rows` picks maps of an entry, all by default; `number` says what
     is written with each: a "distance" to the teacher, or a "penalty". Entries `beside` them share their scale.
     """
-    for name, entry in zip(names, entries):
-        if entry["maps"] is None:
-            st.info(f"{figures.markdown(name)}: {figures.markdown(entry['reason'])}", icon=":material/block:")
+    why_absent(names, entries)
     drawn = [(name, entry) for name, entry in zip(names, entries) if entry["maps"] is not None]
     if not drawn:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import engine, figures, results
+from app.components import tables
 from app.components.maps import map_picture
 from app.navigation import go_to
 
@@ -40,14 +41,8 @@ def verdict(students: list[dict]) -> None:
 
 def _grid(students: list[dict]) -> None:
     """A row for each method and setting; what the numbers are stands in the heads' help."""
-    number = st.column_config.NumberColumn
-    st.dataframe(results.summary(students), hide_index=True, placeholder="–", column_config={
-        "method": "Method", "accuracy": number("Accuracy", format="%.1f %%", help="Mean over the seeds of the accuracy "
-                                               "on the test images at the last step."),
-        "error": number("±", format="%.1f", help="Standard error of the mean."),
-        "gain": number("Gain", format="%+.1f", help="Points over labels alone under the same settings, paired by "
-                       "seed."), "gain_error": number("± ", format="%.1f", help="Standard error of the gain."),
-        "seeds": number("Seeds")})
+    st.dataframe(results.summary(students), hide_index=True, placeholder="–",
+                 column_config={"method": "Method", **tables.OUTCOME})
 
 
 def _headline(groups: dict[str, dict]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
+from app.figures.style import LEGEND, MARGIN
 from app.figures.text import escape
 
 PATTERNS = ("", "/", "x", ".")
@@ -20,8 +21,8 @@ def class_counts(groups: list[dict], classes: list[str], *, stacked: bool) -> go
                              "shape": PATTERNS[i % len(PATTERNS)], "fillmode": "overlay", "fgcolor": "white"}}}
                         for i, group in enumerate(groups)])
     figure.update_layout(height=320, uirevision="constant", barmode="stack" if stacked else "group", bargap=0.3,
-                         hovermode="x unified", showlegend=True, margin={"l": 64, "r": 16, "t": 44, "b": 48},
-                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"})
+                         hovermode="x unified", showlegend=True, margin=MARGIN,
+                         legend={**LEGEND, "traceorder": "normal"})
     figure.update_xaxes(type="category", automargin=True)
     figure.update_yaxes(title="images", rangemode="tozero", tickformat=",d")
     return figure

@@ -8,12 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.curves import named_level
+from app.figures.curves import ENTRY, lay_out, named_level
 from app.figures.style import BASELINE_COLOUR, COLOURS
 from app.figures.text import escape
 
 NUMBERED = 20  # rows or columns whose cells have room for a number
-LEGEND = 23  # pixels of an entry, where each takes a line
 APART = 0.014  # of the width, between points at one place
 WORDS = 24  # letters of a row's name in a line
 
@@ -42,7 +41,7 @@ def bands(groups: list[dict], *, title: str, across: str, percent: bool = False,
     figure = go.Figure(drawn)
     if level:
         named_level(figure, *level)
-    _beside(figure, len(groups))
+    lay_out(figure, len(groups))
     figure.update_xaxes(title=across)
     figure.update_yaxes(title=title, tickformat=".1~%" if percent else None,
                         type="log" if logarithmic else "linear")
@@ -69,7 +68,7 @@ def spots(families: list[dict], *, title: str, across: str) -> go.Figure:
                       "error_y": {"array": family["error"], "thickness": 1.5, "width": 5},
                       "hovertemplate": "%{customdata[0]}: %{y:.1%}, %{customdata[1]:,.4~g}<extra></extra>"})
     figure = go.Figure(drawn)
-    _beside(figure, len(families))
+    lay_out(figure, len(families))
     figure.update_layout(hovermode="closest")
     figure.update_xaxes(title=across, type="log", range=[low, high], tickformat="~s" if low > 0 else "~g",
                         dtick=1 if high - low > 2 else "D2" if high - low > 0.5 else None)
@@ -127,18 +126,10 @@ def reliability(groups: list[dict]) -> go.Figure:
                            name=escape(group["name"]), mode="lines", line={**line, "shape": "hv"}, row=2, col=1,
                            customdata=[*group["count"], group["count"][-1]],
                            hovertemplate="%{y:.1%} of its answers (%{customdata:,})")
-    _beside(figure, len(groups) + 1)
-    figure.update_layout(height=560 + LEGEND * max(0, len(groups) - 3), hovermode="closest")
+    lay_out(figure, len(groups) + 1)
+    figure.update_layout(height=560 + ENTRY * max(0, len(groups) - 3), hovermode="closest")
     figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%")
     figure.update_xaxes(title="confidence: the probability of the answer", row=2, col=1)
     figure.update_yaxes(title="right", tickformat=".0%", range=[-0.03, 1.03], row=1, col=1)
     figure.update_yaxes(title="answers", tickformat=".0%", rangemode="tozero", row=2, col=1)
     return figure
-
-
-def _beside(figure: go.Figure, entries: int) -> None:
-    """What charts of groups share: their legend above them has room for all of its entries."""
-    legend = LEGEND * entries
-    figure.update_layout(height=400 + max(0, legend - 92), uirevision="constant", hovermode="x unified",
-                         margin={"l": 64, "r": 16, "t": 44, "b": 48},
-                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "maxheight": legend + 12})

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import BASELINE_COLOUR, COLOURS, DASHES, TEACHER_COLOUR
+from app.figures.style import BASELINE_COLOUR, COLOURS, DASHES, LEGEND, MARGIN, MARK, TEACHER_COLOUR
 from app.figures.text import escape
+from kdcore.comparison import spread_out
 
 POINTS = 300
+ENTRY = 23  # pixels of a legend's entry, where each takes a line
 
 
 def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic: bool = False,
@@ -31,16 +33,19 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
     if level:
         named_level(figure, *level)
     if at is not None:
-        figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="y domain",
-                         line={"dash": "dot", "color": BASELINE_COLOUR, "width": 1.5})
-    legend = 23 * len(seen)  # pixels, where each entry takes a line
-    figure.update_layout(height=400 + max(0, legend - 92), uirevision="constant", hovermode="x unified",
-                         margin={"l": 64, "r": 16, "t": 44, "b": 48},
-                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "maxheight": legend + 12})
+        figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="y domain", line=MARK)
+    lay_out(figure, len(seen))
     figure.update_xaxes(title="training steps", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"})
     figure.update_yaxes(title=escape(title), tickformat=".1~%" if percent else None,
                         type="log" if logarithmic else "linear")
     return figure
+
+
+def lay_out(figure: go.Figure, entries: int) -> None:
+    """What charts with any number of lines share: their legend above them has room for all of its entries."""
+    legend = ENTRY * entries
+    figure.update_layout(height=400 + max(0, legend - 4 * ENTRY), uirevision="constant", hovermode="x unified",
+                         margin=MARGIN, legend={**LEGEND, "maxheight": legend + 12})
 
 
 def named_level(figure: go.Figure, name: str, value: float) -> None:
@@ -95,12 +100,12 @@ def layers_over_snapshots(timeline: dict[int, dict], step: int, title: str,
                            mode="lines+markers", line={"color": COLOURS[i % len(COLOURS)], "width": 2.2,
                                                        "dash": DASHES[i % len(DASHES)]},
                            hovertemplate="%{y:.4g}")
-    figure.add_vline(x=steps.index(str(step)), line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5})
+    figure.add_vline(x=steps.index(str(step)), line=MARK)
     for name, end in list(stages)[:-1]:
         figure.add_vline(x=sum(at <= end for at in timeline) - 0.5, line={"color": BASELINE_COLOUR, "width": 1.5},
                          annotation={"text": f"{escape(name)} ends", "yanchor": "bottom"}, annotation_position="top")
     figure.update_layout(height=280, uirevision="constant", margin={"l": 64, "r": 16, "t": 30, "b": 48},
-                         hovermode="x unified", legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+                         hovermode="x unified", legend=LEGEND)
     figure.update_xaxes(title="snapshot at training step", type="category")
     figure.update_yaxes(title=title, rangemode="tozero")
     return figure
@@ -110,5 +115,5 @@ def thinned(steps: list, values: list, points: int = POINTS) -> tuple[list, list
     """At most `points` of a curve, first and last included."""
     if len(steps) <= points:
         return steps, values
-    kept = np.unique(np.linspace(0, len(steps) - 1, points).round().astype(int))
+    kept = spread_out(len(steps), points)
     return [steps[i] for i in kept], [values[i] for i in kept]

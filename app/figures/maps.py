@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from app.figures.pictures import MAP_PIXELS, picture
 from app.figures.text import escape, write
 
-MAP_PIXELS = 230
 SEAM = 0.02  # between the maps of layers, as a share of their width
 SMOOTH_PIXELS = 48  # of a side, when a map is interpolated
 LINE = 78  # letters in all columns' titles together
@@ -114,25 +114,6 @@ def _name_ends(figure: go.Figure, what: str) -> None:
     figure.update_layout(margin={"r": 84})
 
 
-def blur(width: int) -> float:
-    """The standard deviation, in pixels, of the Gaussian that smooths a map of a width."""
-    return max(0.7, width / 32)
-
-
-def smoothed(maps: np.ndarray) -> np.ndarray:
-    """Maps (..., H, W) convolved with a Gaussian, which at the borders is made of what is inside alone."""
-    std = blur(maps.shape[-1])
-    down, across = (_gaussian(side, std) for side in maps.shape[-2:])
-    return down @ maps @ across.T
-
-
-def _gaussian(side: int, std: float) -> np.ndarray:
-    """(side, side): in each row the weights around one place."""
-    places = np.arange(side)
-    weights = np.exp(-((places[:, None] - places) ** 2) / (2 * std**2))
-    return weights / weights.sum(1, keepdims=True)
-
-
 def _resized(values: np.ndarray, size: tuple[int, int], smooth: bool) -> np.ndarray:
     """A map (h, w) at a size (H, W), float32: interpolated, or in its own cells."""
     whole = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
@@ -181,14 +162,6 @@ def _lay(figure: go.Figure, image: np.ndarray, places: list[tuple[int, int]]) ->
     laid = {"source": picture(image), "xref": "x", "yref": "y", "sizex": width, "sizey": height, "sizing": "stretch",
             "layer": "below"}
     figure.layout.images += tuple({**laid, "x": column - 0.5, "y": row - 0.5} for row, column in places)
-
-
-def picture(image: np.ndarray) -> Image.Image:
-    """An image (channels, H, W) in [0, 1], grey or coloured, as large as a map is drawn; what is beyond is clipped."""
-    _, height, width = image.shape
-    pixels = np.broadcast_to(image, (3, height, width)).transpose(1, 2, 0).clip(0, 1)
-    times = max(1, MAP_PIXELS // width)  # a browser blurs what it enlarges
-    return Image.fromarray((255 * pixels).round().astype(np.uint8)).resize((width * times, height * times), 0)
 
 
 def _label(figure: go.Figure, shape: tuple[int, ...], gaps: tuple[float, float], rows: list[str], columns: list[str],

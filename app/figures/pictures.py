@@ -8,10 +8,16 @@ from PIL import Image
 
 from app.figures.text import escape
 
+MAP_PIXELS = 230
 GAP = 6
 NOTE = 18  # pixels that a line of words takes
 LETTER = 7
 SMALLER = 1.15  # how much wider a picture would have to be for its words to have their usual size
+
+
+def picture(image: np.ndarray) -> Image.Image:
+    """An image (channels, H, W) in [0, 1], grey or coloured, as large as a map is drawn; what is beyond is clipped."""
+    return Image.fromarray(_enlarged((255 * image.clip(0, 1)).round().astype(np.uint8), MAP_PIXELS))
 
 
 def image_rows(rows: list[list[dict]], names: list[str], *, side: int = 64) -> go.Figure:
@@ -77,6 +83,6 @@ def _shortened(words: str, most: int) -> str:
 
 
 def _enlarged(pixels: np.ndarray, side: int) -> np.ndarray:
-    """(C, h, w) -> (H, W, 3)."""
+    """(C, h, w) -> (H, W, 3), about `side` wide, in whole pixels: a browser blurs what it enlarges."""
     times = max(1, side // pixels.shape[2])
     return np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0).repeat(times, 0).repeat(times, 1)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import BASELINE_COLOUR, DASHES, SYMBOLS
+from app.figures.style import DASHES, LEGEND, MARGIN, MARK, SYMBOLS
 from app.figures.text import escape
 
 BINS = 16
+
 
 def shares(groups: list[dict], labels: list[str], title: str, across: str) -> go.Figure:
     """Shares side by side at each label, a mark for each group: {"name", "colour", "values"}, NaN where there is none.
@@ -20,8 +21,7 @@ def shares(groups: list[dict], labels: list[str], title: str, across: str) -> go
                              "color": group["colour"], "size": 11, "symbol": SYMBOLS[i % len(SYMBOLS)]}}
                         for i, group in enumerate(groups)])
     figure.update_layout(height=300 + 20 * len(groups), uirevision="constant", hovermode="x unified",
-                         margin={"l": 64, "r": 16, "t": 44, "b": 48},
-                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+                         margin=MARGIN, legend=LEGEND)
     figure.update_xaxes(title=across, type="category")
     figure.update_yaxes(title=title, tickformat=".1~%")
     return figure
@@ -36,8 +36,8 @@ def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str
                              "color": group["colour"], "width": 2.2, "shape": "hvh", "dash": DASHES[i % len(DASHES)]}}
                         for i, group in enumerate(groups)])
     for name, value in marks.items():
-        figure.add_vline(x=value, line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5},
-                         annotation={"text": escape(name), "yanchor": "bottom"}, annotation_position="top")
+        figure.add_vline(x=value, line=MARK, annotation={"text": escape(name), "yanchor": "bottom"},
+                         annotation_position="top")
     figure.update_layout(height=300 + 20 * len(groups), uirevision="constant", hovermode="x unified",
                          margin={"l": 64, "r": 16, "t": 64, "b": 48},
                          legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0})

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.style import BASELINE_COLOUR, COLOURS, DASHES, SYMBOLS, TEACHER_COLOUR
+from app.figures.style import BASELINE_COLOUR, COLOURS, DASHES, LEGEND, MARGIN, MARK, SYMBOLS, TEACHER_COLOUR
 from app.figures.text import escape
 
 TANGENT = 0.03  # half of it, along the inputs
@@ -14,7 +14,6 @@ ROOM = 0.13  # between two rows of panels, as a share of the height
 TALLEST, READABLE = 720, 640  # pixels of all panels, and what their words take
 PALE = 2.2  # the end of the shades, so that they stay behind lines and points
 SIDES = ("#2166AC", "#B2182B")  # the colours of the shades, for points
-LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
 
 def curves_and_slopes(world: dict, snapshot: int) -> go.Figure:
@@ -74,13 +73,13 @@ def over_training(lines: dict[str, np.ndarray], steps: list[int], step: int, tit
                            hovertemplate="%{y:.1%}" if percent else "%{y:.3g}",
                            marker={"symbol": SYMBOLS[i], "size": 7},
                            line={"color": COLOURS[i], "dash": DASHES[i], "width": 2.2})
-    figure.add_vline(x=steps.index(step), line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5})
+    figure.add_vline(x=steps.index(step), line=MARK)
     if ends:
         figure.add_vline(x=sum(at <= ends for at in steps) - 0.5, line={"color": BASELINE_COLOUR, "width": 1.5},
                          annotation={"text": "then labels", "xanchor": "left", "yanchor": "bottom"},
                          annotation_position="bottom")
-    figure.update_layout(height=320, uirevision="constant", margin={"l": 64, "r": 16, "t": 44, "b": 48},
-                         hovermode="x unified", legend=LEGEND)
+    figure.update_layout(height=320, uirevision="constant", margin=MARGIN, hovermode="x unified",
+                         legend=LEGEND)
     figure.update_xaxes(title="snapshot at training step", type="category", nticks=7, tickangle=0)
     figure.update_yaxes(title=title, type="linear" if percent else "log", tickformat=".0%" if percent else None,
                         exponentformat="power", dtick=None if percent else 1, title_standoff=12, automargin=True)
@@ -99,8 +98,7 @@ def two_sides(world: dict, noise: float) -> go.Figure:
                                mode="lines+markers" if side == "noisy" else "lines", hovertemplate="%{y:.3g}",
                                marker={"symbol": SYMBOLS[i], "size": 8},
                                line={"color": COLOURS[i], "dash": dash, "width": 2.2})
-    figure.add_shape(type="line", x0=noise, x1=noise, y0=0, y1=1, yref="y domain",
-                     line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5})
+    figure.add_shape(type="line", x0=noise, x1=noise, y0=0, y1=1, yref="y domain", line=MARK)
     figure.add_annotation(text=f"σ = {noise:g}", x=np.log10(noise), y=1, yref="y domain", yanchor="bottom",
                           showarrow=False)
     figure.update_layout(height=400, uirevision="constant", margin={"l": 64, "r": 16, "t": 24, "b": 48},

@@ -22,10 +22,10 @@ def agreement(store: Store, networks: list[Named], indices: list[int], teacher: 
     """For each network the shares of neurons that are on where the teacher's are, and off where they are.
 
     Over test images of the first network, by their positions. Each entry: {"layers": [{"teacher" and "student" (the
-    taps), "rate", "per_class" (classes,) NaN without an image, "per_neuron" (channels,), "per_place" (H, W) or None for
-    vectors, "on" (H, W) the share that the teacher has on, "bins" (edges) and "counts" (shares) of the student's values
-    before the activation, those beyond the last edge in the last bin}], "connected" as in `layers`, "classes" of the
-    images, "reason"}.
+    taps), "rate", "per_class" (classes,) NaN without an image, "per_neuron" (channels,), and by place, (H, W) or None
+    for vectors, "on", the share that the teacher has on, and "differing", the share that does not agree, "bins" (edges)
+    and "counts" (shares) of the student's values before the activation, those beyond the last edge in the last bin}],
+    "connected" as in `layers`, "classes" of the images, "reason"}.
     """
     images, source = images_of(store, networks[0][0], indices, "test")
     term = ActivationBoundary(**(settings or {}))
@@ -49,7 +49,7 @@ class _Sums:
     """Over batches, sums of which the shares are made."""
 
     def __init__(self, classes: int):
-        self.images, self.neuron, self.place, self.on, self.counts = 0, 0.0, 0.0, 0.0, 0.0
+        self.images, self.neuron, self.differing, self.on, self.counts = 0, 0.0, 0.0, 0.0, 0.0
         self.of_class, self.in_class = torch.zeros(classes), torch.zeros(classes)
 
     def add(self, ours: Tensor, active: Tensor, labels: Tensor) -> None:
@@ -59,15 +59,15 @@ class _Sums:
         self.in_class.index_add_(0, labels, torch.ones(len(labels)))
         self.neuron += agree.flatten(2).mean(2).sum(0) if agree.dim() > 2 else agree.sum(0)
         if agree.dim() > 2:
-            self.place += agree.mean(1).sum(0)
+            self.differing += (1 - agree).mean(1).sum(0)
             self.on += active.float().mean(1).sum(0)
         self.counts += torch.histc(ours.clamp(-WIDEST, WIDEST), BINS, -WIDEST, WIDEST)
 
     def means(self) -> dict:
-        maps = isinstance(self.place, Tensor)
+        maps = isinstance(self.on, Tensor)
         return {"rate": float(self.of_class.sum() / self.images), "per_class": (self.of_class / self.in_class).numpy(),
                 "per_neuron": (self.neuron / self.images).numpy(),
-                "per_place": (self.place / self.images).numpy() if maps else None,
                 "on": (self.on / self.images).numpy() if maps else None,
+                "differing": (self.differing / self.images).numpy() if maps else None,
                 "bins": torch.linspace(-WIDEST, WIDEST, BINS + 1).numpy(),
                 "counts": (self.counts / self.counts.sum()).numpy()}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from pathlib import Path
 
 from tqdm import tqdm
 
 from kdcore import worker
+from kdcore.comparison import mean
 from kdcore.data.sources import SOURCES, load
 from kdcore.errors import UserError
 from kdcore.papers import BUDGETS, Cell, Table, tables
@@ -70,9 +70,9 @@ def _wait(store: Store, ids: list[int]) -> None:
 
 def _cell(store: Store, cell: Cell, ids: list[int]) -> dict:
     accuracies = [summary["last"] for _, summary in sorted(store.summary(ids).items())]
-    spread = statistics.stdev(accuracies) / len(accuracies) ** 0.5 if len(accuracies) > 1 else None
+    average, error, _ = mean(accuracies)
     return {"row": cell.row, "column": cell.column, "published": cell.published, "runs": ids,
-            "accuracies": accuracies, "mean": statistics.mean(accuracies), "standard_error": spread}
+            "accuracies": accuracies, "mean": average, "standard_error": error}
 
 
 __all__ = ["Table", "markdown", "reproduce"]

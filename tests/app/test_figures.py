@@ -9,7 +9,6 @@ from itertools import combinations
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from app import figures
 
@@ -290,16 +289,6 @@ def test_each_map_on_its_own_scale_keeps_its_values_to_read():
         np.testing.assert_allclose(drawn[place(row, column + 1)], given[row, column] / own, rtol=1e-6)
         np.testing.assert_allclose(read[place(row, column + 1)], given[row, column], rtol=1e-6)
     assert (heatmap.zmin, heatmap.zmax, heatmap.colorbar.ticktext[-1]) == (-1, 1, "highest<br>of a map")
-
-
-@pytest.mark.parametrize("width", [9, 70])
-def test_smoothing_is_a_gaussian(width):
-    given = np.random.default_rng(0).normal(size=(2, 12, width))
-    std = figures.blur(width)
-    blurred, inside = (gaussian_filter(np.pad(one, ((0, 0), (30, 30), (30, 30))), (0, std, std), truncate=9)
-                       [:, 30:-30, 30:-30] for one in (given, np.ones_like(given)))
-    np.testing.assert_allclose(figures.smoothed(given), blurred / inside, atol=1e-6)
-    np.testing.assert_allclose(figures.smoothed(np.full((3, 5), 2.0)), 2.0)
 
 
 def test_a_distribution_counts_every_value_once():

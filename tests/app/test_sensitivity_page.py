@@ -6,11 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from app import engine, figures
+from app import engine
 from app.components.map_sections import SECTIONS
 from app.components.maps import EACH, PERCENTILE, Look
 from kdcore import inspect
 from kdcore.config import read
+from kdcore.smoothing import smoothed
 from tests.app.test_layer_pages import page  # noqa: F401
 from tests.test_inspect import network, save
 from tests.test_inspect_likeness import shapes  # noqa: F401
@@ -127,7 +128,7 @@ def test_a_look_draws_signed_absolute_and_smoothed_values():
     assert np.array_equal(Look().values(ENTRY, [1]), ENTRY["maps"][1:2].mean(1))
     flat = Look(absolute=True).values(ENTRY, None)
     assert np.allclose(flat, (np.abs(ENTRY["maps"][:, 0]) + np.abs(ENTRY["maps"][:, 1])) / 2)
-    assert np.array_equal(Look(absolute=True, smooth=True).values(ENTRY, None), figures.smoothed(flat))
+    assert np.array_equal(Look(absolute=True, smooth=True).values(ENTRY, None), smoothed(flat))
 
 
 def test_a_scale_ends_at_the_largest_or_where_one_per_cent_lies_beyond():
