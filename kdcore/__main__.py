@@ -93,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     chosen = commands.add_parser("settings", help="print this server's settings as a file, each with its sentence")
     chosen.set_defaults(command=_settings)
 
+    levers = commands.add_parser("levers", help="say what makes a step faster, and whether it is on on this machine")
+    levers.set_defaults(command=_levers)
+
     worker = commands.add_parser("worker", help="execute queued runs; the app starts one when a page is opened")
     worker.add_argument("--stay", action="store_true", help="do not end after half an hour without a run: for a "
                         "service that the machine starts")
@@ -263,6 +266,13 @@ def _settings(options: argparse.Namespace) -> None:
 
     print(f"# {settings.place()}{'' if settings.place().exists() else ' (not there: all defaults)'}\n")
     print(settings.text(settings.read()))
+
+
+def _levers(options: argparse.Namespace) -> None:
+    from kdcore import device, levers
+
+    for lever, state in levers.states(device.pick()).items():
+        print(f"{levers.LEVERS[lever].title}: {state}\n    {levers.LEVERS[lever].sentence}")
 
 
 def _worker(options: argparse.Namespace) -> None:

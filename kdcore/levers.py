@@ -46,6 +46,15 @@ def on(name: str, device: torch.device) -> bool:
     return _switched.get(name, LEVERS[name].pays.get(device.type) is True)
 
 
+def states(device: torch.device) -> dict[str, str]:
+    """{lever: whether it is on for this device, in words, and why not}."""
+    told = {True: "on", False: f"off: it does not pay on {device.type}", None: f"off: never run on {device.type}"}
+    found = {name: told[lever.pays.get(device.type)] for name, lever in LEVERS.items()}
+    if LEVERS["bfloat16"].pays.get(device.type) and not has_bfloat16(device):
+        found["bfloat16"] = "off: this processor has no such numbers"
+    return found
+
+
 @contextmanager
 def switched(**levers: bool) -> Iterator[None]:
     """Inside the block, these levers are on or off whatever was measured, to measure them."""

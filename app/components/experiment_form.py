@@ -149,12 +149,13 @@ def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
         steps = field("steps", schema["steps"], suggested["steps"], f"steps.{data}")
     with columns[1]:
         batch = field("batch_size", schema["batch_size"], suggested["batch_size"], f"batch.{data}")
-    below, settings = st.container(), st.expander("Settings of the optimiser, early end")
+    below, settings = st.container(), st.expander("Settings of the optimiser, early end, precision")
     optimiser = _optimiser_form(catalogue, suggested["learning_rate"], data, *columns[2:4], settings,
                                 bind="query-params", help="For every student alike, the baseline too. A paper's comes "
                                 "with its falls of the learning rate, scaled to the steps.")
     with settings:
         patience = field("patience", schema["patience"], None, "patience")
+        precision = field("precision", schema["precision"], "auto", "precision")
     seeds = columns[4].number_input("Seeds", value=3, step=1, key="seeds", **KEPT, help="Runs of each method; each "
                                     "seed has its own images and initial weights. Three or more show the spread.")
     first = columns[5].number_input("First seed", value=1, step=1, key="first", **KEPT,
@@ -164,7 +165,8 @@ def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
     device = "auto" if devices == ["cpu"] else below.selectbox("Device", ["auto", *devices], key="device", **KEPT,
                                                                help=schema["device"]["description"])
     return {"run": {"steps": steps, "batch_size": batch, "optimiser": optimiser,
-                    "evaluations": suggested["evaluations"], "device": device, "patience": patience},
+                    "evaluations": suggested["evaluations"], "device": device, "patience": patience,
+                    "precision": precision},
             "seeds": list(range(first, first + min(seeds, MOST_SEEDS + 1)))}
 
 
