@@ -527,6 +527,19 @@ def test_what_does_not_leave_room_on_the_disk_is_not_kept(teacher, monkeypatch):
     assert "does not fit into memory nor on the disk" in notice.text
 
 
+@pytest.mark.parametrize("where", [CUDA])
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+def test_no_step_waits_for_the_device(where, augment, teacher):
+    training = entered(run("full_jacobian", device=where, data={"name": "digits", "images": 20, "augment": augment}),
+                       teacher)
+    training._advance()  # the first one makes what later ones reuse
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        training._advance()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 def test_in_which_numbers_a_run_computes(normed, monkeypatch):
     """bfloat16 for convolutions where the processor has it, float32 for derivatives; a run may say otherwise."""
     def precision(method, **changes):
