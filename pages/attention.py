@@ -42,8 +42,8 @@ if not shown:
     st.stop()
 layer_maps(shown, image, "maps", smooth=smooth, overlay=overlay, description=KINDS[kind])
 st.caption(f"Test image {index} is of class {figures.markdown(image['classes'][image['label']])}. Each row has a scale "
-           "of its own. Under each student's map stands its distance to the teacher's, of which the loss is made: 0 is "
-           "the same." + " The ring marks where the teacher attends most." * (kind == JACOBIAN))
+           "of its own. Under each student's map stands its distance to the teacher's: 0 is the same, and training on "
+           "these maps makes it smaller." + " The ring marks where the teacher attends most." * (kind == JACOBIAN))
 take({"layers": ("layers", {"networks": networks, **asked})}, "attention")
 formula(kind)
 

@@ -32,8 +32,8 @@ shown = usable(entries, results.short_names(students))
 if not shown:
     st.stop()
 matrices(shown, "matrices", differences=differences, description="FSP matrices")
-st.caption("The distance is the squared norm of the difference, of which the loss is made: 0 is the same. Each section "
-           f"has a scale of its own.{connected(shown)}")
+st.caption("The distance is the squared norm of the difference: 0 is the same, and training on these matrices makes it "
+           f"smaller. Each section has a scale of its own.{connected(shown)}")
 take({"layers": ("layers", {"networks": networks, **asked})}, "fsp-matrices")
 formula(KIND)
 
