@@ -28,7 +28,7 @@ else:
                        "where these are enough.")
     data, asked = json.loads(runs[run]["config"])["data"], {"run": run}
     drawn = runs[run]["seed"] if data["seed"] is None else data["seed"]
-    st.caption(f"{used(data)} What is left to chance follows seed {drawn}.")
+    st.caption(f"{used(data)} The seed of the draw is {drawn}.")
 entry = facts(catalogue["data"][data["name"]], data)
 channels, height, width = entry["shape"]
 st.caption(f"**{figures.markdown(entry['title'])}.** {figures.markdown(entry['sentence'])}")

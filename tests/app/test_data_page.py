@@ -70,8 +70,8 @@ def test_a_run_has_its_own_images(page):
                              "Classes": "10", "Pixels": "8×8 grey"}
     said = " ".join(caption.value for caption in made.caption)
     assert ("The run uses 8 images of each class. 25% of them are held out. 5 of each class keep their labels. 30% of "
-            "the labels are replaced by wrong ones. Each step varies them: crop and flip. What is left to chance "
-            "follows seed 0.") in said and "Each training step sees another draw of it" in said
+            "the labels are replaced by wrong ones. Each step varies them: crop and flip. The seed of the draw is 0."
+            ) in said and "Each training step sees another draw of it" in said
     made.button_group("shown").set_value(["held out"]).run()
     assert not made.exception and not made.error
     plain = {**LEARNS, "data": {"name": "digits", "per_class": 2, "label_noise": 0.5}}
