@@ -14,6 +14,8 @@ from kdcore import grid
 from kdcore.comparison import smallest_p
 
 MOST = 12  # groups at a time
+NAME, LETTERS = 225, 28  # pixels of a group's name in a table at the least, and what they hold
+ROW = 66  # pixels: in lower rows nothing takes two lines
 
 
 def compared_runs() -> list[dict]:
@@ -58,23 +60,30 @@ def group_picker(runs: list[dict]) -> list[Group]:
     return comparison.shown(runs, chosen)
 
 
+def table(rows: list[dict], columns: dict) -> None:
+    """Show a row for each group, by its "name", on which long ones take two lines so that all columns are in sight."""
+    long = any(len(row["name"]) > LETTERS for row in rows)
+    st.dataframe(rows, hide_index=True, placeholder="–", height="content", row_height=ROW if long else None,
+                 column_config={"name": st.column_config.TextColumn("Group", width=NAME), **columns})
+
+
 def outcomes(groups: list[Group], runs: list[dict]) -> None:
     """A row for each group, and what its test can say."""
     rows, number = comparison.outcomes(groups, runs), st.column_config.NumberColumn
-    st.dataframe([{
+    table([{
         "name": row["name"], "seeds": row["accuracy"][2], **_percent(row["accuracy"], "accuracy"),
-        **_percent(row["gain"], "gain"), "p": row["p"], "holm": row["holm"]} for row in rows],
-        hide_index=True, placeholder="–", column_config={
-            "name": "Group", "seeds": number("Seeds"),
-            "accuracy": number("Accuracy", format="%.1f %%", help="Mean over the seeds of the accuracy on the test "
-                               "images at the last step."),
-            "accuracy_error": number("±", format="%.1f", help="Standard error of the mean."),
-            "gain": number("Gain", format="%+.1f", help="Points over labels alone under the same settings, paired by "
-                           "seed."),
-            "gain_error": number("± ", format="%.1f", help="Standard error of the gain."),
-            "p": number("p", format="%.3f", help="Wilcoxon's rank-sum test of the accuracies against those of labels "
-                        "alone, two-sided: how often chance alone would put the two so far apart, were they equal."),
-            "holm": number("p (Holm)", format="%.3f", help="Corrected for as many tests as there are here.")})
+        **_percent(row["gain"], "gain"), "p": row["p"], "holm": row["holm"]} for row in rows], {
+            "seeds": number("Seeds", width=52),
+            "accuracy": number("Accuracy", width=74, format="%.1f %%", help="Mean over the seeds of the accuracy on "
+                               "the test images at the last step."),
+            "accuracy_error": number("±", width=45, format="%.1f", help="Standard error of the mean."),
+            "gain": number("Gain", width=60, format="%+.1f", help="Points over labels alone under the same settings, "
+                           "paired by seed."),
+            "gain_error": number("± ", width=45, format="%.1f", help="Standard error of the gain."),
+            "p": number("p", width=55, format="%.3f", help="Wilcoxon's rank-sum test of the accuracies against those "
+                        "of labels alone, two-sided: how often chance alone would put the two so far apart, were they "
+                        "equal."),
+            "holm": number("p (Holm)", width=72, format="%.3f", help="Corrected for as many tests as there are here.")})
     st.caption(_what_a_test_can_say([row for row in rows if row["p"] is not None]))
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from app import engine, figures, results
 from app.comparison import Group
 from app.components.chart import chart
+from app.components.comparison import table
 from kdcore import comparison
 
 SEEDS = 5  # of a group that are asked
@@ -51,15 +52,16 @@ def calibration(groups: list[Group], runs: list[dict]) -> None:
         return
     chart(figures.reliability(drawn), "reliability", "How often each group is right, by its confidence")
     number = st.column_config.NumberColumn
-    st.dataframe(rows, hide_index=True, placeholder="–", column_config={
-        "name": "Group", "seeds": number("Seeds"), "error": number(
+    table(rows, {
+        "seeds": number("Seeds"), "error": number(
             "Calibration error", format="%.1f", help="In points: the mean distance of confidence and accuracy over ten "
             "bins of confidence (Guo et al. 2017, eq. 3), mean over the seeds."),
         "spread": number("±", format="%.1f", help="Standard error of the mean."),
         "sure": number("Confidence", format="%.1f %%", help="Mean probability of the answer."),
         "right": number("Accuracy", format="%.1f %%")})
-    st.caption("Below the dotted line a network is surer than it is right, above it less sure. A point is a bin of "
-               f"confidence, the answers of all seeds together. {_over(groups)}")
+    st.caption("A point is a bin of confidence, the answers of all seeds together; the bars say which share of them is "
+               "in it. Below the dotted line a network is surer than it is right, above it less sure. "
+               f"{_over(groups)}")
 
 
 def classes(groups: list[Group], runs: list[dict]) -> None:
@@ -86,8 +88,9 @@ def classes(groups: list[Group], runs: list[dict]) -> None:
     row_sums = counts.sum(1, keepdims=True)
     texts = [[str(count) if count else "" for count in row] for row in counts]
     chart(figures.cells(np.where(row_sums, counts / np.maximum(row_sums, 1), np.nan), names, names, texts=texts,
-                        across=f"answer of {columns}", down=theirs[rows], hover="%{y} → %{x}: %{text} (%{z:.1%})"),
-          "confusion", f"Which answers {columns} gives for {theirs[rows]}")
+                        across=f"answer of {columns}", down=theirs[rows],
+                        hover="%{customdata} → %{x}: %{text} (%{z:.1%})"), "confusion",
+          f"Which answers {columns} gives for {theirs[rows]}")
     st.caption("The number of test images, all seeds together; the colour is their share of a row. Off the diagonal "
                + ("the network disagrees with its teacher." if rows == "teacher" else "the network is wrong."))
 
