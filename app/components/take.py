@@ -50,7 +50,7 @@ def code(asked: Asked, file: str) -> str:
     """A program that asks the same, and prints what each answer holds; it reads from the `file` what was given."""
     calls = [f"{name} = {_call(question, [_told(name, *argument) for argument in arguments.items()])}"
              for name, (question, arguments) in asked.items()]
-    reads = [f"numbers = numpy.load({file!r})  # saved from here: it has the image too"] if _given(asked) else []
+    reads = [f"numbers = numpy.load({file!r})  # the numbers above; they have the image"] if _given(asked) else []
     return "\n".join([*(["import numpy", ""] if reads else []), "from kdcore import arrays, inspect",
                       "from kdcore.store import Store", "", "store = Store()  # of $KD_STORE; or of a folder", *reads,
                       *calls, f"for name, values in arrays.flat([{', '.join(asked)}]).items():",
