@@ -1,5 +1,7 @@
 """Activation agreement: which neurons are on in teacher and student alike, by layer, class, neuron and place."""
 
+import math
+
 import streamlit as st
 
 from app import engine, figures, results
@@ -54,6 +56,9 @@ chart(figures.histograms(groups("counts", layer), found[layer][0]["bins"],
                          "student's value before the activation", {"off | on": 0.0} | (
                              {"−μ": -margin, "μ": margin} if margin else {})), "values",
       "How far the students' neurons are from their boundary")
+beyond = max(one["beyond"] for one in found[layer][1] if one)
+st.caption("The students' values for every neuron and image; of none of the students more than "
+           f"{math.ceil(1000 * beyond) / 10:g}% lie outside the picture.")
 names = engine.store().metric_names([run["id"] for run in students])
 metric = next((name for name in (f"agreement.{chosen}", f"agreement.{chosen}.fitted") if name in names), None)
 if metric:

@@ -41,7 +41,7 @@ if not shown:
     st.stop()
 layer_maps(shown, image, "maps", KINDS[kind], **how)
 st.caption(f"{told(index, image)}. Each row has a scale of its own. Under each student's map stands its distance to "
-           "the teacher's, of which the loss is made: 0 is the same."
+           "the teacher's: 0 is the same, and training on these maps makes it smaller."
            + " The ring marks where the teacher attends most." * (kind == JACOBIAN))
 take({"layers": ("layers", {"networks": networks, **asked})}, "attention")
 formula(kind)

@@ -6,11 +6,10 @@ import streamlit as st
 
 from app import engine, figures
 from app.components.absent import or_say_why
-from app.components.image_set import facts, left_out, set_picker, varying_form
+from app.components.image_set import facts, left_out, set_picker, used, varying_form
 from app.components.pickers import experiment_picker
 from app.components.pictures import balance, choose_rows, class_rows, one_image
 from app.components.take import take
-from kdcore import grid
 
 SET, EXPERIMENT = "an image set", "an experiment's"
 st.title("Data")
@@ -29,10 +28,8 @@ else:
                        bind="query-params", help="Each seed draws images of its own, inside those that the teacher saw "
                        "where these are enough.")
     data, asked = json.loads(runs[run]["config"])["data"], {"run": run}
-    asks = {field: value for field, value in data.items() if field not in ("name", "path") and value not in (
-        None, catalogue["schemas"]["data"][field].get("default"))}
-    told = [grid.spelt(field) + f" {grid.told(value)}" * (value is not True) for field, value in asks.items()]
-    st.caption(f"It asks for {', '.join(told) or 'all images'}. Its seed is {runs[run]['seed']}.")
+    drawn = runs[run]["seed"] if data["seed"] is None else data["seed"]
+    st.caption(f"{used(data)} The seed of the draw is {drawn}.")
 entry = facts(catalogue["data"][data["name"]], data)
 channels, height, width = entry["shape"]
 st.caption(f"**{figures.markdown(entry['title'])}.** {figures.markdown(entry['sentence'])}")

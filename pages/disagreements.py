@@ -46,7 +46,10 @@ its_maps = pages()["sensitivity"]
 for start in range(0, len(found), ACROSS):
     for place, one in zip(st.columns(ACROSS), found[start : start + ACROSS]):
         with place:
-            st.image(figures.picture(one["pixels"]), width="stretch")
+            said = [f"{which} network says {name} ({share:.0%})" for which, (name, share) in zip(
+                ("the first", "the other"), one["answers"])]
+            st.image(figures.picture(one["pixels"]), width="stretch",
+                     alt=f"Test image {one['index']} of class {one['label']}: {', '.join(said)}")
             told = [f"{':green[✓' if name == one['label'] else ':red[✗'} {figures.markdown(name)} {share:.0%}]"
                     for name, share in one["answers"]]
             st.markdown("  \n".join([f"**{figures.markdown(one['label'])}**", *told]))

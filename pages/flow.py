@@ -32,8 +32,8 @@ shown = usable(entries, results.short_names(students))
 if not shown:
     st.stop()
 matrices(shown, "matrices", differences=differences, description="FSP matrices")
-st.caption("The distance is the squared norm of the difference, of which the loss is made: 0 is the same. Each section "
-           f"has a scale of its own.{connected(shown)}")
+st.caption("The distance is the squared norm of the difference: 0 is the same, and training on these matrices makes it "
+           f"smaller. Each section has a scale of its own.{connected(shown)}")
 take({"layers": ("layers", {"networks": networks, **asked})}, "fsp-matrices")
 formula(KIND)
 
@@ -42,8 +42,8 @@ def draw(run: dict, step: int, timeline: dict[int, dict]) -> None:
     """How far each section's matrix is from the teacher's at every snapshot, and the matrices at one of them."""
     if at := usable([timeline[step]], [f"{run['title']} · step {step}"]):
         chart(figures.layers_over_snapshots(timeline, step, "distance to the teacher's",
-                                            engine.answer("stages", run=run["id"])), "distances",
-              "The distance of the student's matrices to the teacher's at every snapshot, one line a section")
+                                            engine.answer("stages", run=run["id"]), apart=True), "distances",
+              "The distance of the student's matrices to the teacher's at every snapshot, a chart for each section")
         matrices(at, "timeline", differences=differences, description=f"FSP matrices at step {step}")
 
 

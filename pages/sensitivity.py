@@ -5,7 +5,7 @@ import streamlit as st
 from app import engine
 from app.components.formula import formula
 from app.components.image_picker import image_picker, told
-from app.components.map_sections import SECTIONS, controls
+from app.components.map_sections import controls, section_picker
 from app.components.maps import explained
 from app.components.pickers import experiment_picker, student_picker, trained
 from app.components.take import take
@@ -16,7 +16,7 @@ st.markdown("Where a change of the image would change a network's answer: the te
 students, teacher = student_picker(trained(engine.store().runs(experiment_picker())))
 index = image_picker(teacher, students)
 shown = controls(students, teacher, index)
-asked = {"networks": shown.networks, **shown.asked, **shown.of_image}
+asked = {"networks": shown.networks, **shown.asked, "index": index}
 with st.spinner("Computing maps…"):
     image = engine.answer("image", run=students[0]["id"], index=index, noise=shown.noise)
     entries = engine.answer("maps", **asked)
@@ -25,11 +25,10 @@ measured = any(entry["distance"] is not None for entry in entries)
 st.caption(f"{told(index, image)}{shown.noise_told}. With each map: the network's answer"
            + (explained(shown.kind, shown.number) if measured else ".")
            + shown.look.sentence(image["pixels"].shape[2]))
-take({"maps": ("maps", asked)}, "sensitivity-maps")
+numbers = st.container()
 if shown.kind in engine.catalogue()["terms"]:
     formula(shown.kind)
 
-section = st.segmented_control("Look further", list(SECTIONS), default="While it trained", required=True,
-                               key="section", bind="query-params", help="What is shown below, of the same maps: at "
-                               "every step of the training, in the mean of a class, or over many test images.")
-SECTIONS[section](shown, image, entries)
+further = section_picker(shown)(shown, image, entries)
+with numbers:
+    take({"maps": ("maps", asked), **further}, "sensitivity-maps")

@@ -9,6 +9,7 @@ from app.components.draw_pad import draw_pad, seen
 from app.components.image_source import image_source
 from app.components.maps import explained, map_picture
 from app.components.pickers import experiment_picker, map_picker, student_picker, trained
+from app.components.take import take
 
 st.title("Try it")
 st.markdown("Draw, or bring an image of yours: every network answers while you draw. Then disturb the image, and see "
@@ -33,9 +34,17 @@ def answers() -> None:
     perturbation = disturbances()
     st.subheader("Where they look")
     kind, what, rows, overlay = map_picker(students[0])
+    if not image.any():
+        with bars:
+            st.info("Draw something first, or start from an image: every network then answers here.",
+                    icon=":material/draw:")
+        with below:
+            seen(image, number)
+        return
+    asked = {"networks": networks, "pixels": image, "kind": kind, "teacher": teacher,
+             "settings": results.settings(students, kind), "perturbation": perturbation}
     try:
-        found = engine.ask("answers_to", networks=networks, pixels=image, kind=kind, teacher=teacher,
-                           settings=results.settings(students, kind), perturbation=perturbation)
+        found = engine.ask("answers_to", **asked)
     except engine.UserError as error:
         st.info(figures.markdown(str(error)), icon=":material/block:")
         return
@@ -49,6 +58,7 @@ def answers() -> None:
     by = figures.markdown(names[networks.index(found["by"])]) if found["by"] != teacher else "the teacher"
     st.caption(f"Where a map has to know the image's class, it is what {by} says: {figures.markdown(label)}. With each "
                "map: the network's answer" + (explained(kind, what) if measured else "."))
+    take({"answers": ("answers_to", asked)}, "try-it")
     with below:
         seen(found["pixels"], number)
 

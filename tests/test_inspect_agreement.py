@@ -19,20 +19,19 @@ def answered(trained, run, indices=INDICES):  # noqa: F811
 def test_shares_are_counted_over_images_classes_neurons_and_places(trained):  # noqa: F811
     *_, alone, _ = trained
     whole, labels = answered(trained, alone), data.images(data.DataConfig(name="digits"), "test").labels[INDICES]
-    for i, layer in enumerate(whole["layers"]):
-        each, on = [], []
-        for index in INDICES:
-            one = shown(trained, "activation_boundary", alone, [index])["layers"][i]
-            each.append((one["ours"] > 0) == (one["theirs"] > 0))
-            on.append(one["theirs"] > 0)
-        agree = np.stack(each).astype(float)  # (images, channels, H, W)
+    alone_each = [shown(trained, "activation_boundary", alone, [index])["layers"] for index in INDICES]
+    for layer, each in zip(whole["layers"], zip(*alone_each), strict=True):
+        values, theirs = (np.stack([one[whose] for one in each]) for whose in ("ours", "theirs"))
+        on = theirs > 0
+        agree = ((values > 0) == on).astype(float)  # (images, channels, H, W)
         assert layer["rate"] == pytest.approx(agree.mean(), rel=1e-5)
         assert np.allclose(layer["per_neuron"], agree.mean((0, 2, 3)), atol=1e-6)
         assert np.allclose(layer["differing"], 1 - agree.mean((0, 1)), atol=1e-6)
         assert np.allclose(layer["on"], np.mean(on, (0, 1)), atol=1e-6)
         for label in set(labels.tolist()):
             assert layer["per_class"][label] == pytest.approx(agree[labels == label].mean(), rel=1e-5)
-        assert layer["counts"].sum() == pytest.approx(1) and len(layer["bins"]) == len(layer["counts"]) + 1
+        assert np.allclose(layer["counts"], np.histogram(values, layer["bins"])[0] / values.size, atol=1e-4)
+        assert layer["beyond"] == pytest.approx(1 - layer["counts"].sum()) and layer["beyond"] <= 0.01
 
 
 def test_a_class_without_an_image_has_no_share(trained):  # noqa: F811

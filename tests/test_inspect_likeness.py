@@ -13,9 +13,13 @@ from kdcore.config import read
 from kdcore.data import shapes as drawing
 from kdcore.errors import UserError
 from kdcore.inspect import ATTRIBUTIONS, attribution
+from kdcore.inspect.networks import config_of
 from kdcore.inspect.noise import noisy
+from kdcore.knowledge import TERMS
 from kdcore.models import NetworkConfig
+from kdcore.response import Response
 from kdcore.store import Store
+from kdcore.teaching import answer
 from tests.test_inspect import DIGITS, MAPS, in_the_loss, network, save, trained  # noqa: F401
 
 INDICES = [*range(3, 33)]  # more than are drawn at a time
@@ -114,6 +118,53 @@ def test_likeness_is_of_each_images_two_maps(trained, kind, rows):  # noqa: F811
     assert all(np.allclose(same[measure], 1) for measure in ("cosine", "ranks", "top 0.1"))
 
 
+def maps_under_noise(store, networks, kind, index, position, teacher, draws):
+    """The mean of the maps of an image over draws of the noise that it has at a position among others."""
+    term, (one,) = TERMS[kind](), data.images(config_of(store, networks[0]).data, "test",
+                                              index=torch.tensor([index])).chunks(1)
+    found = []
+    for run in networks:
+        each = []
+        for seed in range(draws):
+            seen = noisy(one.pixels, 0.2, seed, position)
+            response = Response(snapshots.network(store, run).eval(), seen, one.labels)
+            taught = answer(term, snapshots.network(store, teacher).eval(), data.Images(seen, one.labels)) if (
+                teacher) else {}
+            each.append(term.picture(response, taught)[0].detach())
+        found.append(torch.stack(each).mean(0).numpy())
+    return found, int(one.labels[0])
+
+
+@pytest.mark.parametrize("draws", [1, 3])
+def test_likeness_under_noise_is_of_means_over_the_same_draws_in_both(trained, draws):  # noqa: F811
+    store, teacher, student, _ = trained
+    asked = {"kind": "full_jacobian", "indices": INDICES, "teacher": (teacher, None), "rows": "label", "noise": 0.2}
+    found, same = inspect.likeness(store, [(student, None), (teacher, None)], **asked, draws=draws)
+    assert np.allclose(same["cosine"], 1) and len(found["cosine"]) == len(INDICES)
+    for position in (0, 1, 11, len(INDICES) - 1):
+        (theirs, ours), label = maps_under_noise(store, (teacher, student), "full_jacobian", INDICES[position],
+                                                 position, teacher, draws)
+        theirs, ours = theirs[label].ravel(), ours[label].ravel()
+        cosine = theirs @ ours / np.linalg.norm(theirs) / np.linalg.norm(ours)
+        assert found["cosine"][position] == pytest.approx(cosine, abs=1e-4)
+    quiet, = inspect.likeness(store, [(student, None)], **{**asked, "noise": 0.0}, draws=draws)
+    assert np.abs(quiet["cosine"] - found["cosine"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("draws", [1, 3])
+def test_the_maps_of_a_class_under_noise_are_means_over_images_and_draws(trained, draws):  # noqa: F811
+    store, teacher, student, _ = trained
+    indices = torch.nonzero(data.images(DIGITS, "test").labels == 4).flatten().tolist()[:30]
+    found = inspect.class_maps(store, [(student, None)], "full_jacobian", 4, 30, (teacher, None), noise=0.2,
+                               draws=draws)
+    each = [maps_under_noise(store, (student,), "full_jacobian", index, position, teacher, draws)[0][0]
+            for position, index in enumerate(indices)]
+    np.testing.assert_allclose(found["entries"][0]["maps"], np.mean(each, 0), rtol=1e-3, atol=1e-5)
+    pixels = [noisy(data.images(DIGITS, "test", index=torch.tensor([index]))[:].pixels, 0.2, 0, position)[0].numpy()
+              for position, index in enumerate(indices)]
+    np.testing.assert_allclose(found["pixels"], np.mean(pixels, 0).clip(0, 1), atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
     """A store with an untrained network on shapes with a watermark, and one on shapes without."""
@@ -139,6 +190,11 @@ def test_what_lies_on_the_object_is_summed_up(shapes):
             entry, = inspect.maps(store, [(marked, 0)], "full_jacobian", INDICES[i])
             strength = np.abs(entry["maps"][inspect.image(store, marked, INDICES[i])["label"]]).sum(0)
             assert found["entries"][0][place][i] == pytest.approx(strength[masks[i]].sum() / strength.sum(), rel=1e-4)
+    noise = inspect.on_object(store, [(marked, 0)], "full_jacobian", INDICES, rows="label", noise=0.2, draws=3)
+    for i in (0, 9, len(INDICES) - 1):
+        (maps,), label = maps_under_noise(store, (marked,), "full_jacobian", INDICES[i], i, None, 3)
+        strength, mask = np.abs(maps[label]).sum(0), data.masks(config, "test", torch.tensor(INDICES))[i].numpy()
+        assert noise["entries"][0]["object"][i] == pytest.approx(strength[mask].sum() / strength.sum(), rel=1e-3)
     without = inspect.on_object(store, [(plain, 0)], "cost_gradient", [0, 1])
     assert set(without["covers"]) == {"object"} and set(without["entries"][0]) == {"object", "reason"}
 

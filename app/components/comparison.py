@@ -15,6 +15,8 @@ from kdcore import grid
 from kdcore.comparison import smallest_p
 
 MOST = 12  # groups at a time
+NAME, LETTERS = 225, 28  # pixels of a group's name in a table at the least, and what they hold
+ROW = 66  # pixels: in lower rows nothing takes two lines
 
 
 def compared_runs() -> list[dict]:
@@ -59,16 +61,24 @@ def group_picker(runs: list[dict]) -> list[Group]:
     return comparison.shown(runs, chosen)
 
 
+def table(rows: list[dict], columns: dict) -> None:
+    """Show a row for each group, by its "name", on which long ones take two lines so that all columns are in sight."""
+    long = any(len(row["name"]) > LETTERS for row in rows)
+    st.dataframe(rows, hide_index=True, placeholder="–", height="content", row_height=ROW if long else None,
+                 column_config={"name": st.column_config.TextColumn("Group", width=NAME), **columns})
+
+
 def outcomes(groups: list[Group], runs: list[dict]) -> None:
     """A row for each group, and what its test can say."""
     rows = comparison.outcomes(groups, runs)
-    st.dataframe([{"name": row["name"], "seeds": row["accuracy"][2], **results.in_percent(row), "p": row["p"],
-                   "holm": row["holm"]} for row in rows], hide_index=True, placeholder="–", column_config={
-        "name": "Group", **tables.OUTCOME,
-        "p": tables.number("p", format="%.3f", help="Wilcoxon's rank-sum test of the accuracies against those of "
-                           "labels alone, two-sided: how often chance alone would put the two so far apart, were they "
-                           "equal."),
-        "holm": tables.number("p (Holm)", format="%.3f", help="Corrected for as many tests as there are here.")})
+    table([{"name": row["name"], "seeds": row["accuracy"][2], **results.in_percent(row), "p": row["p"],
+            "holm": row["holm"]} for row in rows], {
+        **tables.OUTCOME,
+        "p": tables.number("p", width=55, format="%.3f", help="Wilcoxon's rank-sum test of the accuracies against "
+                           "those of labels alone, two-sided: how often chance alone would put the two so far apart, "
+                           "were they equal."),
+        "holm": tables.number("p (Holm)", width=72, format="%.3f", help="Corrected for as many tests as there are "
+                              "here.")})
     st.caption(_what_a_test_can_say([row for row in rows if row["p"] is not None]))
 
 

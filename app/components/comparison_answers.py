@@ -12,6 +12,7 @@ from app import engine, figures, results
 from app.comparison import Group
 from app.components import tables
 from app.components.chart import chart
+from app.components.comparison import table
 from kdcore import comparison
 
 SEEDS = 5  # of a group that are asked
@@ -50,14 +51,15 @@ def calibration(groups: list[Group], runs: list[dict]) -> None:
     if not drawn:
         return
     chart(figures.reliability(drawn), "reliability", "How often each group is right, by its confidence")
-    st.dataframe(rows, hide_index=True, placeholder="–", column_config={
-        "name": "Group", "seeds": tables.SEEDS, "spread": tables.ERROR, "error": tables.number(
+    table(rows, {
+        "seeds": tables.SEEDS, "spread": tables.ERROR, "error": tables.number(
             "Calibration error", format="%.1f", help="In points: the mean distance of confidence and accuracy over ten "
             "bins of confidence (Guo et al. 2017, eq. 3), mean over the seeds."),
         "sure": tables.number("Confidence", format="%.1f %%", help="Mean probability of the answer."),
         "right": tables.number("Accuracy", format="%.1f %%")})
-    st.caption("Below the dotted line a network is surer than it is right, above it less sure. A point is a bin of "
-               f"confidence, the answers of all seeds together. {_over(groups)}")
+    st.caption("A point is a bin of confidence, the answers of all seeds together; the bars say which share of them is "
+               "in it. Below the dotted line a network is surer than it is right, above it less sure. "
+               f"{_over(groups)}")
 
 
 def classes(groups: list[Group], runs: list[dict]) -> None:
@@ -83,7 +85,8 @@ def classes(groups: list[Group], runs: list[dict]) -> None:
     counts = sum(comparison.confusion(*pair, len(names)) for pair in pairs)
     texts = [[str(count) if count else "" for count in row] for row in counts]
     chart(figures.cells(comparison.shares(counts), names, names, texts=texts,
-                        across=f"answer of {columns}", down=theirs[rows], hover="%{y} → %{x}: %{text} (%{z:.1%})"),
+                        across=f"answer of {columns}", down=theirs[rows],
+                        hover="%{customdata} → %{x}: %{text} (%{z:.1%})"),
           "confusion", f"Which answers {columns} gives for {theirs[rows]}")
     st.caption("The number of test images, all seeds together; the colour is their share of a row. Off the diagonal "
                + ("the network disagrees with its teacher." if rows == "teacher" else "the network is wrong."))

@@ -23,14 +23,16 @@ def knowledge(groups: list[Group], runs: list[dict]) -> None:
     rows = [group.name for group in found["groups"]]
     trained = [(row, column) for row, group in enumerate(found["groups"]) for column, kind in enumerate(kinds)
                if kind in comparison.trained_on(group.runs[0])]
-    chart(figures.cells(found["values"], rows, columns, ringed=trained, signed=True, hover="%{y}<br>%{x}: %{z:+.2f}",
-                        texts=[[_told(value) for value in values] for values in found["values"]]), "knowledge",
+    texts = [[_told(value) for value in values] for values in found["values"]]
+    chart(figures.cells(found["values"], rows, columns, texts=texts, ringed=trained, signed=True,
+                        hover="%{customdata}<br>%{x}: %{z:+.2f}"), "knowledge",
           "How much closer to the teacher's each kind of knowledge ended than with labels alone")
     low, high = int(found["seeds"][found["seeds"] > 0].min()), int(found["seeds"].max())
     seeds = f"{high} seed{'s' * (high > 1)}" if low == high else f"{low} to {high} seeds"
-    st.caption("How far each kind of knowledge ended from the teacher's, beside where labels alone ended, as a power "
-               f"of two: −1 is half as far, 1 twice as far, 0 the same. Mean over {seeds}, each beside labels alone of "
-               "its own, on the images that every run's record is measured on. Framed: the method was trained on it."
+    st.caption("How far each kind of knowledge ended from the teacher's, compared with labels alone and counted in "
+               f"doublings: −1 is half as far, 0 the same, 1 twice as far, 2 four times. Mean over {seeds}, each "
+               "beside labels alone of its own, on the images that every run's record is measured on. Framed: the "
+               "method was trained on it."
                + " \\* Between layers of different width a fitted linear map stands."
                * any(name.endswith(results.FITTED) for name in found["kinds"]) + _left_out(found["left_out"], terms))
 

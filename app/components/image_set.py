@@ -38,6 +38,19 @@ def varying_form(catalogue: dict, entry: dict, name: str) -> dict:
     return chosen
 
 
+def used(data: dict) -> str:
+    """What a run uses of its image set, by its settings, in sentences."""
+    each, images, labelled = data["per_class"], data["images"], data["labelled_per_class"]
+    many = (f"{each:,} image{'s' * (each > 1)} of each class" if each else
+            f"{images:,} images, equally many of each class" if images else "all training images")
+    return (f"The run uses {many}."
+            + f" {data['validation']:.0%} of them are held out." * bool(data["validation"])
+            + (f" {labelled:,} of each class {'keep their labels' if labelled > 1 else 'keeps its label'}."
+               if labelled else "")
+            + f" {data['label_noise']:.0%} of the labels are replaced by wrong ones." * bool(data["label_noise"])
+            + f" Each step varies them: {data['augment'].replace('_', ' and ')}." * (data["augment"] != "none"))
+
+
 def facts(entry: dict, which: dict) -> dict:
     """The set as it is on this machine; stops the page where it is not."""
     if entry["fetched"] == "download":

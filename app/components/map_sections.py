@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.components.image_picker import some_images
 from app.components.maps import SCALES, Look, map_picture
 from app.components.pickers import map_picker
 from app.components.player import player
+from app.components.take import Asked
 
 MEASURES = {"cosine": "Cosine", "ranks": "Rank correlation", "top": "Overlap of the strongest"}
 SHARES = {"1 %": 0.01, "5 %": 0.05, "10 %": 0.1, "20 %": 0.2}
@@ -41,12 +43,8 @@ class Shown:
     @property
     def asked(self) -> dict[str, Any]:
         """What every question about these maps has in common."""
-        return {"kind": self.kind, "teacher": self.teacher, "settings": results.settings(self.students, self.kind)}
-
-    @property
-    def of_image(self) -> dict[str, Any]:
-        """What questions about the one image have besides."""
-        return {"index": self.index, "noise": self.noise, "draws": self.draws}
+        return {"kind": self.kind, "teacher": self.teacher, "settings": results.settings(self.students, self.kind),
+                "noise": self.noise, "draws": self.draws}
 
     @property
     def networks(self) -> list[tuple[int, int]]:
@@ -100,14 +98,15 @@ def controls(students: list[dict], teacher: tuple[int, int] | None, index: int) 
     return Shown(students, teacher, index, kind, number, rows, overlay, look, noise, draws if noise else 1)
 
 
-def while_it_trained(shown: Shown, image: dict, entries: list[dict]) -> None:
+def while_it_trained(shown: Shown, image: dict, entries: list[dict]) -> Asked:
     """A student's map at a snapshot, beside the teacher's, and its number at every one."""
     taught = [i for i, run in enumerate(shown.students) if shown.kind in comparison.trained_on(run)]
     followed = st.selectbox("Student", shown.students, index=(taught or [len(shown.students) - 1])[0],
                             format_func=lambda run: run["name"], key="followed", help="Whose snapshots are shown.")
+    asked = {"run": followed["id"], "steps": engine.store().snapshot_steps(followed["id"]), **shown.asked,
+             "index": shown.index}
     with st.spinner("Computing the maps of every snapshot…"):
-        timeline = engine.answer("timeline", run=followed["id"], **shown.asked, **shown.of_image,
-                                 steps=engine.store().snapshot_steps(followed["id"]))
+        timeline = engine.answer("timeline", **asked)
     beside = shown.teacher and entries[0]["maps"] is not None
 
     def draw(step: int) -> None:
@@ -119,9 +118,10 @@ def while_it_trained(shown: Shown, image: dict, entries: list[dict]) -> None:
                   f"The {shown.number} of the student's map at every snapshot")
 
     player(list(timeline), draw)
+    return {"timeline": ("timeline", asked)}
 
 
-def of_a_class(shown: Shown, image: dict, entries: list[dict]) -> None:
+def of_a_class(shown: Shown, image: dict, entries: list[dict]) -> Asked:
     """The mean map of a class in each network."""
     left, right = st.columns(2)
     options = ["the image's class", *image["classes"]]
@@ -129,21 +129,20 @@ def of_a_class(shown: Shown, image: dict, entries: list[dict]) -> None:
                         help="The first test images of this class are taken.")
     most = MANY[right.selectbox("How many", list(MANY), key="of_many", bind="query-params",
                                 help="At most: a class may have fewer test images.")]
+    asked = {"networks": shown.networks, "most": most, **shown.asked,
+             "label": image["label"] if of == options[0] else options.index(of) - 1}
     with st.spinner("Computing the maps of the class…"):
-        found = engine.answer("class_maps", networks=shown.networks, most=most, **shown.asked,
-                              label=image["label"] if of == options[0] else options.index(of) - 1)
+        found = engine.answer("class_maps", **asked)
     shown.draw(found["entries"], shown.names, found, "mean")
     st.caption(f"Means over {found['count']} test images of class "
                f"{figures.markdown(found['classes'][found['label']])}: of the images, the maps, the answers and the "
                "numbers. Where a map has one sign here and the other there, its mean is small."
-               f"{_without_noise(shown)}")
+               f"{_under_noise(shown)}")
+    return {"of_class": ("class_maps", asked)}
 
 
-def alike(shown: Shown, image: dict, entries: list[dict]) -> None:
+def alike(shown: Shown, image: dict, entries: list[dict]) -> Asked:
     """How alike the students' maps are to the teacher's, over the test images and in this one."""
-    if not shown.teacher:
-        st.info("These students have no teacher to agree with; choose an experiment with one.", icon=":material/block:")
-        return
     how, top, many = st.columns([1.8, 1, 1.2], vertical_alignment="bottom")
     measure = how.selectbox("Measure", list(MEASURES), format_func=MEASURES.get, key="measure", bind="query-params",
                             help="The cosine of the angle between the two maps; Spearman's correlation of the ranks of "
@@ -161,16 +160,12 @@ def alike(shown: Shown, image: dict, entries: list[dict]) -> None:
     st.caption(f"Over {len(indices)} test images, and in brackets for image {shown.index}: "
                f"{_means(found, here, shown.names[1:], key, '{:.2f}')}. 1 is the same"
                f"{' up to a factor' if measure == 'cosine' else ' order' if measure == 'ranks' else ' set'}, and "
-               f"chance gives {share if measure == 'top' else 0:g}.{_without_noise(shown)}")
+               f"chance gives {share if measure == 'top' else 0:g}.{_under_noise(shown)}")
+    return {"alike": ("likeness", {**asked, "indices": indices})}
 
 
-def on_object(shown: Shown, image: dict, entries: list[dict]) -> None:
+def on_object(shown: Shown, image: dict, entries: list[dict]) -> Asked:
     """How much of the maps lies on the object, or on the watermark, over the test images and in this one."""
-    known = results.image_set(shown.students[0])
-    if not known["masked"]:
-        st.info(f"It is not known where the object is in {figures.markdown(known['title'])}. The made shapes come with "
-                "that truth: choose them on **Train**.", icon=":material/block:")
-        return
     where, many = st.columns([3, 1.2], vertical_alignment="bottom")
     indices = _many(shown, many)
     asked = {"networks": shown.networks, "rows": shown.rows, **shown.asked}
@@ -188,11 +183,28 @@ def on_object(shown: Shown, image: dict, entries: list[dict]) -> None:
     st.caption(f"Over {len(indices)} test images, and in brackets for image {shown.index}: the {place} covers "
                f"{covered:.1%} ({here['covers'][place][0]:.1%}), and as much of a map without any preference would lie "
                f"on it. Of the maps, by absolute values, there lies: "
-               f"{_means(found['entries'], here['entries'], shown.names, place, '{:.1%}')}.{_without_noise(shown)}")
+               f"{_means(found['entries'], here['entries'], shown.names, place, '{:.1%}')}.{_under_noise(shown)}")
+    return {"on_object": ("on_object", {**asked, "indices": indices})}
 
 
-SECTIONS = {"While it trained": while_it_trained, "Mean of a class": of_a_class, "Agreement": alike,
-            "On the object": on_object}
+AGREEMENT, OBJECT = "Agreement", "On the object"
+SECTIONS = {"While it trained": while_it_trained, "Mean of a class": of_a_class, AGREEMENT: alike, OBJECT: on_object}
+
+
+def section_picker(shown: Shown) -> Callable[[Shown, dict, list[dict]], Asked]:
+    """What is shown below the maps of one image; what cannot be is left out, and the help says why."""
+    known, absent = results.image_set(shown.students[0]), {}
+    if not shown.teacher:
+        absent[AGREEMENT] = "these students have no teacher to agree with"
+    if not known["masked"]:
+        absent[OBJECT] = (f"it is not known where the object is in {figures.markdown(known['title'])}; the made shapes "
+                          "come with that truth, choose them on Train")
+    left_out = "".join(f" {name} is left out: {reason}." for name, reason in absent.items())
+    chosen = st.segmented_control("Look further", [name for name in SECTIONS if name not in absent],
+                                  default="While it trained", required=True, key="section", bind="query-params",
+                                  help="What is shown below, of the same maps: at every step of the training, in the "
+                                  f"mean of a class, or over many test images.{left_out}")
+    return SECTIONS[chosen]
 
 
 def _many(shown: Shown, place) -> list[int]:
@@ -217,5 +229,10 @@ def _means(entries: list[dict], here: list[dict], names: list[str], key: str, fo
                      for name, entry, one in zip(names, entries, here) if not entry["reason"])
 
 
-def _without_noise(shown: Shown) -> str:
-    return " These are the maps without noise." * bool(shown.noise)
+def _under_noise(shown: Shown) -> str:
+    """What the noise has to do with the maps of many images, as a sentence; empty without any."""
+    if not shown.noise:
+        return ""
+    means = f"; an image's maps are means over {shown.draws} draws of it" * (shown.draws > 1)
+    return (f" Each image has noise of standard deviation {shown.noise:g}, other noise than the next one and the same "
+            f"in all networks{means}.")

@@ -78,7 +78,7 @@ def explained(kind: str, number: str) -> str:
     if kind not in engine.catalogue()["maps"]:
         return ", and the mean squared difference to the teacher's map."
     return {"distance": ", and the mean squared difference of its maps, of all classes where there are several, to the "
-            "teacher's: 0 is a perfect match, and it is the very number that the loss is made of.",
+            "teacher's: 0 is a perfect match. It is the very number that training on these maps makes smaller.",
             "penalty": ", and what the term makes a student pay for this image, in evaluation mode."}[number]
 
 

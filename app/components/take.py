@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from app import engine
@@ -19,7 +20,8 @@ Asked = dict[str, tuple[str, dict[str, Any]]]  # what the answer is called, the 
 def take(asked: Asked, key: str) -> None:
     """Offer the inspector's answers as npz and CSV, and the same calls of `kdcore.inspect` as code.
 
-    The picture itself is saved from its own tool bar.
+    Arrays among the arguments, which are too long for the code, are in the files too, from where it reads them. The
+    picture itself is saved from its own tool bar.
     """
     with st.popover("Numbers and code", icon=":material/download:"):
         with st.container(horizontal=True):
@@ -27,7 +29,7 @@ def take(asked: Asked, key: str) -> None:
                 st.download_button(label, partial(_written, write, asked), f"{key}.{ending}", on_click="ignore",
                                    icon=":material/download:", key=f"{key}.{ending}")
         st.markdown("In a notebook, from the repository's folder:")
-        st.code(code(asked), language="python")
+        st.code(code(asked, f"{key}.npz"), language="python")
         st.caption("The picture is saved as PNG or SVG from its own tool bar, at its upper right.")
 
 
@@ -44,13 +46,14 @@ def take_runs(experiments: list[str]) -> None:
             f"curves = kdcore.metrics({name!r})  # all that they recorded"))]), language="python")
 
 
-def code(asked: Asked) -> str:
-    """A program that asks the same, and prints what each answer holds."""
-    calls = [f"{name} = {_call(question, [f'{name}={value!r}' for name, value in arguments.items()])}"
+def code(asked: Asked, file: str) -> str:
+    """A program that asks the same, and prints what each answer holds; it reads from the `file` what was given."""
+    calls = [f"{name} = {_call(question, [_told(name, *argument) for argument in arguments.items()])}"
              for name, (question, arguments) in asked.items()]
-    return "\n".join(["from kdcore import arrays, inspect", "from kdcore.store import Store", "",
-                      "store = Store()  # of $KD_STORE; or of a folder", *calls,
-                      f"for name, values in arrays.flat([{', '.join(asked)}]).items():",
+    reads = [f"numbers = numpy.load({file!r})  # the numbers above; they have the image"] if _given(asked) else []
+    return "\n".join([*(["import numpy", ""] if reads else []), "from kdcore import arrays, inspect",
+                      "from kdcore.store import Store", "", "store = Store()  # of $KD_STORE; or of a folder", *reads,
+                      *calls, f"for name, values in arrays.flat([{', '.join(asked)}]).items():",
                       "    print(name, values.shape)"])
 
 
@@ -59,5 +62,16 @@ def _call(question: str, told: list[str]) -> str:
     return line if len(line) < _LINE else f"inspect.{question}(\n    store,\n    " + ",\n    ".join(told) + ")"
 
 
+def _told(asked: str, name: str, value: Any) -> str:
+    return f"{name}=numbers['given.{asked}.{name}']" if isinstance(value, np.ndarray) else f"{name}={value!r}"
+
+
+def _given(asked: Asked) -> dict[str, np.ndarray]:
+    """The arrays among the arguments."""
+    return {f"{name}.{argument}": value for name, (_, arguments) in asked.items()
+            for argument, value in arguments.items() if isinstance(value, np.ndarray)}
+
+
 def _written(write, asked: Asked) -> bytes:
-    return write({name: engine.answer(question, **arguments) for name, (question, arguments) in asked.items()})
+    found = {name: engine.answer(question, **arguments) for name, (question, arguments) in asked.items()}
+    return write({**found, "given": _given(asked)})

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
-
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.curves import ENTRY, lay_out, named_level
+from app.figures.curves import lay_out, named_level
 from app.figures.style import BASELINE_COLOUR, COLOURS
-from app.figures.text import escape
+from app.figures.text import escape, heads
 
 NUMBERED = 20  # rows or columns whose cells have room for a number
 APART = 0.014  # of the width, between points at one place
 WORDS = 24  # letters of a row's name in a line
+ACROSS, PANEL, TITLE = 3, 170, 16  # small charts in a row; pixels of one, and of a line of its name
 
 
 def bands(groups: list[dict], *, title: str, across: str, percent: bool = False, logarithmic: bool = False,
@@ -82,13 +81,13 @@ def cells(values: np.ndarray, rows: list[str], columns: list[str], *, texts: lis
     """Values (rows, columns) as coloured cells with a text in each; NaN is an empty one.
 
     Signed ones have a scale that is symmetrical about 0; it is drawn where there is no room for the texts. `hover` is
-    what is read from a cell; `ringed` are cells (row, column) with a frame.
+    what is read from a cell, the row's whole name as %{customdata}; `ringed` are cells (row, column) with a frame.
     """
     largest = float(np.nanmax(np.abs(values), initial=0)) or 1.0
     roomy = max(values.shape) <= NUMBERED
     figure = go.Figure()
-    figure.add_heatmap(z=values, x=[escape(name) for name in columns], y=["<br>".join(
-                           escape(line) for line in wrap(name, WORDS)) for name in rows],
+    figure.add_heatmap(z=values, x=[escape(name) for name in columns], y=heads(rows, WORDS, most=2),
+                       customdata=[[escape(name)] * len(columns) for name in rows],
                        text=texts, texttemplate="%{text}" if roomy else None, textfont={"size": 10},
                        hovertemplate=f"{hover}<extra></extra>", colorscale="RdBu_r" if signed else "Viridis",
                        zmin=-largest if signed else 0, zmax=largest, xgap=int(roomy), ygap=int(roomy),
@@ -107,29 +106,37 @@ def cells(values: np.ndarray, rows: list[str], columns: list[str], *, texts: lis
 
 
 def reliability(groups: list[dict]) -> go.Figure:
-    """How often networks are right when they are so sure, over how many answers they give with that confidence.
+    """How often networks are right when they are so sure, and how often they are: a small chart for each group.
 
     Each: {"name", "colour", "dash", "symbol", "edges" (bins + 1,), "count", "confidence" and "accuracy" (bins,)}.
     """
-    figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.06)
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="as sure as right", hoverinfo="skip",
-                       line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5}, row=1, col=1)
-    for group in groups:
-        there = group["count"] > 0
-        line = {"color": group["colour"], "dash": group["dash"], "width": 2.2}
-        share = group["count"] / group["count"].sum()
-        figure.add_scatter(x=group["confidence"][there], y=group["accuracy"][there], name=escape(group["name"]),
-                           legendgroup=group["name"], mode="lines+markers", line=line,
-                           marker={"size": 9, "symbol": group["symbol"]}, customdata=group["count"][there],
-                           hovertemplate="%{x:.1%} sure, %{y:.1%} right (%{customdata:,} answers)", row=1, col=1)
-        figure.add_scatter(x=group["edges"], y=[*share, share[-1]], legendgroup=group["name"], showlegend=False,
-                           name=escape(group["name"]), mode="lines", line={**line, "shape": "hv"}, row=2, col=1,
-                           customdata=[*group["count"], group["count"][-1]],
-                           hovertemplate="%{y:.1%} of its answers (%{customdata:,})")
-    lay_out(figure, len(groups) + 1)
-    figure.update_layout(height=560 + ENTRY * max(0, len(groups) - 3), hovermode="closest")
-    figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%")
-    figure.update_xaxes(title="confidence: the probability of the answer", row=2, col=1)
-    figure.update_yaxes(title="right", tickformat=".0%", range=[-0.03, 1.03], row=1, col=1)
-    figure.update_yaxes(title="answers", tickformat=".0%", rangemode="tozero", row=2, col=1)
+    rows, titles = -(-len(groups) // ACROSS), heads([group["name"] for group in groups], WORDS)
+    columns, room = -(-len(groups) // rows), TITLE * max(title.count("<br>") + 2 for title in titles)
+    inner = rows * PANEL + (rows - 1) * room
+    figure = make_subplots(rows=rows, cols=columns, shared_xaxes="all", shared_yaxes="all", horizontal_spacing=0.05,
+                           vertical_spacing=room / inner, subplot_titles=[f"<b>{title}</b>" for title in titles])
+    figure.update_annotations(font_size=12)
+    for i, group in enumerate(groups):
+        there, share = group["count"] > 0, group["count"] / group["count"].sum()
+        place = {"row": i // columns + 1, "col": i % columns + 1}
+        figure.add_bar(x=(group["edges"][1:] + group["edges"][:-1]) / 2, y=share, width=np.diff(group["edges"]),
+                       marker={"color": BASELINE_COLOUR, "opacity": 0.35}, name="share of its answers",
+                       customdata=group["count"], hovertemplate="%{y:.1%} of its answers (%{customdata:,})<extra>"
+                       "</extra>", legendgroup="share", showlegend=i == 0, **place)
+        figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="as sure as right", hoverinfo="skip",
+                           line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5}, legendgroup="sure",
+                           showlegend=i == 0, **place)
+        figure.add_scatter(x=group["confidence"][there], y=group["accuracy"][there], mode="lines+markers",
+                           name=escape(group["name"]), showlegend=False, customdata=group["count"][there],
+                           line={"color": group["colour"], "width": 2.2},
+                           marker={"size": 8, "symbol": group["symbol"]},
+                           hovertemplate="%{x:.1%} sure, %{y:.1%} right (%{customdata:,} answers)", **place)
+        if i >= len(groups) - columns:
+            figure.update_xaxes(title={"text": "confidence", "standoff": 6}, showticklabels=True, **place)
+    figure.update_layout(height=inner + room + 82, uirevision="constant", hovermode="closest", bargap=0,
+                         margin={"l": 64, "r": 16, "t": room + 26, "b": 56},
+                         legend={"orientation": "h", "y": 1, "yref": "container", "yanchor": "top", "x": 0})
+    figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", nticks=4)
+    figure.update_yaxes(range=[-0.03, 1.06], tickformat=".0%", nticks=5)
+    figure.update_yaxes(title="right", col=1)
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from app.figures.style import BASELINE_COLOUR, COLOURS, DASHES, LEGEND, MARGIN, MARK, TEACHER_COLOUR
 from app.figures.text import escape
@@ -86,28 +87,35 @@ def over_snapshots(timeline: dict[int, dict], step: int, title: str) -> go.Figur
     return figure
 
 
-def layers_over_snapshots(timeline: dict[int, dict], step: int, title: str,
-                          stages: list[tuple[str, int]] = ()) -> go.Figure:
+def layers_over_snapshots(timeline: dict[int, dict], step: int, title: str, stages: list[tuple[str, int]] = (),
+                          apart: bool = False) -> go.Figure:
     """What a student pays at each layer at every snapshot, one line a layer, the shown step marked.
 
-    `stages` are (name, the step at which it ends); where there are several, a line stands between them.
+    `stages` are (name, the step at which it ends); where there are several, a line stands between them. Lines are
+    `apart`, in a small chart each with its own axis, where layers differ in size and are not to be compared.
     """
     steps = [str(at) for at in timeline]
-    names = [layer["student"].removesuffix(".pre") for layer in timeline[step]["layers"]]
-    figure = go.Figure()
+    names = [escape(layer["student"].removesuffix(".pre")) for layer in timeline[step]["layers"]]
+    figure = make_subplots(cols=len(names) if apart else 1,
+                           subplot_titles=[f"<b>{name}</b>" for name in names] if apart else None,
+                           horizontal_spacing=0.22 / len(names))
     for i, name in enumerate(names):
-        figure.add_scatter(x=steps, y=[entry["layers"][i]["paid"] for entry in timeline.values()], name=escape(name),
+        figure.add_scatter(x=steps, y=[entry["layers"][i]["paid"] for entry in timeline.values()], name=name,
                            mode="lines+markers", line={"color": COLOURS[i % len(COLOURS)], "width": 2.2,
                                                        "dash": DASHES[i % len(DASHES)]},
-                           hovertemplate="%{y:.4g}")
+                           hovertemplate="%{y:.4g}", showlegend=not apart, row=1, col=1 + i * apart)
     figure.add_vline(x=steps.index(str(step)), line=MARK)
     for name, end in list(stages)[:-1]:
         figure.add_vline(x=sum(at <= end for at in timeline) - 0.5, line={"color": BASELINE_COLOUR, "width": 1.5},
-                         annotation={"text": f"{escape(name)} ends", "yanchor": "bottom"}, annotation_position="top")
+                         annotation={"text": f"{escape(name)} ends", "yanchor": "bottom"},
+                         annotation_position="bottom left" if apart else "top")  # above stand the charts' names
+    figure.update_annotations(font_size=12)
     figure.update_layout(height=280, uirevision="constant", margin={"l": 64, "r": 16, "t": 30, "b": 48},
                          hovermode="x unified", legend=LEGEND)
-    figure.update_xaxes(title="snapshot at training step", type="category")
-    figure.update_yaxes(title=title, rangemode="tozero")
+    figure.update_xaxes(title="training step" if apart else "snapshot at training step", type="category",
+                        nticks=6 if apart else None, tickangle=0 if apart else None)
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(title=title, col=1)
     return figure
 
 

@@ -9,12 +9,13 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from app.figures.pictures import MAP_PIXELS, picture
-from app.figures.text import escape, write
+from app.figures.text import PARTS, escape, heads, write
 
 SEAM = 0.02  # between the maps of layers, as a share of their width
 SMOOTH_PIXELS = 48  # of a side, when a map is interpolated
 LINE = 78  # letters in all columns' titles together
-READABLE = 560  # pixels that they take
+LETTERS = 8  # of a column's, at least
+READABLE = 590  # pixels that they take
 
 
 def map_grid(tiles: np.ndarray, *, rows: list[str], columns: list[str], notes: list[str],
@@ -167,7 +168,8 @@ def _lay(figure: go.Figure, image: np.ndarray, places: list[tuple[int, int]]) ->
 def _label(figure: go.Figure, shape: tuple[int, ...], gaps: tuple[float, float], rows: list[str], columns: list[str],
            notes: list[str]) -> None:
     _, width, height_px, width_px = shape
-    wrapped = [_lines(label, LINE // width).split("<br>") for label in columns]
+    titles = heads(columns, max(LINE // width, LETTERS))
+    wrapped = [title.split("<br>") for title in titles]
     highest, longest = max(map(len, wrapped)) - 1, max(len(line) for lines in wrapped for line in lines)
     readable = READABLE * max(1, longest * width / LINE)  # pixels without which the titles run into each other
     figure.update_layout(margin={"t": 34 + 15 * highest + (18 if rows else 0)}, meta={
@@ -176,7 +178,8 @@ def _label(figure: go.Figure, shape: tuple[int, ...], gaps: tuple[float, float],
             "rows": [escape(row) for row in rows] or [""], "columns": [escape(column) for column in columns]}})
     across = [i * (width_px + gaps[1]) + (width_px - 1) / 2 for i in range(width)]
     write(figure, *({"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 18 if rows else 0,
-                     "text": f"<b>{_lines(label, LINE // width)}</b>"} for x, label in zip(across, columns)))
+                     "text": f"<b>{title}</b>", "hovertext": escape(label)}
+                    for x, title, label in zip(across, titles, columns)))
     if rows:
         write(figure, *({"x": -0.5, "y": row * (height_px + gaps[0]) - 0.5, "xanchor": "left", "yanchor": "bottom",
                          "text": f"<b>{escape(label)}</b>  {escape(note)}"}
@@ -187,7 +190,7 @@ def _label(figure: go.Figure, shape: tuple[int, ...], gaps: tuple[float, float],
 
 
 def _lines(text: str, width: int) -> str:
-    parts = [line for part in text.split(" · ") for line in wrap(part, max(width, 8), break_long_words=False)]
+    parts = [line for part in text.split(PARTS) for line in wrap(part, max(width, LETTERS), break_long_words=False)]
     return "<br>".join(escape(line) for line in parts)
 
 

@@ -9,6 +9,8 @@ from app.figures.style import DASHES, LEGEND, MARGIN, MARK, SYMBOLS
 from app.figures.text import escape
 
 BINS = 16
+EDGE = 0.02  # of an axis, on either side of what it shows
+
 
 
 def shares(groups: list[dict], labels: list[str], title: str, across: str) -> go.Figure:
@@ -29,7 +31,10 @@ def shares(groups: list[dict], labels: list[str], title: str, across: str) -> go
 
 def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str, float],
                of: str = "neurons") -> go.Figure:
-    """Shares of values, a line for each group of `shares`; `marks` are named values, `of` is what has the values."""
+    """Shares of values, a line for each group of `shares`; `marks` are named values, `of` is what has the values.
+
+    All bins and marks are in sight.
+    """
     centres = (bins[1:] + bins[:-1]) / 2
     figure = go.Figure([{"type": "scatter", "x": centres, "y": group["values"], "name": escape(group["name"]),
                          "mode": "lines", "hovertemplate": "%{y:.1%}", "line": {
@@ -41,7 +46,8 @@ def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str
     figure.update_layout(height=300 + 20 * len(groups), uirevision="constant", hovermode="x unified",
                          margin={"l": 64, "r": 16, "t": 64, "b": 48},
                          legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0})
-    figure.update_xaxes(title=title)
+    low, high = (end(bins.tolist() + [*marks.values()]) for end in (min, max))
+    figure.update_xaxes(title=title, range=[low - EDGE * (high - low), high + EDGE * (high - low)])
     figure.update_yaxes(title=f"share of {of}", tickformat=".1~%", rangemode="tozero")
     return figure
 

@@ -11,34 +11,38 @@ from kdcore import data
 from kdcore.errors import UserError
 from kdcore.inspect.maps import DRAWN, asked_of, drawer
 from kdcore.inspect.networks import Named, config_of, images_of
+from kdcore.inspect.noise import under_noise
 from kdcore.similarity import cosine, rank_correlation, share_inside, top_overlap
 from kdcore.store import Store
 
 Rows = list[int] | str | None  # of a map that has one a class: those of classes, "label" for each image's own, or all
 Judge = Callable[[Tensor], dict[str, Tensor]]  # maps (N, ...) -> {measure: (N,)}
+Drawn = Callable[[Named], Tensor]  # a network's maps (N, ...) of some images
 
 
 def likeness(store: Store, networks: list[Named], kind: str, indices: list[int], teacher: Named,
-             settings: dict | None = None, rows: Rows = None, shares: Sequence[float] = (0.1,)) -> list[dict]:
+             settings: dict | None = None, rows: Rows = None, shares: Sequence[float] = (0.1,), noise: float = 0.0,
+             draws: int = 1) -> list[dict]:
     """How alike each network's maps of test images are to the teacher's, image by image.
 
-    `kind` and `settings` as in `maps`. Each entry: {"cosine", "ranks" (Spearman's correlation), "top 0.1", … the
-    overlap of so large a share of the strongest entries, for each of `shares`, all (N,) and NaN where not defined,
-    "reason" (why there is nothing, in a sentence)}. Raises UserError where the teacher has no such map.
+    `kind`, `settings`, `noise` and `draws` as in `maps`: with noise an image's maps are means over the draws, which are
+    the same for all networks. Each entry: {"cosine", "ranks" (Spearman's correlation), "top 0.1", … the overlap of so
+    large a share of the strongest entries, for each of `shares`, all (N,) and NaN where not defined, "reason" (why
+    there is nothing, in a sentence)}. Raises UserError where the teacher has no such map.
     """
-    def judge_of(images: data.Images, draw: Callable, at: slice) -> Judge:
-        theirs = _chosen(draw(teacher)[0], images.labels, rows)
+    def judge_of(drawn: Drawn, at: slice) -> Judge:
+        theirs = drawn(teacher)
         return lambda ours: {"cosine": cosine(ours, theirs), "ranks": rank_correlation(ours, theirs),
                              **{f"top {share}": top_overlap(ours, theirs, share) for share in shares}}
 
-    return _judged(store, networks, kind, indices, teacher, settings, rows, judge_of)
+    return _judged(store, networks, kind, indices, teacher, settings, rows, noise, draws, judge_of)
 
 
 def on_object(store: Store, networks: list[Named], kind: str, indices: list[int], teacher: Named | None = None,
-              settings: dict | None = None, rows: Rows = None) -> dict:
+              settings: dict | None = None, rows: Rows = None, noise: float = 0.0, draws: int = 1) -> dict:
     """How much of each network's maps of test images lies on the object, and on the watermark, image by image.
 
-    `kind` and `settings` as in `maps`. {"covers": {place: (N,), the share of the image that it covers}, "entries":
+    `kind` to `draws` as in `likeness`. {"covers": {place: (N,), the share of the image that it covers}, "entries":
     [{place: (N,), the share of the map's absolute values that lies there, "reason"}]}; the places are "object", and
     "watermark" where the images have one. Raises UserError where it is not known where the object is.
     """
@@ -46,31 +50,35 @@ def on_object(store: Store, networks: list[Named], kind: str, indices: list[int]
     masks = {place: data.masks(config, "test", torch.tensor(indices), of=place) for place in ("object", "watermark")}
     masks = {place: mask for place, mask in masks.items() if mask.any()}
 
-    def judge_of(images: data.Images, draw: Callable, at: slice) -> Judge:
+    def judge_of(drawn: Drawn, at: slice) -> Judge:
         return lambda maps: {place: share_inside(maps, mask[at]) for place, mask in masks.items()}
 
     return {"covers": {place: mask.flatten(1).double().mean(1).numpy() for place, mask in masks.items()},
-            "entries": _judged(store, networks, kind, indices, teacher, settings, rows, judge_of)}
+            "entries": _judged(store, networks, kind, indices, teacher, settings, rows, noise, draws, judge_of)}
 
 
 def _judged(store: Store, networks: list[Named], kind: str, indices: list[int], teacher: Named | None,
-            settings: dict | None, rows: Rows, judge_of: Callable[[data.Images, Callable, slice], Judge]) -> list[dict]:
+            settings: dict | None, rows: Rows, noise: float, draws: int,
+            judge_of: Callable[[Drawn, slice], Judge]) -> list[dict]:
     """For each network what a judge says of its maps, a few images at a time, since maps of many are large."""
     images, source = images_of(store, asked_of(networks, teacher), indices, "test")
     found: list[list[dict]] = [[] for _ in networks]
-    reasons = [""] * len(networks)
-    for start in range(0, len(images), DRAWN):
-        at = slice(start, start + DRAWN)
-        some = images[at]
-        draw = drawer(store, kind, some, source.classes, teacher, settings)
-        judge = judge_of(some, draw, at)
+    reasons, judged, draws = [""] * len(networks), 0, draws if noise else 1
+    for seen in under_noise(images, noise, draws, DRAWN):
+        drawn = _means(drawer(store, kind, seen, source.classes, teacher, settings), seen.labels, rows, draws)
+        judge = judge_of(drawn, slice(judged, judged := judged + len(seen) // draws))
         for i, named in enumerate(networks):
             try:
-                found[i].append(judge(_chosen(draw(named)[0], some.labels, rows)))
+                found[i].append(judge(drawn(named)))
             except UserError as error:
                 reasons[i] = str(error)
     return [{**{name: torch.cat([part[name] for part in parts]).numpy() for name in (parts[0] if parts else ())},
              "reason": reason} for parts, reason in zip(found, reasons)]
+
+
+def _means(draw: Callable[[Named], tuple[Tensor, float | None]], labels: Tensor, rows: Rows, draws: int) -> Drawn:
+    """What makes a network's maps of images, as means over the draws of each; `labels` have one for every draw."""
+    return lambda named: _chosen(draw(named)[0], labels, rows).unflatten(0, (-1, draws)).mean(1)
 
 
 def _chosen(maps: Tensor, labels: Tensor, rows: Rows) -> Tensor:

@@ -59,8 +59,7 @@ def maps(store: Store, networks: list[Named], kind: str, index: int, part: str =
     same classes), "probabilities" (classes,), "classes" (their names), "reason" (why there is no map, in a sentence)}.
     """
     one, source = images_of(store, asked_of(networks, teacher), [index], part)
-    seen = under_noise(one, noise, draws) if noise else one
-    return _entries(store, networks, kind, seen, source.classes, teacher, settings)
+    return _entries(store, networks, kind, one, source.classes, teacher, settings, noise, draws)
 
 
 def answers_to(store: Store, networks: list[Named], pixels: np.ndarray | list, kind: str, teacher: Named | None = None,
@@ -91,11 +90,13 @@ def timeline(store: Store, run: int, steps: list[int], kind: str, index: int, **
 
 
 def class_maps(store: Store, networks: list[Named], kind: str, label: int, most: int = 100,
-               teacher: Named | None = None, settings: dict | None = None) -> dict:
+               teacher: Named | None = None, settings: dict | None = None, noise: float = 0.0,
+               draws: int = 1) -> dict:
     """The means of `maps` over the first test images of a class, at most so many.
 
-    {"pixels" (C, H, W), the mean image, "label" and "classes" as of an `image`, "count" of the images, "entries" as
-    `maps` has them}. Raises UserError where there is no such image.
+    With `noise` each image is seen under draws of its own. {"pixels" (C, H, W), the mean image (under the first draw),
+    "label" and "classes" as of an `image`, "count" of the images, "entries" as `maps` has them}. Raises UserError where
+    there is no such image.
     """
     run = asked_of(networks, teacher)
     labels = data.arrays(config_of(store, run).data)["test"][1]
@@ -103,8 +104,9 @@ def class_maps(store: Store, networks: list[Named], kind: str, label: int, most:
     images, source = images_of(store, run, found, "test")
     if not found:
         raise UserError(f"{source.title} has no test image of this class; choose another one.")
-    return {"pixels": images.pixels.mean(0).numpy(), "label": label, "classes": source.classes, "count": len(found),
-            "entries": _entries(store, networks, kind, images, source.classes, teacher, settings)}
+    return {"pixels": noisy(images.pixels, noise, seed=0).mean(0).clamp(0, 1).numpy(), "label": label,
+            "classes": source.classes, "count": len(found),
+            "entries": _entries(store, networks, kind, images, source.classes, teacher, settings, noise, draws)}
 
 
 def disagreements(store: Store, first: Named, second: Named, count: int = 50, part: str = "test") -> list[int]:
@@ -155,13 +157,18 @@ def drawer(store: Store, kind: str, images: data.Images, classes: tuple[str, ...
 
 
 def _entries(store: Store, networks: list[Named], kind: str, images: data.Images, classes: tuple[str, ...],
-             teacher: Named | None, settings: dict | None) -> list[dict]:
-    """Means over the images, of which a few are drawn at a time, in all networks: maps of many are large."""
+             teacher: Named | None, settings: dict | None, noise: float = 0.0, draws: int = 1) -> list[dict]:
+    """Means over the images, of which a few are drawn at a time, in all networks: maps of many are large.
+
+    With `noise`, its standard deviation, over so many draws of it for each image.
+    """
+    draws = draws if noise else 1
     entries = [{"maps": None, "distance": None, "probabilities": None, "classes": class_names(store, run), "reason": ""}
                for run, _ in networks]
-    for some in images.chunks(DRAWN):
-        _add(store, networks, entries, drawer(store, kind, some, classes, teacher, settings), some,
-             len(some) / len(images))
+    for seen in under_noise(images, noise, draws, DRAWN):
+        for some in seen.chunks(DRAWN):
+            _add(store, networks, entries, drawer(store, kind, some, classes, teacher, settings), some,
+                 len(some) / (draws * len(images)))
     return entries
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -21,6 +23,14 @@ def noisy(pixels: Tensor, std: float, seed: int, first: int = 0) -> Tensor:
     return pixels + std * torch.stack([draw.normal(*pixels.shape[1:]) for draw in draws])
 
 
-def under_noise(one: Images, std: float, draws: int) -> Images:
-    """One image under as many draws of the noise, of the seeds 0, 1, …: the first draws are the same for any number."""
-    return Images(torch.cat([noisy(one.pixels, std, seed) for seed in range(draws)]), one.labels.repeat(draws))
+def under_noise(images: Images, std: float, draws: int, most: int) -> Iterator[Images]:
+    """Images a few at a time, at most so many with their draws, but all draws of an image together.
+
+    Each image comes under as many draws of the noise, one after the other, of the seeds 0, 1, …: the first draws are
+    the same for any number.
+    """
+    each = max(1, most // draws)
+    for first in range(0, len(images), each):
+        some = images[first : first + each]
+        seen = torch.stack([noisy(some.pixels, std, seed, first) for seed in range(draws)], 1)
+        yield Images(seen.flatten(0, 1), some.labels.repeat_interleave(draws))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from app import figures
+from app.figures.text import heads
 
 NAMES = ("plain", "<b>bold</b> & more")
 LOOKS = [{"name": name, "colour": colour, "dash": dash, "symbol": symbol} for name, colour, dash, symbol in zip(
@@ -51,11 +52,47 @@ def test_cells_have_their_numbers_and_a_symmetrical_scale():
     assert many.data[0].texttemplate is None, "no room for numbers"
 
 
-def test_reliability_shows_the_bins_that_have_answers():
+def test_each_group_has_a_reliability_diagram_of_the_bins_that_have_answers():
     group = {"edges": np.array([0, 0.5, 1]), "count": np.array([0, 4]), "confidence": np.array([np.nan, 0.8]),
              "accuracy": np.array([np.nan, 0.75])}
     drawn = figures.reliability([{**look, **group} for look in LOOKS])
-    line, shares = drawn.data[1], drawn.data[2]
-    assert (list(line.x), list(line.y), list(line.customdata)) == ([0.8], [0.75], [4])
-    assert list(shares.x) == [0, 0.5, 1] and list(shares.y) == [0, 1, 1]
-    assert [trace.name for trace in drawn.data if trace.showlegend is not False] == ["as sure as right", *WRITTEN]
+    assert [trace.name for trace in drawn.data if trace.showlegend is not False] == [
+        "share of its answers", "as sure as right"]
+    assert len({trace.xaxis for trace in drawn.data}) == 2 and len(drawn.data) == 6
+    for bars, _, line in zip(drawn.data[::3], drawn.data[1::3], drawn.data[2::3]):
+        assert (list(bars.x), list(bars.y), list(bars.width)) == ([0.25, 0.75], [0, 1], [0.5, 0.5])
+        assert (list(line.x), list(line.y), list(line.customdata)) == ([0.8], [0.75], [4])
+    assert [line.name for line in drawn.data[2::3]] == WRITTEN
+    assert [note.text for note in drawn.layout.annotations] == [f"<b>{name}</b>" for name in WRITTEN]
+
+
+@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (3, 1, 3), (4, 2, 2), (5, 2, 3), (13, 5, 3)])
+def test_small_charts_stand_in_rows_and_the_lowest_of_a_column_has_its_ticks(count, rows, columns):
+    group = {**LOOKS[0], "edges": np.array([0, 1]), "count": np.array([4]), "confidence": np.array([0.8]),
+             "accuracy": np.array([0.75])}
+    drawn = figures.reliability([{**group, "name": str(i)} for i in range(count)])
+    places = {(axis.domain[0], drawn.layout[f"yaxis{axis.anchor[1:]}"].domain[0]): axis
+              for axis in drawn.select_xaxes() if axis.title.text}
+    assert len(places) == columns and all(axis.showticklabels for axis in places.values())
+    assert len({trace.xaxis for trace in drawn.data}) == count
+    assert len({axis.domain for axis in drawn.select_yaxes()}) == rows
+
+
+def test_rows_have_short_names_and_the_whole_ones_to_read():
+    names = [f"Activation boundaries, then soft targets · per class {count}" for count in (1, 5)]
+    heatmap = figures.cells(np.zeros((2, 3)), names, list("abc"), texts=[[""] * 3] * 2, hover="%{customdata}").data[0]
+    assert list(heatmap.y) == ["Activation boundaries…<br>per class 1", "Activation boundaries…<br>per class 5"]
+    assert [row[0] for row in heatmap.customdata] == names
+
+
+@pytest.mark.parametrize(("names", "found"), [
+    (["image", "Teacher", "Labels only · seed 1", "Full Jacobian · seed 1"],
+     ["image", "Teacher", "Labels<br>only", "Full<br>Jacobian"]),
+    (["Labels only · seed 1", "Labels only · seed 2"], ["Labels<br>only<br>seed 1", "Labels<br>only<br>seed 2"]),
+    (["Activation boundaries, then soft targets · seed 1", "Full Jacobian · seed 2"],
+     ["Activation<br>boundaries…<br>seed 1", "Full<br>Jacobian<br>seed 2"]),
+    (["One two three four five six seven", "One two three four five six eight"],
+     ["One two<br>three<br>four five<br>six seven", "One two<br>three<br>four five<br>six eight"]),
+    (["a <b> · c"], ["a &lt;b&gt;<br>c"]), (["same", "same"], ["same", "same"])], ids=str)
+def test_heads_are_short_and_still_tell_names_apart(names, found):
+    assert heads(names, 9) == found

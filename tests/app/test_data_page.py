@@ -69,8 +69,9 @@ def test_a_run_has_its_own_images(page):
     assert numbers(made) == {"Labelled": "35", "Wrongly labelled": "15", "Unlabelled": "10", "Held out": "20",
                              "Classes": "10", "Pixels": "8×8 grey"}
     said = " ".join(caption.value for caption in made.caption)
-    assert ("It asks for per class 8, labelled per class 5, label noise 0.3, validation 0.25, augment crop flip. Its "
-            "seed is 0.") in said and "Each training step sees another draw of it" in said
+    assert ("The run uses 8 images of each class. 25% of them are held out. 5 of each class keep their labels. 30% of "
+            "the labels are replaced by wrong ones. Each step varies them: crop and flip. The seed of the draw is 0."
+            ) in said and "Each training step sees another draw of it" in said
     made.button_group("shown").set_value(["held out"]).run()
     assert not made.exception and not made.error
     plain = {**LEARNS, "data": {"name": "digits", "per_class": 2, "label_noise": 0.5}}

@@ -274,6 +274,17 @@ def test_stages_are_told_apart_over_the_snapshots():
     assert "first ends" in [note.text for note in figure.layout.annotations]
 
 
+def test_layers_that_differ_in_size_are_drawn_apart_each_from_zero():
+    timeline = {step: {"layers": [{"student": f"group{i}.pre", "paid": size / (1 + step)} for i, size in enumerate(
+        (1, 100, 2000))]} for step in (0, 5, 20)}
+    figure = figures.layers_over_snapshots(timeline, 5, "distance", [("first", 5), ("then", 20)], apart=True)
+    assert len({line.yaxis for line in figure.data}) == 3 and list(figure.data[1].y) == [100, 100 / 6, 100 / 21]
+    assert all(axis.rangemode == "tozero" for axis in figure.select_yaxes())
+    words = [note.text for note in figure.layout.annotations]
+    assert words == [f"<b>group{i}</b>" for i in range(3)] + ["first ends"] * 3
+    assert [shape.xref for shape in figure.layout.shapes] == ["x", "x2", "x3"] * 2
+
+
 @pytest.mark.parametrize("value, text", [(0.12345, "0.123"), (98.76, "98.8"), (1234.5, "1,234"), (0, "0")])
 def test_numbers_have_three_digits_or_all_before_the_point(value, text):
     assert figures.number(value) == text

@@ -1,5 +1,7 @@
 """The pages on what is inside the networks, without a browser, on real runs."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -54,7 +56,7 @@ def page(trained, page_of, monkeypatch):
 def test_a_page_is_drawn(page, name):
     made = page(name, PAGES[name])
     assert not made.exception and not made.error and not made.info
-    assert any("of which the loss is made: 0 is the same" in caption.value for caption in made.caption)
+    assert any("0 is the same, and training on these" in caption.value for caption in made.caption)
     made.select_slider("step").set_value(0).run()
     assert not made.exception and not made.error
 
@@ -119,5 +121,13 @@ def test_the_gallery_shows_where_two_networks_differ(page, by):
     made.selectbox("by").set_value(by).run()
     assert not made.exception and not made.error and not made.info
     assert "these 24 differ most" in made.caption[0].value
+    captions = [text.value for text in made.markdown if text.value.startswith("**")]
+    assert len(made.get("image")) == len(captions) == 24
+    for image, words in zip(made.get("image"), captions):
+        told = re.fullmatch(r"Test image \d+ of class (.+): the first network says (.+) \((\d+%)\), the other network "
+                            r"says (.+) \((\d+%)\)", image.proto.imgs[0].alt)
+        label, *answers = words.split("  \n")
+        assert label == f"**{told[1]}**"
+        assert [f"{told[2]} {told[3]}]", f"{told[4]} {told[5]}]"] == [one.split(" ", 1)[1] for one in answers]
     made.selectbox("other").set_value(made.selectbox("one").value).run()
     assert "one agrees with itself" in made.info[0].value

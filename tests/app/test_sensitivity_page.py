@@ -55,12 +55,25 @@ def asked(monkeypatch, page):  # noqa: F811
     return seen
 
 
+WITHOUT = {"maps": "On the object is left out: it is not known where the object is in Digits", "no teacher":
+           "Agreement is left out: these students have no teacher to agree with"}
+
+
 @pytest.mark.parametrize("section", SECTIONS)
-def test_every_section_is_drawn(page, section):  # noqa: F811
-    made = page("sensitivity", "maps", section=section, of_many="50 images", over="50 images")
-    assert not made.exception and not made.error
-    known = section != "On the object"
-    assert known == (not made.info) and (known or "not known where the object is in Digits" in made.info[0].value)
+def test_every_section_is_drawn_and_what_cannot_be_is_left_out(page, section):  # noqa: F811
+    for experiment, reason in WITHOUT.items():
+        made = page("sensitivity", experiment, section=section, of_many="50 images", over="50 images")
+        assert not made.exception and not made.error and not made.info
+        picker, absent = made.button_group("section"), reason.partition(" is left out")[0]
+        assert reason in picker.help and absent not in picker.options
+        assert picker.value == (section if section in picker.options else "While it trained")
+
+
+def test_what_was_looked_at_need_not_be_there_in_the_next_experiment(page):  # noqa: F811
+    made = page("sensitivity", "marked", section="On the object", over="50 images")
+    assert made.button_group("section").value == "On the object" and "Agreement" in made.button_group("section").help
+    made.selectbox("experiment").set_value("maps").run()
+    assert not made.exception and not made.error and made.button_group("section").value == "While it trained"
 
 
 def test_noise_is_asked_for_and_told(page, asked):  # noqa: F811
@@ -71,8 +84,20 @@ def test_noise_is_asked_for_and_told(page, asked):  # noqa: F811
     assert "noise of standard deviation 0.2; maps, answers and numbers are of the noisy image" in said(made)
     made.selectbox("draws").set_value(10).run()
     assert asked["maps"]["draws"] == 10 and "are means over 10 noisy images" in said(made)
-    assert "Means over 50 test images of class" in said(made) and "These are the maps without noise" in said(made)
-    assert not made.exception and "noise" not in asked["class_maps"]
+    assert not made.exception and "Means over 50 test images of class" in said(made)
+    assert "Each image has noise of standard deviation 0.2, other noise than the next one and the same in all " in said(
+        made) and "an image's maps are means over 10 draws of it." in said(made)
+
+
+@pytest.mark.parametrize(("section", "question", "draws"), [
+    ("While it trained", "timeline", 10), ("Mean of a class", "class_maps", 10), ("Agreement", "likeness", 10),
+    ("On the object", "on_object", 1)])
+def test_every_section_has_the_noise_and_its_code(page, asked, section, question, draws):  # noqa: F811
+    made = page("sensitivity", "marked" if question == "on_object" else "maps", section=section, noise="0.1",
+                draws=str(draws), of_many="50 images", over="50 images")
+    assert not made.exception and (asked[question]["noise"], asked[question]["draws"]) == (0.1, draws)
+    program = made.code[0].value
+    assert program.count("noise=0.1") == program.count(f"draws={draws}") == 2 and f"inspect.{question}(" in program
 
 
 def test_a_link_has_the_noise(page, asked):  # noqa: F811
@@ -95,11 +120,6 @@ def test_agreement_is_told_as_means(page, trained, asked, measure, key):  # noqa
     many, one = (inspect.likeness(trained, **{**asked["likeness"], "indices": indices}) for indices in (some(500), [7]))
     for name, entry, here in zip(("Labels only", "Full Jacobian"), many, one):
         assert f"{name} {np.nanmean(entry[key]):.2f} ({here[key][0]:.2f})" in said(made)
-
-
-def test_without_a_teacher_there_is_no_agreement(page):  # noqa: F811
-    made = page("sensitivity", "no teacher", section="Agreement")
-    assert not made.exception and "have no teacher to agree with" in made.info[0].value
 
 
 def test_a_link_with_nonsense_opens(page):  # noqa: F811

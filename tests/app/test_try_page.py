@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from app import engine
-from app.components import draw_pad, image_source
+from app.components import draw_pad, image_source, take
+from kdcore import arrays
 from kdcore.settings import Settings
 from tests.app.test_layer_pages import page, trained  # noqa: F401
 
@@ -27,12 +28,30 @@ def asked(page, monkeypatch):  # noqa: F811
     return found
 
 
-def test_an_empty_pad_is_answered(page, asked):  # noqa: F811
-    made = page("try", "maps")
+@pytest.mark.parametrize("source", ["An empty pad", "A file", "The camera"])
+def test_an_empty_pad_is_not_answered(page, asked, source):  # noqa: F811
+    made = page("try", "maps", source=source, shaken="0.1")
+    assert not made.exception and not made.error and not asked and not made.code
+    assert [words.value for words in made.info] == [
+        "Draw something first, or start from an image: every network then answers here."]
+
+
+def test_a_drawing_is_answered_with_what_it_is_made_of(page, trained, asked, monkeypatch, tmp_path):  # noqa: F811
+    pixels = np.random.default_rng(1).integers(0, 256, (1, 8, 8)).astype(np.uint8)
+    drawn(monkeypatch, pixels.tobytes())
+    made = page("try", "maps", shaken="0.1")
     assert not made.exception and not made.error and not made.info
-    assert asked[-1]["pixels"].shape == (1, 8, 8) and not asked[-1]["pixels"].any()
-    assert "it is what the teacher says: " in made.caption[-1].value
-    assert all(made.slider(key).disabled for key in ("which_noise", "square_x", "square_y"))
+    assert "it is what the teacher says: " in made.caption[-2].value
+    assert all(made.slider(key).disabled for key in ("square_x", "square_y")) and len(asked) == 1
+    shown = engine.answer("answers_to", **asked[0])
+    (tmp_path / "try-it.npz").write_bytes(take._written(arrays.npz, {"answers": ("answers_to", asked[0])}))
+    scope = {}
+    monkeypatch.chdir(tmp_path)
+    exec(made.code[0].value.replace("Store()", f"Store({str(trained.folder)!r})"), scope)
+    np.testing.assert_array_equal(scope["answers"]["pixels"], shown["pixels"])
+    for ours, theirs in zip(scope["answers"]["entries"], shown["entries"], strict=True):
+        np.testing.assert_allclose(ours["maps"], theirs["maps"], rtol=1e-5)
+    assert b"given.answers.pixels" in take._written(arrays.csv, {"answers": ("answers_to", asked[0])})
 
 
 def test_a_test_image_is_answered_as_the_link_has_it_disturbed(page, trained, asked):  # noqa: F811
@@ -52,19 +71,20 @@ def test_a_test_image_is_answered_as_the_link_has_it_disturbed(page, trained, as
 
 def test_nonsense_in_the_link_opens_on_something_sensible(page, asked):  # noqa: F811
     made = page("try", "maps", source="42", shaken="loud", rotation="1e9", square="-3", map="nothing")
-    assert not made.exception and not made.error
-    assert asked[-1]["perturbation"]["rotation"] == 0 and not asked[-1]["pixels"].any()
+    assert not made.exception and not made.error and not asked
+    made.button_group("source").set_value("A test image").run()
+    assert not made.exception and asked[-1]["perturbation"]["rotation"] == 0 and asked[-1]["pixels"].any()
 
 
 @pytest.mark.parametrize("experiment", ["no maps", "no teacher"])
 def test_every_kind_of_network_answers(page, asked, experiment):  # noqa: F811
-    made = page("try", experiment)
+    made = page("try", experiment, source="A test image")
     assert not made.exception and not made.error and not made.info
     assert len(asked[-1]["networks"]) == (2 if experiment == "no maps" else 1)
 
 
 def test_a_map_that_is_not_defined_is_a_sentence_and_another_one_can_be_chosen(page, asked):  # noqa: F811
-    made = page("try", "maps", map="LRP")
+    made = page("try", "maps", source="A test image", map="LRP")
     assert not made.exception and "LRP is not defined for this network" in made.info[0].value.replace("\\", "")
     made.selectbox("map").set_value("summed_jacobian").run()
     assert not made.exception and not made.info and asked[-1]["kind"] == "summed_jacobian"

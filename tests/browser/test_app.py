@@ -1,5 +1,6 @@
 """What a newcomer does, in a real browser."""
 
+import json
 import os
 import re
 import signal
@@ -245,13 +246,14 @@ BARS = ("() => { const drawn = document.querySelector('.apprentice-chart')?.data
 def test_networks_answer_while_one_draws(demo_link, page, server):
     name = next(name for name in Store(server.store).experiments() if name.startswith("Demo"))
     page.goto(f"/try?experiment={name.replace(' ', '+')}")
-    page.wait_for_function(f"({BARS})() !== null", timeout=30_000)
+    empty = page.get_by_text("Draw something first")
+    expect(empty).to_be_visible(timeout=30_000)
     undo, clear = (page.get_by_role("button", name=what, exact=True) for what in ("Undo", "Clear"))
     expect(undo).to_be_disabled()
     seen = [page.evaluate(BARS)]
 
-    def new_answer(how: str = "!==") -> None:
-        page.wait_for_function(f"({BARS})() {how} {seen[0 if how == '===' else -1]!r}", timeout=20_000)
+    def new_answer() -> None:
+        page.wait_for_function(f"![null, {json.dumps(seen[-1])}].includes(({BARS})())", timeout=20_000)
         seen.append(page.evaluate(BARS))
 
     pad = page.get_by_role("img", name="Drawing pad of 8 by 8 pixels").bounding_box()
@@ -266,14 +268,14 @@ def test_networks_answer_while_one_draws(demo_link, page, server):
     expect(page.get_by_label("Search", exact=True)).to_be_visible(timeout=20_000)
     page.get_by_role("link", name="Try it").click()  # the drawing is still there
     expect(undo).to_be_enabled(timeout=20_000)
-    page.wait_for_function(f"![null, {seen[0]!r}].includes(({BARS})())", timeout=20_000)
+    page.wait_for_function(f"({BARS})() !== null", timeout=20_000)
     undo.focus()
     undo.press("Enter")
-    new_answer("===")
+    expect(empty).to_be_visible(timeout=20_000)
     page.mouse.click(pad["x"] + 0.3 * pad["width"], pad["y"] + 0.3 * pad["height"])
     new_answer()
     clear.click()
-    new_answer("===")
+    expect(empty).to_be_visible(timeout=20_000)
     expect(clear).to_be_disabled()
 
 

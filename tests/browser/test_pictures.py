@@ -166,6 +166,22 @@ def test_a_link_for_a_class_hides_what_it_says_and_a_presentation_is_larger(exam
     assert page.evaluate(size) > 1.1 * small
 
 
+def test_what_a_link_for_a_class_hides_is_hidden_on_the_pages_that_follow(example, page):
+    page.goto(example.server.url + example.link("attention", hide="students"))
+    drawn(page)
+    page.get_by_role("link", name="FSP matrices").click()
+    expect(page.get_by_role("heading", name="FSP matrices", level=1)).to_be_visible(timeout=30_000)
+    drawn(page)
+    students = page.get_by_test_id("stMultiSelect").get_by_text("Students", exact=True)
+    expect(students).not_to_be_visible()
+    expect(page).to_have_url(re.compile("hide=students"))
+    page.get_by_role("button", name="Link for a class").click()
+    page.get_by_role("button", name="Show all controls here").click()
+    expect(students).to_be_visible(timeout=20_000)
+    expect(page).not_to_have_url(re.compile("hide="))
+    page.keyboard.press("Escape")
+
+
 def test_the_gain_that_is_compared_is_what_the_store_says(example, page):
     page.goto(example.server.url + example.link("compare", view="Over training"))
     drawn(page)
