@@ -53,7 +53,7 @@ class Lessons:
         self.anew = list(self._anew)
         self.too_large = [key for key, (term, _) in self._anew.items() if keep and term.keepable]
 
-    def __call__(self, index: Tensor, batch: Images, draws: Draws) -> dict[str, Taught]:
+    def __call__(self, index: Tensor | slice, batch: Images, draws: Draws) -> dict[str, Taught]:
         """What is handed over for `batch`, the images at `index`: {term's key: taught}."""
         kept = {key: {name: _at(value, index).to(batch.pixels.device) for name, value in taught.items()}
                 for key, taught in self._kept.items()}
@@ -61,8 +61,8 @@ class Lessons:
         return {**dict.fromkeys(self._silent, {}), **kept, **anew}
 
 
-def _at(kept: Tensor, index: Tensor) -> Tensor:
-    return kept[index.to(kept.device)]
+def _at(kept: Tensor, index: Tensor | slice) -> Tensor:
+    return kept[index.to(kept.device) if isinstance(index, Tensor) else index]
 
 
 def _disk_bytes(device: torch.device) -> int:
