@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kdcore import data
 from kdcore.errors import UserError
-from kdcore.inspect.maps import DRAWN, asked_of, drawer
+from kdcore.inspect.maps import asked_of, at_a_time, drawer
 from kdcore.inspect.networks import Named, config_of, images_of
 from kdcore.similarity import cosine, rank_correlation, share_inside, top_overlap
 from kdcore.store import Store
@@ -26,8 +26,8 @@ def likeness(store: Store, networks: list[Named], kind: str, indices: list[int],
     overlap of so large a share of the strongest entries, for each of `shares`, all (N,) and NaN where not defined,
     "reason" (why there is nothing, in a sentence)}. Raises UserError where the teacher has no such map.
     """
-    def judge_of(images: data.Images, draw: Callable, at: slice) -> Judge:
-        theirs = _chosen(draw(teacher)[0], images.labels, rows)
+    def judge_of(draw: Callable, at: slice) -> Judge:
+        theirs = draw(teacher)[0]
         return lambda ours: {"cosine": cosine(ours, theirs), "ranks": rank_correlation(ours, theirs),
                              **{f"top {share}": top_overlap(ours, theirs, share) for share in shares}}
 
@@ -46,7 +46,7 @@ def on_object(store: Store, networks: list[Named], kind: str, indices: list[int]
     masks = {place: data.masks(config, "test", torch.tensor(indices), of=place) for place in ("object", "watermark")}
     masks = {place: mask for place, mask in masks.items() if mask.any()}
 
-    def judge_of(images: data.Images, draw: Callable, at: slice) -> Judge:
+    def judge_of(draw: Callable, at: slice) -> Judge:
         return lambda maps: {place: share_inside(maps, mask[at]) for place, mask in masks.items()}
 
     return {"covers": {place: mask.flatten(1).double().mean(1).numpy() for place, mask in masks.items()},
@@ -54,27 +54,29 @@ def on_object(store: Store, networks: list[Named], kind: str, indices: list[int]
 
 
 def _judged(store: Store, networks: list[Named], kind: str, indices: list[int], teacher: Named | None,
-            settings: dict | None, rows: Rows, judge_of: Callable[[data.Images, Callable, slice], Judge]) -> list[dict]:
-    """For each network what a judge says of its maps, a few images at a time, since maps of many are large."""
+            settings: dict | None, rows: Rows, judge_of: Callable[[Callable, slice], Judge]) -> list[dict]:
+    """For each network what a judge says of its maps, some images at a time."""
     images, source = images_of(store, asked_of(networks, teacher), indices, "test")
+    chosen = _chosen(images.labels, rows)
+    size = at_a_time(images, len(source.classes) if chosen is None else chosen.shape[1])
     found: list[list[dict]] = [[] for _ in networks]
     reasons = [""] * len(networks)
-    for start in range(0, len(images), DRAWN):
-        at = slice(start, start + DRAWN)
-        some = images[at]
-        draw = drawer(store, kind, some, source.classes, teacher, settings)
-        judge = judge_of(some, draw, at)
+    for start in range(0, len(images), size):
+        at = slice(start, start + size)
+        draw = drawer(store, kind, images[at], source.classes, teacher, settings, measured=False,
+                      rows=None if chosen is None else chosen[at])
+        judge = judge_of(draw, at)
         for i, named in enumerate(networks):
             try:
-                found[i].append(judge(_chosen(draw(named)[0], some.labels, rows)))
+                found[i].append(judge(draw(named)[0]))
             except UserError as error:
                 reasons[i] = str(error)
     return [{**{name: torch.cat([part[name] for part in parts]).numpy() for name in (parts[0] if parts else ())},
              "reason": reason} for parts, reason in zip(found, reasons)]
 
 
-def _chosen(maps: Tensor, labels: Tensor, rows: Rows) -> Tensor:
-    """(N, rows, *input) -> those rows that are asked for, or (N, *input) of each image's label."""
+def _chosen(labels: Tensor, rows: Rows) -> Tensor | None:
+    """The classes whose maps are asked for, (N, k); None for all."""
     if rows == "label":
-        return maps[torch.arange(len(maps)), labels]
-    return maps if rows is None else maps[:, rows]
+        return labels[:, None]
+    return None if rows is None else torch.tensor(rows).expand(len(labels), -1)
