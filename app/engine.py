@@ -22,7 +22,7 @@ import numpy as np
 import plotly
 import streamlit as st
 
-from app.inspector_link import InspectorLink
+from app.inspectors import Inspectors
 from app.kept import Kept
 from app.people import owner
 from kdcore import worker
@@ -37,7 +37,6 @@ from kdcore.version import code_version
 WAKE_SECONDS = 15.0
 KEPT_BYTES = 150 * 2**20
 MOST_IMAGE_MEGABYTES = 20
-_APART = threading.Lock()
 EXAMPLE = Path(__file__).resolve().parent / "example.zip"
 STATIC = Path(__file__).resolve().parent / "static"
 
@@ -50,7 +49,7 @@ def start() -> None:
     if not served.exists() or served.stat().st_size != script.stat().st_size:
         STATIC.mkdir(exist_ok=True)
         shutil.copyfile(script, served)
-    inspector()
+    inspectors()
     worker.ensure(store())
     threading.Thread(target=_keep_awake, daemon=True).start()
 
@@ -70,9 +69,9 @@ def store() -> Store:
 
 
 @st.cache_resource(show_spinner=False)
-def inspector() -> InspectorLink:
-    """The process with torch."""
-    return InspectorLink(store().folder)
+def inspectors() -> Inspectors:
+    """The processes with torch."""
+    return Inspectors(store().folder)
 
 
 def settings() -> Settings:
@@ -121,14 +120,8 @@ def experiments() -> list[str]:
 
 
 def ask(question: str, **arguments: Any) -> Any:
-    """A fresh answer of the inspector."""
-    return inspector().ask(question, **arguments)
-
-
-def ask_apart(question: str, **arguments: Any) -> Any:
-    """A fresh answer of an inspector that ends with it, one at a time: maps do not wait for what takes long."""
-    with _APART:
-        return InspectorLink(store().folder).ask(question, **arguments)
+    """A fresh answer of an inspector."""
+    return inspectors().ask(question, **arguments)
 
 
 @st.cache_resource(show_spinner=False)
@@ -293,7 +286,7 @@ def import_experiment(content: bytes) -> str:
     _may_upload(content, settings().most_upload_megabytes)
     if reason := settings().full(store()):
         raise UserError(reason)
-    return ask_apart("import_experiment", content=content, owner=owner())
+    return ask("import_experiment", content=content, owner=owner())
 
 
 def import_example() -> str:
@@ -380,8 +373,8 @@ def free_disk() -> int:
     return shutil.disk_usage(store().folder).free
 
 
-__all__ = ["PRIORITIES", "UserError", "answer", "ask", "ask_apart", "catalogue", "cost", "deletable", "deleted",
+__all__ = ["PRIORITIES", "UserError", "answer", "ask", "catalogue", "cost", "deletable", "deleted",
            "described", "download_error", "experiments", "free_disk", "import_example", "import_experiment",
-           "inspector", "mine", "most_image_megabytes", "owner", "owns", "present", "queue", "read_image", "restart",
+           "inspectors", "mine", "most_image_megabytes", "owner", "owns", "present", "queue", "read_image", "restart",
            "save_method", "saved_methods", "search", "settings", "slots", "start", "start_download", "store", "submit",
            "visible", "wake_worker"]

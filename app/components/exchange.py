@@ -23,7 +23,7 @@ def downloads(experiment: str, run: dict | None) -> None:
         ("Curves (Parquet)", f"{name}-curves.parquet", lambda: frames.recorded(store, ids).to_parquet())]
     if run is None:
         offered.append(("Everything (zip)", f"{name}.zip",
-                        partial(engine.ask_apart, "export_experiment", what=experiment)))
+                        partial(engine.ask, "export_experiment", what=experiment)))
     elif store.snapshot_steps(run["id"]):
         offered.append(("Its network", f"{name}.zip",
                         partial(engine.ask, "export_student", what=run["id"])))
