@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.experiment_form import budget_form, data_form, methods_form, pair_form
+from app.components.folded import folded
 from app.components.forms import KEPT
 from app.components.search_form import search_form
 from app.components.vary import vary_form
@@ -51,10 +52,10 @@ except engine.UserError as error:
     st.error(figures.markdown(str(error)))
     st.stop()
 
-with st.expander("What each run minimises"):
+if box := folded("What each run minimises", "minimises"):
     for title, formula in planned["formulas"].items():
-        st.markdown(f"**{figures.markdown(title)}**")
-        st.latex(formula, width="content")
+        box.markdown(f"**{figures.markdown(title)}**")
+        box.latex(formula, width="content")
 if cost["found"] or again:
     st.toggle("Train again what is there already", key="again", help="Runs of the same settings and seed are found "
               "again, with their curves and maps; only what is missing is trained.")

@@ -11,6 +11,7 @@ from itertools import count
 import streamlit as st
 
 from app import engine, figures
+from app.components.folded import folded
 from app.components.forms import KEPT, TYPED, Taps, fields, optimiser_fields, places, plain, varied, weighted_term
 
 LINK = "composed"
@@ -24,7 +25,10 @@ def composer(catalogue: dict, taps: Taps) -> list[dict] | None:
     None where it is not possible as it stands.
     """
     draft = _draft()
-    with st.expander("Compose a method of your own", icon=":material/tune:", expanded=bool(draft["stages"])):
+    box = folded("Compose a method of your own", "compose", icon=":material/tune:", expanded=bool(draft["stages"]))
+    if not box:
+        return []
+    with box:
         _begin(catalogue)
         if not draft["stages"]:
             return []

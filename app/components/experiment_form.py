@@ -9,7 +9,8 @@ import streamlit as st
 
 from app import engine, figures
 from app.components.composer import composer
-from app.components.forms import KEPT, TYPED, field, fields, method_form, optimiser_fields, places
+from app.components.folded import folded
+from app.components.forms import KEPT, TYPED, field, fields, method_form, optimiser_fields, places, plain
 from app.components.image_set import facts, left_out, set_picker, varying_form
 
 MOST_SEEDS = 100
@@ -36,11 +37,12 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
                                "inside those that the teacher saw, where those are enough.")
     note.caption(entry["sentence"] + (f" {count * classes} to train on." if each else ""))
     left_out(entry["left_out"])
-    with st.expander("Labels, validation, variation"):
-        names = ("labelled_per_class", "label_noise", "validation", "augment", "seed")
-        schemas = {field: catalogue["schemas"]["data"][field] for field in names}
-        more = fields(schemas, {field: schema.get("default") for field, schema in schemas.items()}, f"data.{name}",
-                      places(5))
+    names = ("labelled_per_class", "label_noise", "validation", "augment", "seed")
+    schemas = {field: catalogue["schemas"]["data"][field] for field in names}
+    more = {field: schema.get("default") for field, schema in schemas.items()}
+    if box := folded("Labels, validation, variation", "labels"):
+        with box:
+            more = fields(schemas, more, f"data.{name}", places(5))
     taken = {"per_class": count} if each else {"images": None if count == entry["train"] else count}
     return entry, {**which, **taken, **more}
 
@@ -67,12 +69,15 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
         count = steps.number_input("Its steps", value=suggested["teacher_steps"], step=100,
                                    key=f"teacher.steps.{key}", **KEPT, help="A teacher with the same settings is "
                                    "trained once and found again. 0 leaves the weights that it starts from.")
-        with st.expander("How it learns"):
-            asked = {name: schema[name] for name in ("batch_size", "seed")}
-            more = fields(asked, {name: one["default"] for name, one in asked.items()}, f"teacher.{key}", places(2))
-            choice, rate = st.columns(2)
-            optimiser = _optimiser_form(catalogue, suggested["teacher_learning_rate"], key, choice, rate,
-                                        st.container(), "teacher.")
+        asked = {name: schema[name] for name in ("batch_size", "seed")}
+        more = {name: one["default"] for name, one in asked.items()}
+        optimiser = _adam(catalogue, suggested["teacher_learning_rate"])
+        if box := folded("How it learns", "teaching"):
+            with box:
+                more = fields(asked, more, f"teacher.{key}", places(2))
+                choice, rate = st.columns(2)
+                optimiser = _optimiser_form(catalogue, suggested["teacher_learning_rate"], key, choice, rate,
+                                            st.container(), "teacher.")
     same = {field: data[field] for field in ("name", "path", "size", "watermark", "augment") if field in data}
     run = {"name": f"Teacher {catalogue['networks'][network['name']]['title']}",
            "data": {**same, "images": None if seen == most else seen}, "network": network, "steps": count,
@@ -109,10 +114,12 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict] | None:
         st.toast(f"Taken out, for this pair does not suit it: {figures.markdown(', '.join(left))}.")
     edited = []
     for name in chosen:
-        with st.expander(figures.markdown(f"{known[name]['title']} — {known[name]['sentence']}")):
-            edited.append(method_form(known[name], catalogue["terms"], f"method.{name}", suited["taps"]))
-            if known[name]["optimiser"]:
-                st.caption(f"Its paper's optimiser is under Budget: *{known[name]['optimiser']}*.")
+        edited.append(plain(known[name]))
+        if box := folded(figures.markdown(f"{known[name]['title']} — {known[name]['sentence']}"), f"method.{name}"):
+            with box:
+                edited[-1] = method_form(known[name], catalogue["terms"], f"method.{name}", suited["taps"])
+                if known[name]["optimiser"]:
+                    st.caption(f"Its paper's optimiser is under Budget: *{known[name]['optimiser']}*.")
     _explain(known, suited, edited)
     composed = composer(catalogue, suited["taps"])
     return None if composed is None else [*edited, *(method for method in composed if method not in edited)]
@@ -130,11 +137,10 @@ def _explain(known: dict, suited: dict, chosen: list[dict]) -> None:
     for name, reason in suited["methods"].items():
         if reason and not known.get(name, {}).get("ablation", True):
             reasons.setdefault(reason, []).append(known[name]["title"])
-    if reasons:
-        with st.expander(f"Methods that do not suit this pair: {sum(map(len, reasons.values()))}",
-                         icon=":material/block:"):
-            for reason, titles in reasons.items():
-                st.markdown(f"{reason} *{'; '.join(titles)}*")
+    if reasons and (box := folded(f"Methods that do not suit this pair: {sum(map(len, reasons.values()))}",
+                                  "unsuited", icon=":material/block:")):
+        for reason, titles in reasons.items():
+            box.markdown(f"{reason} *{'; '.join(titles)}*")
 
 
 def _matched(taps: dict, theirs: str, ours: str) -> str:
@@ -153,12 +159,13 @@ def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
         steps = field("steps", schema["steps"], suggested["steps"], f"steps.{data}")
     with columns[1]:
         batch = field("batch_size", schema["batch_size"], suggested["batch_size"], f"batch.{data}")
-    below, settings = st.container(), st.expander("Settings of the optimiser, early end")
+    below, settings, patience = st.container(), folded("Settings of the optimiser, early end", "optimiser"), None
     optimiser = _optimiser_form(catalogue, suggested["learning_rate"], data, *columns[2:4], settings,
                                 bind="query-params", help="For every student alike, the baseline too. A paper's comes "
                                 "with its falls of the learning rate, scaled to the steps.")
-    with settings:
-        patience = field("patience", schema["patience"], None, "patience")
+    if settings:
+        with settings:
+            patience = field("patience", schema["patience"], None, "patience")
     seeds = columns[4].number_input("Seeds", value=3, step=1, key="seeds", **KEPT, help="Runs of each method; each "
                                     "seed has its own images and initial weights. Three or more show the spread.")
     first = columns[5].number_input("First seed", value=1, step=1, key="first", **KEPT,
@@ -174,17 +181,24 @@ def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
 
 def _optimiser_form(catalogue: dict, suggested: float, data: str, choice, rate, settings, place: str = "",
                     **selectbox) -> dict:
-    """Adam or a paper's optimiser in `choice`, its learning rate in `rate`, all else of it in `settings`."""
+    """Adam or a paper's optimiser in `choice`, its learning rate in `rate`, all else of it in `settings`, if drawn."""
     papers, schemas = catalogue["optimisers"], dict(catalogue["schemas"]["optimiser"])
     paper = choice.selectbox("Optimiser", [ADAM, *papers], key=f"{place}optimiser", **KEPT, **selectbox)
-    start = papers.get(paper) or {**{name: value["default"] for name, value in schemas.items()},
-                                  "learning_rate": suggested}
+    start = papers.get(paper) or _adam(catalogue, suggested)
     with rate:
         length = field("learning_rate", schemas.pop("learning_rate"), start["learning_rate"],
                        f"{place}rate.{data}.{paper}")
+    if not settings:
+        return {**start, "learning_rate": length}
     with settings:
         return {"learning_rate": length, **optimiser_fields(schemas, start, f"{place}optimiser.{data}.{paper}",
                                                            places(2 if place else 3))}
+
+
+def _adam(catalogue: dict, learning_rate: float) -> dict:
+    """The optimiser that is suggested."""
+    return {**{name: schema["default"] for name, schema in catalogue["schemas"]["optimiser"].items()},
+            "learning_rate": learning_rate}
 
 
 def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dict:
@@ -200,14 +214,12 @@ def _network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dic
     with initial:
         drawn = field("initial", schema["initial"], suggested["initial"] if fits else None,
                       f"{role}.initial.{data}.{fits}")
-    with st.expander("Weights to start from, size of its images, outputs"):
-        start = _start_form(name, wide, networks, schema, f"{role}.start")
-        resize, outputs = st.columns(2)
-        with resize:
-            side = field("resize", schema["resize"], None, f"{role}.resize")
-        with outputs:
-            classes = field("classes", schema["classes"], None, f"{role}.classes")
-    return {"name": name, "width": wide, "initial": drawn, "start": start, "resize": side, "classes": classes}
+    start, more = None, {"resize": None, "classes": None}
+    if box := folded("Weights to start from, size of its images, outputs", f"{role}.weights"):
+        with box:
+            start = _start_form(name, wide, networks, schema, f"{role}.start")
+            more = fields({field: schema[field] for field in more}, more, role, places(2))
+    return {"name": name, "width": wide, "initial": drawn, "start": start, **more}
 
 
 def _start_form(name: str, width: float, networks: dict, schema: dict, key: str) -> dict | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.components.folded import folded
 
+
+@st.fragment
 def minimised(world: dict) -> None:
     """The formula of each student's loss, to be unfolded."""
-    with st.expander("What each student minimises"):
+    if box := folded("What each student minimises", "minimised"):
         for student in world["students"]:
-            st.markdown(f"**{student['title']}**")
-            st.latex(student["formula"], width="content")
+            box.markdown(f"**{student['title']}**")
+            box.latex(student["formula"], width="content")

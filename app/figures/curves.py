@@ -31,8 +31,7 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
     if level:
         named_level(figure, *level)
     if at is not None:
-        figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="y domain",
-                         line={"dash": "dot", "color": BASELINE_COLOUR, "width": 1.5})
+        named_place(figure, at)
     legend = 23 * len(seen)  # pixels, where each entry takes a line
     figure.update_layout(height=400 + max(0, legend - 92), uirevision="constant", hovermode="x unified",
                          margin={"l": 64, "r": 16, "t": 44, "b": 48},
@@ -49,6 +48,15 @@ def named_level(figure: go.Figure, name: str, value: float) -> None:
                      line={"dash": "dot", "color": TEACHER_COLOUR, "width": 1.5})
     figure.add_annotation(text=escape(name), font={"color": TEACHER_COLOUR}, showarrow=False, x=0, xref="x domain",
                           xanchor="left", y=value, yanchor="bottom")
+
+
+def named_place(figure: go.Figure, value: float, name: str = "", dash: str = "dot", **note) -> None:
+    """Draw a vertical line at a value of the x-axis, with a name above it: what add_vline makes, as quickly."""
+    figure.add_shape(type="line", x0=value, x1=value, y0=0, y1=1, yref="y domain",
+                     line={"dash": dash, "color": BASELINE_COLOUR, "width": 1.5})
+    if name:
+        figure.add_annotation(**{"text": escape(name), "showarrow": False, "x": value, "y": 1, "yref": "y domain",
+                                 "yanchor": "bottom", **note})
 
 
 def scores(found: dict[float, float], best: float, low: float, high: float) -> go.Figure:
@@ -95,10 +103,9 @@ def layers_over_snapshots(timeline: dict[int, dict], step: int, title: str,
                            mode="lines+markers", line={"color": COLOURS[i % len(COLOURS)], "width": 2.2,
                                                        "dash": DASHES[i % len(DASHES)]},
                            hovertemplate="%{y:.4g}")
-    figure.add_vline(x=steps.index(str(step)), line={"color": BASELINE_COLOUR, "dash": "dot", "width": 1.5})
+    named_place(figure, steps.index(str(step)))
     for name, end in list(stages)[:-1]:
-        figure.add_vline(x=sum(at <= end for at in timeline) - 0.5, line={"color": BASELINE_COLOUR, "width": 1.5},
-                         annotation={"text": f"{escape(name)} ends", "yanchor": "bottom"}, annotation_position="top")
+        named_place(figure, sum(at <= end for at in timeline) - 0.5, f"{name} ends", dash="solid")
     figure.update_layout(height=280, uirevision="constant", margin={"l": 64, "r": 16, "t": 30, "b": 48},
                          hovermode="x unified", legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     figure.update_xaxes(title="snapshot at training step", type="category")

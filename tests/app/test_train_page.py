@@ -17,6 +17,10 @@ OWN = {"name": "custom", "title": "My own", "sentence": "", "stages": [
     {"name": "task", "share": 0.75, "objective": {"labels": {"weight": 1.0, "term": {"kind": "cross_entropy"}}}}]}
 
 
+BOXES = {"labels", "teaching", "teacher.weights", "student.weights", "optimiser", "unsuited", "compose", "vary",
+         "search", "minimises", *(f"method.{name}" for name in METHODS)}
+
+
 @pytest.fixture
 def page(page_of, monkeypatch, questions):
     one = {"seconds": 5.0, "bytes": 500_000, "trainings": 1, "teacher": {"seconds": 7.0, "bytes": 600_000}}
@@ -24,6 +28,7 @@ def page(page_of, monkeypatch, questions):
         "slots": 1, "each": [one] * len(parse(Experiment, content).runs()), "tried": 3, "kinds": 3})
     made = page_of("train")
     made.query_params["data"] = "digits"
+    made.session_state["opened"] = BOXES
     return made
 
 
@@ -45,6 +50,35 @@ def test_the_form_is_drawn_with_what_it_costs(page):
     assert ("**6 runs**: about **37 s** on this machine (1 at a time), and 4 MB of disk. Their teacher is trained "
             "first.") in words(page)
     assert starts(page)
+
+
+def test_what_is_never_opened_is_trained_as_if_it_were(page_of, page, monkeypatch):
+    """What a box would ask for has the same values before it is opened."""
+    monkeypatch.setattr(navigation, "go_to", lambda *where: None)
+    closed = page_of("train")
+    closed.query_params["data"] = "digits"
+    for one in (page, closed):
+        one.session_state["methods"] = ["hint", "flow_then_labels"]
+        one.run()
+        assert not one.exception and not one.error
+    drawn = [len([*one.number_input, *one.selectbox, *one.text_input, *one.toggle]) for one in (page, closed)]
+    assert drawn[1] < drawn[0] / 2
+    for one in (page, closed):
+        next(button for button in one.button if button.label == "Start").click().run()
+    first, second = ([json.loads(run["config"]) for run in engine.store().runs(name)]
+                     for name in engine.store().experiments())
+    assert first == second
+
+
+def test_what_was_chosen_in_a_box_stays_when_it_is_closed(page_of, page):
+    page = page_of("train")
+    page.query_params["data"] = "digits"
+    page.session_state["box.labels"] = True
+    page.run()
+    page.number_input("data.digits.validation").set_value(0.25).run()
+    page.session_state["box.labels"] = False
+    page.run()
+    assert not page.exception and page.number_input("data.digits.validation").value == 0.25
 
 
 def test_a_composed_method_comes_with_its_link(page):
@@ -148,6 +182,7 @@ def test_a_changed_setting_is_what_is_trained_and_what_its_formula_says(page, mo
 
 def test_a_saved_method_with_a_long_title_can_be_changed(page):
     engine.save_method({**METHODS["soft_targets"].model_dump(mode="json"), "title": "t" * 80})
+    page.session_state["opened"] = {f"method.{name}" for name in engine.saved_methods()}
     page.run()
     page.multiselect("methods").set_value(list(engine.saved_methods())).run()
     next(field for field in page.number_input if field.label == "Weight").set_value(0.5).run()
