@@ -12,8 +12,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from app.engine import EXAMPLE
 from app.navigation import SECTIONS
+from app.uploads import EXAMPLE
 from benchmarks.runs import write
 from kdcore.bundle import import_experiment
 from kdcore.store import Store

@@ -4,7 +4,7 @@ import re
 
 import streamlit as st
 
-from app import engine, figures
+from app import engine, figures, own_methods
 from app.components.folded import folded
 from app.components.formula import formula_of, numbered
 from app.components.scrolled import scrolled_to
@@ -16,7 +16,7 @@ st.markdown("What a teacher can hand over, as published. *N* images, *C* classes
             "pair of layers, *T* alone is a temperature, *r* a connector, *h* a second head. Every term is a mean over "
             "the batch.")
 catalogue = engine.catalogue()
-saved = {name: {**method, "paper": OWN} for name, method in engine.saved_methods().items()}
+saved = {name: {**method, "paper": OWN} for name, method in own_methods.saved().items()}
 methods = {**saved, **catalogue["methods"]}
 
 papers = list(dict.fromkeys(method["paper"] for method in methods.values()))

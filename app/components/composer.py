@@ -10,7 +10,7 @@ from itertools import count
 
 import streamlit as st
 
-from app import engine, figures
+from app import engine, figures, own_methods
 from app.components.folded import folded
 from app.components.forms import KEPT, TYPED, Taps, fields, optimiser_fields, places, plain, varied, weighted_term
 
@@ -72,7 +72,7 @@ def _take(method: dict) -> None:
 
 def _begin(catalogue: dict) -> None:
     left, middle, right = st.columns([3, 1, 2], vertical_alignment="bottom")
-    saved = engine.saved_methods()
+    saved = own_methods.saved()
     known = {**catalogue["methods"], **saved}
     name = left.selectbox("Start from", list(known), index=None, placeholder="an empty stage",
                           format_func=lambda name: known[name]["title"], key="draft.from")
@@ -87,7 +87,7 @@ def _begin(catalogue: dict) -> None:
         with st.popover(f"Delete {figures.markdown(saved[name]['title'])}", icon=":material/delete:"):
             st.write("It is then no longer among the methods. Runs that it trained keep it.")
             if st.button("Delete it", type="primary", key="draft.delete", disabled=engine.settings().read_only):
-                engine.forget_method(saved[name]["title"])
+                own_methods.forget(saved[name]["title"])
                 st.rerun()
     uploaded = right.file_uploader("Or a method's file", type="json", key="draft.file", max_upload_size=1)
     if uploaded and st.session_state.get("draft.uploaded") != uploaded.file_id:
@@ -193,7 +193,7 @@ def _finish(method: dict) -> list[dict] | None:
         if method["title"] in [known["title"] for known in engine.catalogue()["methods"].values()]:
             st.error(f"{figures.markdown(method['title'])} is a method of the papers; call yours something else.")
         else:
-            engine.save_method(found["method"])
+            own_methods.save(found["method"])
             st.toast(f"Saved as {figures.markdown(method['title'])}.")
     file.download_button("File", json.dumps(found and found["method"], indent=2), f"{method['title']}.json",
                          "application/json", icon=":material/download:", width="stretch", disabled=found is None)

@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import engine, figures
+from app import engine, figures, own_methods
 from app.components.composer import composer
 from app.components.folded import folded
 from app.components.forms import KEPT, TYPED, field, fields, method_form, optimiser_fields, places, plain
@@ -99,7 +99,7 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict] | None:
         st.error(figures.markdown(str(error)))
         st.stop()
     known = {**{name: method for name, method in catalogue["methods"].items() if name != catalogue["baseline"]},
-             **engine.saved_methods()}
+             **own_methods.saved()}
     usable = sorted((name for name in known if not suited["methods"].get(name)),
                     key=lambda name: known[name]["ablation"])
     default = [catalogue["headline"]] if catalogue["headline"] in usable else usable[:1]

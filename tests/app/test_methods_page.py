@@ -2,7 +2,7 @@
 
 import pytest
 
-from app import engine
+from app import own_methods
 from app.components import scrolled
 from kdcore import catalogue
 from kdcore.methods import METHODS
@@ -35,7 +35,7 @@ def test_a_few_are_drawn_until_somebody_scrolls(page_of):
 
 
 def test_what_was_saved_is_there_under_its_own_heading(page):
-    engine.save_method(catalogue.described(MINE)["method"])
+    own_methods.save(catalogue.described(MINE)["method"])
     page.run()
     assert titles(page)[0] == r"A \*method\* of mine" and len(titles(page)) > 1
     assert page.caption[1].value.startswith("Your own, saved on Train")
