@@ -22,13 +22,12 @@ ONCE = ("import_experiment", "start_search")  # what may have been done when the
 
 
 class InspectorLink:
-    """One inspector process, shared by all sessions; questions wait for each other."""
+    """One inspector process; questions wait for each other."""
 
     def __init__(self, store_folder: Path):
         self._folder = store_folder
         self._lock = threading.Lock()
         self._connection: Connection | None = None
-        threading.Thread(target=self._warm, daemon=True).start()
 
     def ask(self, question: str, **arguments: Any) -> Any:
         """The inspector's answer. Raises UserError with its sentence where the question cannot be answered."""
@@ -51,9 +50,17 @@ class InspectorLink:
             raise UserError(f"This could not be computed: {value.strip().splitlines()[-1]}")
         return value
 
-    def _warm(self) -> None:
-        with self._lock, suppress(EOFError, OSError):  # the first question says what is wrong
+    def connect(self) -> None:
+        """Have the process before the first question, which says what is wrong where that is not possible."""
+        with self._lock, suppress(EOFError, OSError):
             self._connect()
+
+    def close(self) -> None:
+        """Hang up, whereupon the process ends; another question would start one anew."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def _connect(self) -> None:
         if self._connection is not None:

@@ -8,7 +8,7 @@ from app import engine
 from app.figures import BASELINE_COLOUR, COLOURS, DASHES, POINTS, TEACHER_COLOUR
 from kdcore import grid
 from kdcore.comparison import mean, sign
-from kdcore.store import ENDED
+from kdcore.store import ENDED as ENDED
 
 FITTED = ".fitted"  # the engine's mark: a least-squares map stands between layers of different width
 
@@ -232,44 +232,3 @@ def points(gain: tuple[float, float | None, int] | None) -> str | None:
         return None
     error = f" ± {100 * gain[1]:.1f}" if gain[1] is not None else ""
     return f"{100 * gain[0]:+.1f}{error}"
-
-
-def in_words(cost: dict) -> str:
-    """What an experiment costs, see `engine.cost`."""
-    there = f", {'all' if cost['found'] == cost['runs'] else cost['found']} of them there already" * bool(cost["found"])
-    tried = (f" Of {cost['kinds']} kinds of run {cost['tried']} were tried, and the mean of these stands for the "
-             "others.") * (cost["tried"] < cost["kinds"])
-    return (f"**{cost['runs']} run{'s' * (cost['runs'] > 1)}**{there}: about **{duration(cost['seconds'])}** on "
-            f"{cost['where']} ({cost['slots']} at a time), and {cost['bytes'] / 1e6:.0f} MB of disk. "
-            f"{cost['teacher']}{tried}")
-
-
-def time_left(runs: list[dict], now: float) -> list[str]:
-    """In words, how long runs that go or wait still take together; none where nobody knows."""
-    going = [run for run in runs if run["state"] in ("running", "queued")]
-    seconds = left(going, now)
-    return [f"about {duration(seconds / min(engine.slots(), len(going)))} left"] if seconds else []
-
-
-def left(runs: list[dict], now: float) -> float | None:
-    """Seconds of computing that runs which go or wait still need; None where it was not estimated for one of them.
-
-    A run that has not paused goes on as fast as it did, another one as was expected.
-    """
-    total = 0.0
-    for run in runs:
-        done = run["step"] / max(run["steps"], 1)
-        if run["state"] == "running" and run["claim"] == 1 and done > 0.02:
-            total += (now - run["started"]) * (1 - done) / done
-        elif run["state"] not in ENDED:
-            if run["expected"] is None:
-                return None
-            total += run["expected"] * (1 - done)
-    return total
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: "40 s", "3 min", "2.5 h"."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -23,10 +23,14 @@ def cost_gradient(logits: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
     return derivative(lambda: functional.cross_entropy(logits, labels, reduction="sum", ignore_index=-1), inputs)
 
 
-def jacobian(logits: Tensor, inputs: Tensor, in_turn: bool = False) -> Tensor:
-    """∂z_c/∂x of every class (Ehmann & Samek 2018, eq. 3): `logits` (N, C), `inputs` (N, *input) -> (N, C, *input)."""
-    samples, classes = logits.shape
-    return projected_jacobian(logits, torch.eye(classes).to(logits).expand(samples, -1, -1), inputs, in_turn)
+def jacobian(logits: Tensor, inputs: Tensor, in_turn: bool = False, classes: Tensor | None = None) -> Tensor:
+    """∂z_c/∂x of every class (Ehmann & Samek 2018, eq. 3): `logits` (N, C), `inputs` (N, *input) -> (N, C, *input).
+
+    Of `classes` (N, k), which may be others for each image, those k rows alone.
+    """
+    units = torch.eye(logits.shape[1]).to(logits)
+    vectors = units.expand(len(logits), -1, -1) if classes is None else units[classes]
+    return projected_jacobian(logits, vectors, inputs, in_turn)
 
 
 def summed_jacobian(logits: Tensor, inputs: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import statistics
 import time
 from typing import NamedTuple
@@ -19,6 +20,7 @@ TRIAL_STEPS = 12
 TRIAL_IMAGES = 50
 TRIAL_SECONDS = 1.0
 MOST_SECONDS = 20.0
+KEPT_SECONDS = 600.0
 
 
 class _Cost(NamedTuple):
@@ -28,20 +30,26 @@ class _Cost(NamedTuple):
     weights: float  # bytes
 
 
+_found: dict[str, tuple[float, _Cost]] = {}  # {kind: when it was tried, what it cost}
+
+
 def estimate(experiment: Experiment) -> dict:
     """What the experiment's runs will cost, in the order of `Experiment.runs`.
 
     {"slots" at a time, "each": [{"seconds", "bytes" of disk, "trainings", "teacher": {"seconds", "bytes"}}], "tried" of
     how many "kinds" of run}. Every kind of run (same networks, terms and batches) is tried for a few steps with an
-    untrained teacher, as many kinds as take 20 seconds; the medians of a step and of a measurement count, and for a
-    kind that is not tried the mean of the others.
+    untrained teacher, as many kinds as take 20 seconds; the medians of a step and of a measurement count, for ten
+    minutes, and for a kind that is not tried the mean of the others.
     """
     runs, began = experiment.runs(), time.monotonic()
     kinds = {_kind(run): run for run in [*(run.teacher for run in runs if run.teacher), *runs]}
     tried: dict[str, _Cost] = {}
     for kind in sorted(kinds, key=lambda kind: hashlib.sha256(kind.encode()).digest()):  # as if drawn
-        if time.monotonic() - began < MOST_SECONDS:
-            tried[kind] = _tried(kinds[kind])
+        now = time.monotonic()
+        if now - _found.get(kind, (-math.inf,))[0] > KEPT_SECONDS and now - began < MOST_SECONDS:
+            _found[kind] = now, _tried(kinds[kind])
+        if kind in _found:
+            tried[kind] = _found[kind][1]
     mean = _Cost(*map(statistics.mean, zip(*tried.values())))
     costs = {kind: tried.get(kind, mean) for kind in kinds}
     teachers = {run.teacher.hash(): run.teacher for run in runs if run.teacher}  # which many share
@@ -61,7 +69,7 @@ def _kind(run: RunConfig) -> str:
     images = run.data.model_dump(include={"name", "path", "size", "augment"})
     networks = [side.network.model_dump(mode="json", exclude={"initial", "start"}) if side else None
                 for side in (run, run.teacher)]
-    return json.dumps([images, networks, stages, run.threads,
+    return json.dumps([images, networks, stages, run.threads, run.device,
                        min(run.batch_size, len(data.training_images(run)))], sort_keys=True)
 
 

@@ -16,20 +16,21 @@ from kdcore.randomness import Draws
 class Response:
     """What one network answers to a batch of images; each derived quantity is computed when first asked for, and kept.
 
-    `images` (N, *input) in [0, 1]; `labels` (N,) class indices, or None; `taps` names the intermediate values wanted.
+    `images` (N, *input) in [0, 1]; `labels` (N,) class indices, or None; `taps` names the intermediate values wanted,
+    and `rows` (N, k) the classes of which the Jacobian is, all by default.
     Derivatives with respect to the images need `differentiable`. They carry a graph where gradient mode is on, so that
     a loss made of them can be differentiated again; inside `torch.no_grad()` they do not. The network computes in
     numbers of `dtype`, and answers in float32.
     """
 
     def __init__(self, network: nn.Module, images: Tensor, labels: Tensor | None = None, *, draws: Draws | None = None,
-                 taps: tuple[str, ...] = (), differentiable: bool = True, dtype: torch.dtype = torch.float32):
+                 taps: tuple[str, ...] = (), rows: Tensor | None = None, differentiable: bool = True,
+                 dtype: torch.dtype = torch.float32):
         self.network = network
         self.inputs = images.detach().requires_grad_(differentiable)
         self.labels = labels
         self.draws = draws
-        self._taps = taps
-        self._dtype = dtype
+        self._taps, self._rows, self._dtype = taps, rows, dtype
         self._noisy: dict[float, Response] = {}
 
     @cached_property
@@ -66,8 +67,8 @@ class Response:
 
     @cached_property
     def jacobian(self) -> Tensor:
-        """(N, C, *input): ∂z_c/∂x."""
-        return derivatives.jacobian(self.logits, self.inputs, self.in_turn)
+        """(N, C, *input), or (N, k, *input) of the wanted rows: ∂z_c/∂x."""
+        return derivatives.jacobian(self.logits, self.inputs, self.in_turn, self._rows)
 
     @cached_property
     def in_turn(self) -> bool:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import engine
+from app import engine, rights
 from app.components.disk import deleted, disk
 from app.components.line import line_controls, line_table
 
@@ -11,14 +11,14 @@ st.markdown("What runs, what waits for a place, and in which order. It goes on w
 runs = engine.visible(engine.queue().line())
 if runs:
     line_table()
-    if engine.mine(runs):
-        line_controls(engine.mine(runs))
+    if rights.mine(runs):
+        line_controls(rights.mine(runs))
 else:
     others = len(engine.queue().line())
     st.info(f"None of yours runs or waits. {others} of others have or want a place." if others else
             "Nothing runs and nothing waits. Set up an experiment on **Train**.", icon=":material/done_all:")
 
-if engine.deleted():
+if rights.deleted():
     st.subheader("Deleted")
     deleted()
 st.subheader("Disk")

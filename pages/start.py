@@ -4,7 +4,7 @@ import random
 
 import streamlit as st
 
-from app import engine, results
+from app import engine, planning, results
 from app.components.chart import fetch_library
 from app.components.exchange import example_button
 from app.components.illustration import illustration
@@ -24,7 +24,7 @@ with st.container(horizontal=True):
     if st.button("Run the one-minute demo", type="primary", icon=":material/play_arrow:",
                  disabled=engine.settings().read_only):
         with st.spinner("Preparing…"):
-            st.query_params["demo"] = engine.submit(engine.ask("demo", seed=random.randrange(1, 1000)))
+            st.query_params["demo"] = planning.submit(engine.ask("demo", seed=random.randrange(1, 1000)))
     if example := example_button():
         go_to("side", example)
 st.caption("Trains one teacher on 1297 handwritten digits, then three kinds of student on **ten** of them, one of each "

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from app import engine, figures, results
+from app import engine, figures, planning
 from app.components.absent import or_say_why
 from app.components.experiment_form import budget_form, data_form, methods_form, pair_form
+from app.components.folded import folded
 from app.components.forms import KEPT
 from app.components.search_form import search_form
 from app.components.vary import vary_form
@@ -46,19 +47,19 @@ with or_say_why():
         values = engine.ask("search_values", content={**wanted, "run": run})
         experiment |= {"methods": [wanted["method"]], "vary": {wanted["path"]: values}}
     with st.spinner("Measuring a few steps, to tell what this costs…"):
-        planned = engine.plan(experiment)
-        cost = engine.cost(experiment, planned, again)
+        planned = planning.plan(experiment)
+        cost = planning.cost(experiment, planned, again)
 
-with st.expander("What each run minimises"):
+if box := folded("What each run minimises", "minimises"):
     for title, formula in planned["formulas"].items():
-        st.markdown(f"**{figures.markdown(title)}**")
-        st.latex(formula, width="content")
+        box.markdown(f"**{figures.markdown(title)}**")
+        box.latex(formula, width="content")
 if cost["found"] or again:
     st.toggle("Train again what is there already", key="again", help="Runs of the same settings and seed are found "
               "again, with their curves and maps; only what is missing is trained.")
 start, words = st.columns([1, 3], vertical_alignment="center")
-words.markdown(results.in_words(cost))
+words.markdown(planning.in_words(cost))
 if cost["bytes"] > engine.free_disk():
     st.error("There is not enough room on the disk for this; lower the seeds, or set KD_STORE to another folder.")
 elif start.button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):
-    go_to("runs", engine.search(wanted, run, budget["seeds"], name) if wanted else engine.submit(planned, again))
+    go_to("runs", planning.search(wanted, run, budget["seeds"], name) if wanted else planning.submit(planned, again))

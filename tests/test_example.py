@@ -2,7 +2,7 @@
 
 import torch
 
-from app.engine import EXAMPLE
+from app.uploads import EXAMPLE
 from kdcore import data, snapshots
 from kdcore.bundle import import_experiment
 from kdcore.config import read

@@ -174,6 +174,11 @@ def test_the_demo_has_nine_runs():
     assert [run.seed for run in demo(seed=5, seeds=2).runs()] == [5, 5, 5, 6, 6, 6]
 
 
+@pytest.fixture(autouse=True)
+def nothing_tried(monkeypatch):
+    monkeypatch.setattr(estimate, "_found", {})
+
+
 def assert_plausible(found):
     assert found["slots"] > 0 and 0 < found["tried"] <= found["kinds"]
     assert all(math.isfinite(number) and number > 0 for one in found["each"]
@@ -212,6 +217,9 @@ def test_what_differs_in_nothing_that_costs_time_is_tried_once(monkeypatch):
     assert len(tried) == found["tried"] == found["kinds"] == 5 and len(found["each"]) == 2 * 8 * 3
     assert {one["seconds"] for one in found["each"]} == {50.0, 100.0}
     assert {one["teacher"]["seconds"] for one in found["each"]} == {5.0}
+    estimate.estimate(experiment(["full_jacobian"], vary={**grid, "steps": [300]}, seeds=[2]))
+    assert len(tried) == 5, "for ten minutes"
+    estimate._found.clear()
     monkeypatch.setattr(estimate, "MOST_SECONDS", 0.0)
     monkeypatch.setattr(estimate.time, "monotonic", iter([0, -1, *range(100)]).__next__)
     found = estimate.estimate(experiment(["full_jacobian"], vary=grid))

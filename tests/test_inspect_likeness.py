@@ -22,8 +22,14 @@ from kdcore.store import Store
 from kdcore.teaching import answer
 from tests.test_inspect import DIGITS, MAPS, in_the_loss, network, save, trained  # noqa: F401
 
+MAPS_OF = import_module("kdcore.inspect.maps")
 INDICES = [*range(3, 33)]  # more than are drawn at a time
 ASKED = [("full_jacobian", "label"), ("full_jacobian", None), ("full_jacobian", [7]), ("cost_gradient", None)]
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    monkeypatch.setattr(MAPS_OF, "MOST", 25)
 
 
 def shown(trained, kind, index, **further):  # noqa: F811
@@ -165,6 +171,22 @@ def test_the_maps_of_a_class_under_noise_are_means_over_images_and_draws(trained
     np.testing.assert_allclose(found["pixels"], np.mean(pixels, 0).clip(0, 1), atol=1e-6)
 
 
+def test_of_many_images_only_the_rows_that_are_asked_for_are_computed(trained, monkeypatch):  # noqa: F811
+    """One derivative a network for each batch, of the whole Jacobian ten; and of the teacher once."""
+    store, teacher, student, _ = trained
+    passes, made = [], torch.autograd.grad
+    monkeypatch.setattr(torch.autograd, "grad", lambda *given, **how: passes.append(1) or made(*given, **how))
+    asked = {"kind": "full_jacobian", "indices": INDICES, "teacher": (teacher, None)}
+    inspect.likeness(store, [(student, None), (student, 0)], rows="label", **asked)
+    assert len(passes) == 2 * 3, "two batches, the teacher and two students"
+
+
+def test_maps_are_drawn_of_fewer_images_where_they_are_large():
+    images = data.Images(torch.zeros(2, 3, 224, 224), torch.zeros(2, dtype=torch.int64))
+    assert MAPS_OF.at_a_time(images, 1000) == 1 and MAPS_OF.at_a_time(images, 1) == 3
+    assert MAPS_OF.at_a_time(data.Images(torch.zeros(2, 1, 8, 8), images.labels), 10) == MAPS_OF.MOST
+
+
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
     """A store with an untrained network on shapes with a watermark, and one on shapes without."""
@@ -218,8 +240,7 @@ def test_a_network_without_such_a_map_says_why(tmp_path):
 def test_maps_of_many_images_are_drawn_a_few_at_a_time_in_all_networks(trained, monkeypatch):  # noqa: F811
     """What is held for some images is let go before the next ones are looked at."""
     store, teacher, student, _ = trained
-    module, alive = import_module("kdcore.inspect.maps"), []
-    made = module.drawer
+    made, alive = MAPS_OF.drawer, []
 
     def watched(*arguments):
         draw = made(*arguments)
@@ -227,7 +248,7 @@ def test_maps_of_many_images_are_drawn_a_few_at_a_time_in_all_networks(trained, 
         alive.append(weakref.ref(draw))
         return draw
 
-    monkeypatch.setattr(module, "drawer", watched)
+    monkeypatch.setattr(MAPS_OF, "drawer", watched)
     inspect.class_maps(store, [(teacher, None), (student, None)], "cost_gradient", 4, 50, (teacher, None))
     assert len(alive) == 2
 

@@ -79,19 +79,27 @@ const tileAt = ({ x, y }, { down, across, columns, rows }) => {
   return row >= 0 && row < rows.length && column >= 0 && column < columns.length && { row, column };
 };
 
+const inSight = target => {
+  const { top, bottom } = target.getBoundingClientRect();
+  return top < window.innerHeight && bottom > 0;
+};
+const whenIdle = window.requestIdleCallback ?? (call => setTimeout(call, 50));
+
 export default function ({ parentElement, data }) {
   const target = parentElement.querySelector('.apprentice-chart');
   target.setAttribute('aria-label', data.description);
   target.onkeydown = event => event.key === 'Enter' && event.target === target && enlarge(target);
-  const { aspect, tallest, readable, tile } = JSON.parse(data.figure).layout.meta ?? {};
+  const figure = JSON.parse(data.figure), { aspect, tallest, readable, tile } = figure.layout.meta ?? {};
   // A picture with an aspect is as wide as its place allows, and high enough for square pixels.
-  const draw = async () => {
-    const { data: traces, layout } = grown(JSON.parse(data.figure), rem()), { l, r, t, b } = layout.margin;
+  const place = ({ height, margin: { l, r, t, b } }) => {
     const room = target.clientWidth, inner = aspect && Math.min(room - l - r, tallest * rem() / aspect);
-    const size = aspect ? { width: Math.round(inner + l + r), height: Math.round(inner * aspect + t + b) }
-                        : { height: layout.height };
+    const size = aspect ? { width: Math.round(inner + l + r), height: Math.round(inner * aspect + t + b) } : { height };
     target.style.height = size.height + 'px';
     target.__room = room;
+    return { inner, size };
+  };
+  const draw = async () => {
+    const { data: traces, layout } = grown(JSON.parse(data.figure), rem()), { inner, size } = place(layout);
     const drawn = { ...themed(layout, getComputedStyle(target)), ...size };
     if (inner < readable * rem()) drawn.font.size *= Math.max(0.58, inner / (readable * rem()));  // titles stay apart
     await window.Plotly.react(target, traces, drawn, config(target, aspect));
@@ -108,7 +116,12 @@ export default function ({ parentElement, data }) {
   });
   target.__rem = rem();
   target.__observer.observe(target);
-  plotly().then(draw, () => { target.textContent = 'The chart library could not be loaded; reload the page.'; });
+  // What is in sight comes first, all else while there is nothing else to do; its place has its height already.
+  if (!target._fullData) place(grown(figure, rem()).layout);
+  target.__due = draw;
+  const draws = () => target.isConnected && target.__due === draw && draw();
+  plotly().then(() => target._fullData || inSight(target) ? draws() : whenIdle(draws),
+                () => { target.textContent = 'The chart library could not be loaded; reload the page.'; });
   return () => {  // when the page no longer has it
     target.__observer.disconnect();
     window.Plotly?.purge(target);

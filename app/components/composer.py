@@ -10,8 +10,9 @@ from itertools import count
 
 import streamlit as st
 
-from app import engine, figures
+from app import engine, figures, own_methods
 from app.components import forms
+from app.components.folded import folded
 from app.components.forms import KEPT, TYPED, Taps, defaults, fields, optimiser_fields, places, weighted_term
 
 LINK = "composed"
@@ -25,7 +26,10 @@ def composer(catalogue: dict, taps: Taps) -> list[dict] | None:
     None where it is not possible as it stands.
     """
     draft = _draft()
-    with st.expander("Compose a method of your own", icon=":material/tune:", expanded=bool(draft["stages"])):
+    box = folded("Compose a method of your own", "compose", icon=":material/tune:", expanded=bool(draft["stages"]))
+    if not box:
+        return []
+    with box:
         _begin(catalogue)
         if not draft["stages"]:
             return []
@@ -69,7 +73,7 @@ def _take(method: dict) -> None:
 
 def _begin(catalogue: dict) -> None:
     left, middle, right = st.columns([3, 1, 2], vertical_alignment="bottom")
-    saved = engine.saved_methods()
+    saved = own_methods.saved()
     known = {**catalogue["methods"], **saved}
     name = left.selectbox("Start from", list(known), index=None, placeholder="an empty stage",
                           format_func=lambda name: known[name]["title"], key="draft.from")
@@ -82,7 +86,7 @@ def _begin(catalogue: dict) -> None:
         with st.popover(f"Delete {figures.markdown(saved[name]['title'])}", icon=":material/delete:"):
             st.write("It is then no longer among the methods. Runs that it trained keep it.")
             if st.button("Delete it", type="primary", key="draft.delete", disabled=engine.settings().read_only):
-                engine.forget_method(saved[name]["title"])
+                own_methods.forget(saved[name]["title"])
                 st.rerun()
     uploaded = right.file_uploader("Or a method's file", type="json", key="draft.file", max_upload_size=1)
     if uploaded and st.session_state.get("draft.uploaded") != uploaded.file_id:
@@ -187,7 +191,7 @@ def _finish(method: dict) -> list[dict] | None:
         if method["title"] in [known["title"] for known in engine.catalogue()["methods"].values()]:
             st.error(f"{figures.markdown(method['title'])} is a method of the papers; call yours something else.")
         else:
-            engine.save_method(found["method"])
+            own_methods.save(found["method"])
             st.toast(f"Saved as {figures.markdown(method['title'])}.")
     file.download_button("File", json.dumps(found and found["method"], indent=2), f"{method['title']}.json",
                          "application/json", icon=":material/download:", width="stretch", disabled=found is None)

@@ -6,7 +6,7 @@ import time
 
 import streamlit as st
 
-from app import engine, figures
+from app import engine, figures, rights
 
 SNAPSHOTS = 5  # how many of a run are left when they are thinned
 
@@ -26,13 +26,13 @@ def disk() -> None:
         "experiment": "Experiment", "runs": st.column_config.NumberColumn("Runs", width=75),
         "megabytes": st.column_config.NumberColumn("Size", format="%.1f MB", width=100)})
     name, thin, delete = st.columns([2.4, 1.2, 1.3], vertical_alignment="bottom")
-    chosen = name.selectbox("Experiment", list(filter(engine.owns, experiments)), None,
+    chosen = name.selectbox("Experiment", list(filter(rights.owns, experiments)), None,
                             key="disk.experiment", placeholder="of which to free some space")
     with thin.popover("Thin…", icon=":material/compress:", width="stretch", disabled=not chosen):
         st.markdown(f"Keep {SNAPSHOTS} snapshots of each run: the first, the last and some between. The maps of other "
                     "steps are then gone, also in other experiments that list these runs. **This cannot be undone.**")
         if st.button(f"Keep {SNAPSHOTS}", type="primary", key="disk.thin"):
-            store.thin([run["id"] for run in engine.mine(experiments[chosen])], SNAPSHOTS)
+            store.thin([run["id"] for run in rights.mine(experiments[chosen])], SNAPSHOTS)
             st.rerun()
     with delete.popover("Delete…", icon=":material/delete:", width="stretch", disabled=not chosen):
         st.markdown("With those of its runs that no other experiment lists. It can be undone for a day, above.")
@@ -47,7 +47,7 @@ def disk() -> None:
 
 def deleted() -> None:
     """What was deleted within a day, with a button to have it back, and one to make room of all."""
-    for gone in engine.deleted():
+    for gone in rights.deleted():
         words, back = st.columns([4, 1], vertical_alignment="center")
         runs = f", {gone['runs']} runs" if gone["runs"] > 1 else ""
         words.markdown(f"{figures.markdown(gone['name'])}{runs}, deleted "
@@ -58,5 +58,5 @@ def deleted() -> None:
     with st.popover("Remove all of it…", icon=":material/delete_forever:"):
         st.markdown("It makes room on the disk at once, and not in a day. **This cannot be undone.**")
         if st.button("Remove", type="primary", key="bin.empty"):
-            engine.store().bin.empty(gone["deleted"] for gone in engine.deleted())
+            engine.store().bin.empty(gone["deleted"] for gone in rights.deleted())
             st.rerun()

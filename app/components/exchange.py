@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import engine, figures
+from app import engine, figures, uploads
 from kdcore import frames
 
 
@@ -23,7 +23,7 @@ def downloads(experiment: str, run: dict | None) -> None:
         ("Curves (Parquet)", f"{name}-curves.parquet", lambda: frames.recorded(store, ids).to_parquet())]
     if run is None:
         offered.append(("Everything (zip)", f"{name}.zip",
-                        partial(engine.ask_apart, "export_experiment", what=experiment)))
+                        partial(engine.ask, "export_experiment", what=experiment)))
     elif store.snapshot_steps(run["id"]):
         offered.append(("Its network", f"{name}.zip",
                         partial(engine.ask, "export_student", what=run["id"])))
@@ -43,7 +43,7 @@ def example_button() -> str | None:
                  "seeds each, trained on handwritten digits with this app. Nothing is trained, nothing downloaded.",
                  disabled=engine.settings().read_only):
         with st.spinner("Reading what comes with the app…"):
-            return engine.import_example()
+            return uploads.import_example()
     return None
 
 
@@ -63,6 +63,7 @@ def import_form() -> None:
 def _import() -> None:
     if file := st.session_state["import"]:
         try:
-            st.session_state["experiment"] = st.session_state["import.name"] = engine.import_experiment(file.getvalue())
+            name = uploads.import_experiment(file.getvalue())
+            st.session_state["experiment"] = st.session_state["import.name"] = name
         except engine.UserError as error:
             st.session_state["import.error"] = str(error)

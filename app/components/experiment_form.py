@@ -6,10 +6,11 @@ from functools import partial
 
 import streamlit as st
 
-from app import engine, figures
+from app import engine, figures, own_methods
 from app.components.absent import or_say_why
 from app.components.composer import composer
-from app.components.forms import KEPT, TYPED, defaults, field, fields, method_form, optimiser_fields, places
+from app.components.folded import folded
+from app.components.forms import KEPT, TYPED, defaults, field, fields, method_form, optimiser_fields, places, plain
 from app.components.image_set import facts, left_out, set_picker, varying_form
 from app.components.network_form import network_form
 
@@ -36,10 +37,12 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
                                "inside those that the teacher saw, where those are enough.")
     note.caption(entry["sentence"] + (f" {count * classes} to train on." if each else ""))
     left_out(entry["left_out"])
-    with st.expander("Labels, validation, variation"):
-        names = ("labelled_per_class", "label_noise", "validation", "augment", "seed")
-        schemas = {field: catalogue["schemas"]["data"][field] for field in names}
-        more = fields(schemas, defaults(schemas), f"data.{name}", places(5))
+    names = ("labelled_per_class", "label_noise", "validation", "augment", "seed")
+    schemas = {field: catalogue["schemas"]["data"][field] for field in names}
+    more = defaults(schemas)
+    if box := folded("Labels, validation, variation", "labels"):
+        with box:
+            more = fields(schemas, more, f"data.{name}", places(5))
     taken = {"per_class": count} if each else {"images": None if count == entry["train"] else count}
     return entry, {**which, **taken, **more}
 
@@ -66,12 +69,14 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
         count = steps.number_input("Its steps", value=suggested["teacher_steps"], step=100,
                                    key=f"teacher.steps.{key}", **KEPT, help="A teacher with the same settings is "
                                    "trained once and found again. 0 leaves the weights that it starts from.")
-        with st.expander("How it learns"):
-            asked = {name: schema[name] for name in ("batch_size", "seed")}
-            more = fields(asked, defaults(asked), f"teacher.{key}", places(2))
-            choice, rate = st.columns(2)
-            optimiser = _optimiser_form(catalogue, suggested["teacher_learning_rate"], key, choice, rate,
-                                        st.container(), "teacher.")
+        asked = {name: schema[name] for name in ("batch_size", "seed")}
+        more, optimiser = defaults(asked), _adam(catalogue, suggested["teacher_learning_rate"])
+        if box := folded("How it learns", "teaching"):
+            with box:
+                more = fields(asked, more, f"teacher.{key}", places(2))
+                choice, rate = st.columns(2)
+                optimiser = _optimiser_form(catalogue, suggested["teacher_learning_rate"], key, choice, rate,
+                                            st.container(), "teacher.")
     same = {field: data[field] for field in ("name", "path", "size", "watermark", "augment") if field in data}
     run = {"name": f"Teacher {catalogue['networks'][network['name']]['title']}",
            "data": {**same, "images": None if seen == most else seen}, "network": network, "steps": count,
@@ -90,7 +95,7 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict] | None:
     with or_say_why():
         suited = engine.answer("suitability", content=pair)
     known = {**{name: method for name, method in catalogue["methods"].items() if name != catalogue["baseline"]},
-             **engine.saved_methods()}
+             **own_methods.saved()}
     usable = sorted((name for name in known if not suited["methods"].get(name)),
                     key=lambda name: known[name]["ablation"])
     default = [catalogue["headline"]] if catalogue["headline"] in usable else usable[:1]
@@ -105,10 +110,12 @@ def methods_form(catalogue: dict, pair: dict) -> list[dict] | None:
         st.toast(f"Taken out, for this pair does not suit it: {figures.markdown(', '.join(left))}.")
     edited = []
     for name in chosen:
-        with st.expander(figures.markdown(f"{known[name]['title']} — {known[name]['sentence']}")):
-            edited.append(method_form(known[name], catalogue["terms"], f"method.{name}", suited["taps"]))
-            if known[name]["optimiser"]:
-                st.caption(f"Its paper's optimiser is under Budget: *{known[name]['optimiser']}*.")
+        edited.append(plain(known[name]))
+        if box := folded(figures.markdown(f"{known[name]['title']} — {known[name]['sentence']}"), f"method.{name}"):
+            with box:
+                edited[-1] = method_form(known[name], catalogue["terms"], f"method.{name}", suited["taps"])
+                if known[name]["optimiser"]:
+                    st.caption(f"Its paper's optimiser is under Budget: *{known[name]['optimiser']}*.")
     _explain(known, suited, edited)
     composed = composer(catalogue, suited["taps"])
     return None if composed is None else [*edited, *(method for method in composed if method not in edited)]
@@ -126,11 +133,10 @@ def _explain(known: dict, suited: dict, chosen: list[dict]) -> None:
     for name, reason in suited["methods"].items():
         if reason and not known.get(name, {}).get("ablation", True):
             reasons.setdefault(reason, []).append(known[name]["title"])
-    if reasons:
-        with st.expander(f"Methods that do not suit this pair: {sum(map(len, reasons.values()))}",
-                         icon=":material/block:"):
-            for reason, titles in reasons.items():
-                st.markdown(f"{reason} *{'; '.join(titles)}*")
+    if reasons and (box := folded(f"Methods that do not suit this pair: {sum(map(len, reasons.values()))}",
+                                  "unsuited", icon=":material/block:")):
+        for reason, titles in reasons.items():
+            box.markdown(f"{reason} *{'; '.join(titles)}*")
 
 
 def _matched(taps: dict, theirs: str, ours: str) -> str:
@@ -149,13 +155,15 @@ def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
         steps = field("steps", schema["steps"], suggested["steps"], f"steps.{data}")
     with columns[1]:
         batch = field("batch_size", schema["batch_size"], suggested["batch_size"], f"batch.{data}")
-    below, settings = st.container(), st.expander("Settings of the optimiser, early end, precision")
+    below, settings = st.container(), folded("Settings of the optimiser, early end, precision", "optimiser")
     optimiser = _optimiser_form(catalogue, suggested["learning_rate"], data, *columns[2:4], settings,
                                 bind="query-params", help="For every student alike, the baseline too. A paper's comes "
                                 "with its falls of the learning rate, scaled to the steps.")
-    with settings:
-        patience = field("patience", schema["patience"], None, "patience")
-        precision = field("precision", schema["precision"], "auto", "precision")
+    patience, precision = None, schema["precision"]["default"]
+    if settings:
+        with settings:
+            patience = field("patience", schema["patience"], patience, "patience")
+            precision = field("precision", schema["precision"], precision, "precision")
     seeds = columns[4].number_input("Seeds", value=3, step=1, key="seeds", **KEPT, help="Runs of each method; each "
                                     "seed has its own images and initial weights. Three or more show the spread.")
     first = columns[5].number_input("First seed", value=1, step=1, key="first", **KEPT,
@@ -172,13 +180,20 @@ def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
 
 def _optimiser_form(catalogue: dict, suggested: float, data: str, choice, rate, settings, place: str = "",
                     **selectbox) -> dict:
-    """Adam or a paper's optimiser in `choice`, its learning rate in `rate`, all else of it in `settings`."""
+    """Adam or a paper's optimiser in `choice`, its learning rate in `rate`, all else of it in `settings`, if drawn."""
     papers, schemas = catalogue["optimisers"], dict(catalogue["schemas"]["optimiser"])
     paper = choice.selectbox("Optimiser", [ADAM, *papers], key=f"{place}optimiser", **KEPT, **selectbox)
-    start = papers.get(paper) or {**defaults(schemas), "learning_rate": suggested}
+    start = papers.get(paper) or _adam(catalogue, suggested)
     with rate:
         length = field("learning_rate", schemas.pop("learning_rate"), start["learning_rate"],
                        f"{place}rate.{data}.{paper}")
+    if not settings:
+        return {**start, "learning_rate": length}
     with settings:
         return {"learning_rate": length, **optimiser_fields(schemas, start, f"{place}optimiser.{data}.{paper}",
                                                            places(2 if place else 3))}
+
+
+def _adam(catalogue: dict, learning_rate: float) -> dict:
+    """The optimiser that is suggested."""
+    return {**defaults(catalogue["schemas"]["optimiser"]), "learning_rate": learning_rate}

@@ -3,12 +3,14 @@
 import streamlit as st
 
 from app import engine
+from app.components.folded import folded
 
 
-def formula(*kinds: str) -> None:
-    """The formulas of terms, with their papers, and the code that computes them, to be unfolded."""
-    with st.expander("The formula, and the code that computes it", icon=":material/function:"):
-        for kind in kinds:
+@st.fragment
+def formula(kind: str) -> None:
+    """The formula of a term, with its paper, and the code that computes it, to be unfolded."""
+    if box := folded("The formula, and the code that computes it", f"formula.{kind}", icon=":material/function:"):
+        with box:
             formula_of(engine.catalogue()["terms"][kind])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import engine, figures
+from app import downloads, engine, figures
 from app.components.absent import or_say_why
 from app.components.forms import field
 
@@ -55,7 +55,7 @@ def facts(entry: dict, which: dict) -> dict:
     """The set as it is on this machine; stops the page where it is not."""
     if entry["fetched"] == "download":
         _offer_download(which["name"], entry)
-    elif entry["fetched"] == "by hand" and engine.present()[which["name"]] < 1:
+    elif entry["fetched"] == "by hand" and downloads.present()[which["name"]] < 1:
         st.info(f"{entry['title']} is not on this machine yet. {entry['whence']}", icon=":material/folder_open:")
         st.stop()
     if not (entry["sized"] or entry["fetched"] == "own"):
@@ -79,13 +79,13 @@ def left_out(reasons: dict[str, list[str]]) -> None:
 
 def _offer_download(data: str, entry: dict) -> None:
     """Where the image set is not on this machine, offer to download it and stop the page."""
-    if engine.present()[data] == 1:
+    if downloads.present()[data] == 1:
         return
     st.info(f"{entry['title']} is not on this machine yet. It is a download of {entry['bytes'] / 1e6:.0f} MB, once.",
             icon=":material/download:")
     if st.button(f"Download {entry['title']}", type="primary", disabled=engine.settings().read_only
                  or "downloading" in st.session_state):
-        engine.start_download(data)
+        downloads.start(data)
         st.session_state["downloading"] = data
     if st.session_state.get("downloading") == data:
         _follow_download(data)
@@ -94,7 +94,7 @@ def _offer_download(data: str, entry: dict) -> None:
 
 @st.fragment(run_every=0.5)
 def _follow_download(data: str) -> None:
-    share, error = engine.present()[data], engine.download_error(data)
+    share, error = downloads.present()[data], downloads.error(data)
     if share == 1 or error:
         st.session_state.pop("downloading", None)
     if error:

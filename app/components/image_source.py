@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import engine, results
+from app import engine, results, uploads
 from app.components.absent import or_say_why
 from app.components.image_picker import image_picker
 
@@ -24,11 +24,11 @@ def image_source(teacher: tuple | None, students: list[dict]) -> np.ndarray:
         return np.zeros(shape, np.float32)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         file = st.camera_input("Photograph", width=360) if source == CAMERA else st.file_uploader(
-            "Image file", max_upload_size=engine.most_image_megabytes())
+            "Image file", max_upload_size=uploads.most_image_megabytes())
         inverted = shape[0] == 1 and st.toggle("White on black", key="inverted", bind="query-params",
                                                help="Inverts the image: ink on paper becomes white on black, as most "
                                                "sets of digits have it.")
     if not file:
         return np.zeros(shape, np.float32)
     with or_say_why():
-        return engine.read_image(students[0]["id"], file.file_id, file.getvalue(), inverted)
+        return uploads.read_image(students[0]["id"], file.file_id, file.getvalue(), inverted)

@@ -6,7 +6,7 @@ import time
 
 import streamlit as st
 
-from app import engine, results
+from app import durations, engine
 from app.components.manage import line_buttons, steady_choice
 
 POLL_SECONDS = 1.0
@@ -22,11 +22,11 @@ def line_table() -> None:
         counts = {state: sum(run["state"] == state for run in runs) for state in ("running", "queued", "paused")}
         words = [f"{counts[state]} {word}" for state, word in (("running", "running"), ("queued", "waiting"),
                                                               ("paused", "paused")) if counts[state]]
-        st.markdown(f"**{' · '.join([*words, *results.time_left(runs, now)])}**")
+        st.markdown(f"**{' · '.join([*words, *durations.time_left(runs, now)])}**")
         me = engine.owner()
         rows = [{"name": run["name"], "experiment": run["experiment"], "state": _ENDING.get(run["wish"], run["state"]),
                  "progress": 100 * run["step"] / max(run["steps"], 1), "priority": engine.PRIORITIES[run["priority"]],
-                 "left": _words(results.left([run], now)), "owner": "you" if run["owner"] == me else run["owner"]}
+                 "left": _words(durations.left([run], now)), "owner": "you" if run["owner"] == me else run["owner"]}
                 for run in runs]
         owners = {row["owner"] for row in rows} - {"", "you"}
         st.dataframe(rows, hide_index=True, placeholder="", column_order=(
@@ -52,7 +52,7 @@ def _states(runs: list[dict]) -> list[tuple]:
 
 
 def _words(seconds: float | None) -> str:
-    return "" if seconds is None else results.duration(seconds)
+    return "" if seconds is None else durations.duration(seconds)
 
 
 def line_controls(runs: list[dict]) -> None:

@@ -10,7 +10,7 @@ import time
 import pyarrow
 import streamlit as st
 
-from app import engine, figures, results
+from app import durations, engine, figures, results
 from app.components.chart import chart_of
 
 TOLD = ("tags", "note")
@@ -113,7 +113,7 @@ def _progress(runs: list[dict]) -> tuple[float | None, str]:
     words = [f"{counts[state]} {word}" for state, word in (("queued", "waiting"), ("done", "done"),
              ("failed", "failed"), ("stopped", "stopped"), ("paused", "paused")) if counts[state]]
     return share, " · ".join([f"Running: {running}" if running else "Waiting for a free place", *words,
-                              *results.time_left(runs, time.time())])
+                              *durations.time_left(runs, time.time())])
 
 
 def _progress_line(progress: tuple[float | None, str]) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import engine
+from app import engine, planning, rights
 from app.components.exchange import downloads
 from app.components.notes import note_form
 
@@ -28,16 +28,16 @@ def manage(runs: list[dict], experiment: str) -> None:
             st.caption("Choose the runs that this is about.")
             return
         rows = runs if chosen == EVERY else [row for row in runs if row["id"] == chosen]
-        may = engine.mine(rows) == rows
+        may = rights.mine(rows) == rows
         with st.container(horizontal=True):
             # whoever lists a run may have it go on, whoever stopped it
-            line_buttons(engine.mine(rows), f"managed.{chosen}", rows if engine.owns(experiment) else None)
+            line_buttons(rights.mine(rows), f"managed.{chosen}", rows if rights.owns(experiment) else None)
             if st.button("Delete…", icon=":material/delete:", disabled=not (
-                    engine.owns(experiment) if chosen == EVERY else engine.deletable(rows[0]))):
+                    rights.owns(experiment) if chosen == EVERY else rights.deletable(rows[0]))):
                 _confirm(experiment, None if chosen == EVERY else rows[0], len(runs))
         downloads(experiment, None if chosen == EVERY else rows[0])
         if chosen == EVERY:
-            note_form(engine.store().experiment(experiment), experiment, engine.owns(experiment),
+            note_form(engine.store().experiment(experiment), experiment, rights.owns(experiment),
                       partial(_do, engine.store().annotate_experiment, experiment))
         else:
             _one(rows[0], may)
@@ -85,10 +85,10 @@ def line_buttons(rows: list[dict], key: str, ending: list[dict] | None = None) -
     for label, icon, states, act, help_ in (
             ("Pause", ":material/pause:", ("running", "queued"), engine.queue().pause,
              "Until they are told to go on, from where they were."),
-            ("Continue", ":material/play_arrow:", ("paused", "failed", "stopped"), engine.restart,
+            ("Continue", ":material/play_arrow:", ("paused", "failed", "stopped"), planning.restart,
              "What paused, was stopped or failed goes on from where it was, or from its last resume point."),
             ("Stop", ":material/stop:", GOING, engine.queue().stop, "A run keeps what it has recorded.")):
-        among = ending if ending is not None and act is engine.restart else rows
+        among = ending if ending is not None and act is planning.restart else rows
         concerned = [row["id"] for row in among if (row["wish"] or row["state"]) in states]  # as it will be in a moment
         some = f" {len(concerned)}" if len(concerned) > 1 or 0 < len(concerned) < len(among) else ""
         if st.button(f"{label}{some}", icon=icon, disabled=not concerned, help=help_, key=f"{key}.{label}"):

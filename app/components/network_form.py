@@ -7,7 +7,8 @@ import json
 import streamlit as st
 
 from app import engine
-from app.components.forms import KEPT, field
+from app.components.folded import folded
+from app.components.forms import KEPT, field, fields, places
 
 LAST = "the last one"
 
@@ -26,14 +27,12 @@ def network_form(catalogue: dict, suggested: dict, data: str, role: str) -> dict
     with initial:
         drawn = field("initial", schema["initial"], suggested["initial"] if fits else None,
                       f"{role}.initial.{data}.{fits}")
-    with st.expander("Weights to start from, size of its images, outputs"):
-        start = _start_form(name, wide, networks, schema, f"{role}.start")
-        resize, outputs = st.columns(2)
-        with resize:
-            side = field("resize", schema["resize"], None, f"{role}.resize")
-        with outputs:
-            classes = field("classes", schema["classes"], None, f"{role}.classes")
-    return {"name": name, "width": wide, "initial": drawn, "start": start, "resize": side, "classes": classes}
+    start, more = None, {"resize": None, "classes": None}
+    if box := folded("Weights to start from, size of its images, outputs", f"{role}.weights"):
+        with box:
+            start = _start_form(name, wide, networks, schema, f"{role}.start")
+            more = fields({field: schema[field] for field in more}, more, role, places(2))
+    return {"name": name, "width": wide, "initial": drawn, "start": start, **more}
 
 
 def _start_form(name: str, width: float, networks: dict, schema: dict, key: str) -> dict | None:

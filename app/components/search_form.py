@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import engine, figures, results
 from app.components.chart import chart
+from app.components.folded import folded
 from app.components.forms import KEPT
 from app.components.vary import varied_settings
 
@@ -16,10 +17,13 @@ WAYS = {"grid": "evenly on a logarithmic scale", "optuna": "where Optuna expects
 
 def search_form(catalogue: dict, methods: list[dict]) -> dict | None:
     """Which weight is searched for, and where: {"method", "path", "low", "high", "trials", "how"}; None for none."""
+    box = folded("Search for a weight", "search", icon=":material/search:")
+    if not box:
+        return None
     offered = {f"{number}.{path}": (method, path, schema) for number, method in enumerate(methods)
                for path, schema in varied_settings(catalogue, [method]).items()
                if path.startswith("method.") and schema.get("type") == "number"}
-    with st.expander("Search for a weight", icon=":material/search:"):
+    with box:
         chosen = st.selectbox("What is searched for", list(offered), None, key="search.path", **KEPT,
                               format_func=lambda key: offered[key][2]["label"], placeholder="nothing",
                               help="It is judged by images that are held out from training, never by the test images: "

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import figures
+from app.components.folded import folded
 from app.components.forms import KEPT, TYPED
 from kdcore import grid
 
@@ -21,8 +22,11 @@ OFFERED = {"": ("steps", "batch_size"), "data": ("images", "per_class", "labelle
 
 def vary_form(catalogue: dict, methods: list[dict], run: dict) -> dict[str, list]:
     """Which settings vary, and over which values: {path: values}. `run` is the run as the rest of the form has it."""
+    box = folded("Vary settings: a grid", "vary", icon=":material/grid_on:")
+    if not box:
+        return {}
     schemas = varied_settings(catalogue, methods)
-    with st.expander("Vary settings: a grid", icon=":material/grid_on:"):
+    with box:
         chosen = st.multiselect("What varies", list(schemas), format_func=lambda path: schemas[path]["label"],
                                 key="vary", **TYPED, **KEPT, placeholder="nothing: each method is trained as above",
                                 help="Every combination of the values is trained, with each method and seed, beside "

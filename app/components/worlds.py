@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import figures
 from app.components.chart import chart
+from app.components.folded import folded
 
 
 class Slider(NamedTuple):
@@ -45,12 +46,13 @@ def controls(world: World) -> dict[str, Any]:
                                                 "teacher, other points, other first weights of the students.")}
 
 
+@st.fragment
 def minimised(found: dict) -> None:
     """The formula of each student's loss, to be unfolded."""
-    with st.expander("What each student minimises"):
+    if box := folded("What each student minimises", "minimised"):
         for student in found["students"]:
-            st.markdown(f"**{student['title']}**")
-            st.latex(student["formula"], width="content")
+            box.markdown(f"**{student['title']}**")
+            box.latex(student["formula"], width="content")
 
 
 def _curves(found: dict, step: int) -> None:

@@ -21,11 +21,11 @@ def with_answers(figure: go.Figure, answers: list[dict], *, label: int) -> go.Fi
     width = (len(tile["columns"]) - 1) * tile["across"] + tile["width"]
     maps, bars, room = aspect * width, HEIGHT * tile["height"], ROOM * tile["height"]
     whole = maps + room + bars
-    for column, answer in enumerate(answers, start=1):
-        if answer["shares"] is not None:
-            _bars(figure, answer, label, column * tile["across"] - 0.5, tile["width"])
+    drawn = [_bars(answer, label, column * tile["across"] - 0.5, tile["width"])
+             for column, answer in enumerate(answers, start=1) if answer["shares"] is not None]
+    figure.add_traces([trace for traces, _ in drawn for trace in traces])
     write(figure, {"x": tile["width"] / 2 - 0.5, "y": 1, "yref": "paper", "yanchor": "bottom",
-                   "text": "<b>Answers</b>"})
+                   "text": "<b>Answers</b>"}, *(note for _, notes in drawn for note in notes))
     figure.update_layout(
         meta={**figure.layout.meta, "aspect": whole / width, "tallest": figure.layout.meta["tallest"] * whole / maps},
         yaxis={"domain": [0, maps / whole]},
@@ -33,19 +33,23 @@ def with_answers(figure: go.Figure, answers: list[dict], *, label: int) -> go.Fi
     return figure
 
 
-def _bars(figure: go.Figure, answer: dict, label: int, left: float, width: float) -> None:
-    """One network's bars from `left` on, and what it says above them."""
+def _bars(answer: dict, label: int, left: float, width: float) -> tuple[list[dict], list[dict]]:
+    """One network's bars from `left` on, as traces, and the notes on what it says above and below them."""
     classes, step, best = answer["classes"], width / len(answer["classes"]), int(answer["shares"].argmax())
     across = [left + (at + 0.5) * step for at in range(len(classes))]
     named = [f"<b>{escape(name)}</b>" if at == label else escape(name) for at, name in enumerate(classes)]
     colours = [COLOURS[0] if at == label else BASELINE_COLOUR for at in range(len(classes))]
-    figure.add_bar(x=across, y=answer["shares"], width=0.8 * step, marker={"color": colours, "line": {"width": 0}},
-                   yaxis="y2", customdata=named, hovertemplate="%{customdata}: %{y:.1%}<extra></extra>",
-                   showlegend=False)
+    traces = [{"type": "bar", "x": across, "y": answer["shares"], "width": 0.8 * step, "yaxis": "y2",
+               "marker": {"color": colours, "line": {"width": 0}}, "customdata": named, "showlegend": False,
+               "hovertemplate": "%{customdata}: %{y:.1%}<extra></extra>"}]
     if len(classes) <= NAMED and max(map(len, classes)) <= 2:
-        figure.add_scatter(x=across, y=[0.0] * len(classes), mode="text", text=named, cliponaxis=False, yaxis="y2",
-                           textposition="bottom center", hoverinfo="skip", showlegend=False)
-    write(figure, {"x": left + width / 2, "y": 1, "yref": "paper", "yanchor": "bottom",
-                   "text": f"{escape(classes[best])} {answer['shares'][best]:.0%}"},
-          {"x": left + width / 2, "y": 0, "yref": "y2", "yanchor": "top", "yshift": -14,
-           "text": number(answer["paid"]) if answer["paid"] else ""})  # the teacher's own is nothing
+        traces.append({"type": "scatter", "x": across, "y": [0.0] * len(classes), "mode": "text", "text": named,
+                       "cliponaxis": False, "yaxis": "y2", "textposition": "bottom center", "hoverinfo": "skip",
+                       "showlegend": False})
+    middle = left + width / 2
+    notes = [{"x": middle, "y": 1, "yref": "paper", "yanchor": "bottom",
+              "text": f"{escape(classes[best])} {answer['shares'][best]:.0%}"}]
+    if answer["paid"]:  # the teacher's own is nothing
+        notes.append({"x": middle, "y": 0, "yref": "y2", "yanchor": "top", "yshift": -14,
+                      "text": number(answer["paid"])})
+    return traces, notes

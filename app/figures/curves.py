@@ -34,7 +34,7 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
     if level:
         named_level(figure, *level)
     if at is not None:
-        figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="y domain", line=MARK)
+        named_place(figure, at)
     lay_out(figure, len(seen))
     figure.update_xaxes(title="training steps", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"})
     figure.update_yaxes(title=escape(title), tickformat=".1~%" if percent else None,
@@ -55,6 +55,14 @@ def named_level(figure: go.Figure, name: str, value: float) -> None:
                      line={"dash": "dot", "color": TEACHER_COLOUR, "width": 1.5})
     figure.add_annotation(text=escape(name), font={"color": TEACHER_COLOUR}, showarrow=False, x=0, xref="x domain",
                           xanchor="left", y=value, yanchor="bottom")
+
+
+def named_place(figure: go.Figure, value: float, name: str = "", dash: str = "dot", **note) -> None:
+    """Draw a vertical line at a value of the x-axis, with a name above it: what add_vline makes, as quickly."""
+    figure.add_shape(type="line", x0=value, x1=value, y0=0, y1=1, yref="y domain", line={**MARK, "dash": dash})
+    if name:
+        figure.add_annotation(**{"text": escape(name), "showarrow": False, "x": value, "y": 1, "yref": "y domain",
+                                 "yanchor": "bottom", **note})
 
 
 def scores(found: dict[float, float], best: float, low: float, high: float) -> go.Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from textwrap import wrap
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from app.figures.pictures import MAP_PIXELS, picture
 from app.figures.text import PARTS, escape, heads, write
 
-SEAM = 0.02  # between the maps of layers, as a share of their width
+SEAM = 0.02  # about what lies between the maps of layers, as a share of their width
 SMOOTH_PIXELS = 48  # of a side, when a map is interpolated
 LINE = 78  # letters in all columns' titles together
 LETTERS = 8  # of a column's, at least
@@ -58,7 +59,8 @@ def layer_grid(rows: list[dict], *, columns: list[str], image: np.ndarray, overl
     own, or else each row; rows with a sign are drawn in red and blue.
     """
     (height, width), names = image.shape[1:], ["image", *columns]
-    across, gap = (1 + SEAM) * width, max(0.22, 0.07 * len(names)) * height  # room for two lines, of many small maps
+    seam = _seam(rows, smooth) * width
+    across, gap = width + seam, max(0.22, 0.07 * len(names)) * height  # room for two lines, of many small maps
     lefts, tops = np.arange(len(names)) * across - 0.5, np.arange(len(rows)) * (height + gap) - 0.5
     figure, scaled = go.Figure(), set()
     _lay(figure, image, [(0, 0), *((top + 0.5, left + 0.5) for top in tops for left in lefts[1:] if overlay)])
@@ -72,16 +74,22 @@ def layer_grid(rows: list[dict], *, columns: list[str], image: np.ndarray, overl
     _share_room([trace for trace in figure.data if trace.showscale])
     _frame(figure, tops[-1] + height + 0.5, lefts[-1] + width + 0.5, len(rows), room=28)
     _name_ends(figure, "a map" if each else "a row")
-    _label(figure, (len(rows), len(names), height, width), (gap, SEAM * width), [row["name"] for row in rows], names,
-           [""] * len(rows))
-    write(figure, *({"x": left + width / 2, "y": top + height, "yanchor": "top", "text": escape(note)}
-                    for row, top in zip(rows, tops) for left, note in zip(lefts[1:], row["notes"]) if note))
+    _label(figure, (len(rows), len(names), height, width), (gap, seam), [row["name"] for row in rows], names,
+           [""] * len(rows), ({"x": left + width / 2, "y": top + height, "yanchor": "top", "text": escape(note)}
+                              for row, top in zip(rows, tops) for left, note in zip(lefts[1:], row["notes"]) if note))
     for row, top in zip(rows, tops):
         if row["mark"]:
             figure.add_scatter(x=lefts[1:] + row["mark"][1] * width, y=[top + row["mark"][0] * height] * len(columns),
                                mode="markers", hoverinfo="skip", showlegend=False, marker={
                                    "symbol": "circle-open", "size": 13, "color": "#111111", "line": {"width": 2.5}})
     return figure
+
+
+def _seam(rows: list[dict], smooth: bool) -> float:
+    """The share of a map's width between two: whole cells of the finest, which a browser draws at once, if they do."""
+    finest = max([one.shape[1] for row in rows for one in row["maps"] if one is not None] + [SMOOTH_PIXELS] * smooth,
+                 default=1)
+    return round(SEAM * finest) / finest or SEAM
 
 
 def _cells(maps: list[np.ndarray | None], lefts: np.ndarray, top: float, size: tuple[int, int], smooth: bool,
@@ -166,7 +174,8 @@ def _lay(figure: go.Figure, image: np.ndarray, places: list[tuple[int, int]]) ->
 
 
 def _label(figure: go.Figure, shape: tuple[int, ...], gaps: tuple[float, float], rows: list[str], columns: list[str],
-           notes: list[str]) -> None:
+           notes: list[str], further: Iterable[dict] = ()) -> None:
+    """Name rows and columns; `further` annotations go with theirs, since each call makes all anew that are there."""
     _, width, height_px, width_px = shape
     titles = heads(columns, max(LINE // width, LETTERS))
     wrapped = [title.split("<br>") for title in titles]
@@ -177,16 +186,14 @@ def _label(figure: go.Figure, shape: tuple[int, ...], gaps: tuple[float, float],
             "height": height_px, "width": width_px, "down": height_px + gaps[0], "across": width_px + gaps[1],
             "rows": [escape(row) for row in rows] or [""], "columns": [escape(column) for column in columns]}})
     across = [i * (width_px + gaps[1]) + (width_px - 1) / 2 for i in range(width)]
-    write(figure, *({"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 18 if rows else 0,
-                     "text": f"<b>{title}</b>", "hovertext": escape(label)}
-                    for x, title, label in zip(across, titles, columns)))
-    if rows:
-        write(figure, *({"x": -0.5, "y": row * (height_px + gaps[0]) - 0.5, "xanchor": "left", "yanchor": "bottom",
-                         "text": f"<b>{escape(label)}</b>  {escape(note)}"}
-                        for row, (label, note) in enumerate(zip(rows, notes))))
-    else:
-        write(figure, *({"x": x, "y": height_px - 0.5, "yanchor": "top", "text": _lines(note, LINE // width)}
-                        for x, note in zip(across, notes)))
+    above = ({"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 18 if rows else 0,
+              "text": f"<b>{title}</b>", "hovertext": escape(label)}
+             for x, title, label in zip(across, titles, columns))
+    told = ({"x": -0.5, "y": row * (height_px + gaps[0]) - 0.5, "xanchor": "left", "yanchor": "bottom",
+             "text": f"<b>{escape(label)}</b>  {escape(note)}"} for row, (label, note) in enumerate(zip(rows, notes)))
+    below = ({"x": x, "y": height_px - 0.5, "yanchor": "top", "text": _lines(note, LINE // width)}
+             for x, note in zip(across, notes))
+    write(figure, *above, *(told if rows else below), *further)
 
 
 def _lines(text: str, width: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import DASHES, LEGEND, MARGIN, MARK, SYMBOLS
+from app.figures.curves import named_place
+from app.figures.style import DASHES, LEGEND, MARGIN, SYMBOLS
 from app.figures.text import escape
 
 BINS = 16
@@ -41,8 +42,7 @@ def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str
                              "color": group["colour"], "width": 2.2, "shape": "hvh", "dash": DASHES[i % len(DASHES)]}}
                         for i, group in enumerate(groups)])
     for name, value in marks.items():
-        figure.add_vline(x=value, line=MARK, annotation={"text": escape(name), "yanchor": "bottom"},
-                         annotation_position="top")
+        named_place(figure, value, name)
     figure.update_layout(height=300 + 20 * len(groups), uirevision="constant", hovermode="x unified",
                          margin={"l": 64, "r": 16, "t": 64, "b": 48},
                          legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0})

@@ -6,7 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.style import BASELINE_COLOUR, COLOURS, DASHES, LEGEND, MARGIN, MARK, SYMBOLS, TEACHER_COLOUR
+from app.figures.curves import named_place
+from app.figures.style import COLOURS, DASHES, LEGEND, MARGIN, SYMBOLS, TEACHER_COLOUR
 from app.figures.text import escape
 
 TANGENT = 0.03  # half of it, along the inputs
@@ -73,11 +74,9 @@ def over_training(lines: dict[str, np.ndarray], steps: list[int], step: int, tit
                            hovertemplate="%{y:.1%}" if percent else "%{y:.3g}",
                            marker={"symbol": SYMBOLS[i], "size": 7},
                            line={"color": COLOURS[i], "dash": DASHES[i], "width": 2.2})
-    figure.add_vline(x=steps.index(step), line=MARK)
+    named_place(figure, steps.index(step))
     if ends:
-        figure.add_vline(x=sum(at <= ends for at in steps) - 0.5, line={"color": BASELINE_COLOUR, "width": 1.5},
-                         annotation={"text": "then labels", "xanchor": "left", "yanchor": "bottom"},
-                         annotation_position="bottom")
+        named_place(figure, sum(at <= ends for at in steps) - 0.5, "then labels", dash="solid", y=0, xanchor="left")
     figure.update_layout(height=320, uirevision="constant", margin=MARGIN, hovermode="x unified",
                          legend=LEGEND)
     figure.update_xaxes(title="snapshot at training step", type="category", nticks=7, tickangle=0)
@@ -98,9 +97,7 @@ def two_sides(world: dict, noise: float) -> go.Figure:
                                mode="lines+markers" if side == "noisy" else "lines", hovertemplate="%{y:.3g}",
                                marker={"symbol": SYMBOLS[i], "size": 8},
                                line={"color": COLOURS[i], "dash": dash, "width": 2.2})
-    figure.add_shape(type="line", x0=noise, x1=noise, y0=0, y1=1, yref="y domain", line=MARK)
-    figure.add_annotation(text=f"σ = {noise:g}", x=np.log10(noise), y=1, yref="y domain", yanchor="bottom",
-                          showarrow=False)
+    named_place(figure, noise, f"σ = {noise:g}", x=np.log10(noise))  # an annotation wants the logarithm, a line not
     figure.update_layout(height=400, uirevision="constant", margin={"l": 64, "r": 16, "t": 24, "b": 48},
                          hovermode="x unified", legend={"x": 1.02, "y": 1, "tracegroupgap": 4})
     figure.update_xaxes(title="σ of the noise", type="log", tickvals=[0.003, 0.01, 0.03, 0.1, 0.3])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kdcore import data
 from kdcore.errors import UserError
-from kdcore.inspect.maps import DRAWN, asked_of, drawer
+from kdcore.inspect.maps import asked_of, at_a_time, drawer
 from kdcore.inspect.networks import Named, config_of, images_of
 from kdcore.inspect.noise import under_noise
 from kdcore.similarity import cosine, rank_correlation, share_inside, top_overlap
@@ -60,12 +60,14 @@ def on_object(store: Store, networks: list[Named], kind: str, indices: list[int]
 def _judged(store: Store, networks: list[Named], kind: str, indices: list[int], teacher: Named | None,
             settings: dict | None, rows: Rows, noise: float, draws: int,
             judge_of: Callable[[Drawn, slice], Judge]) -> list[dict]:
-    """For each network what a judge says of its maps, a few images at a time, since maps of many are large."""
+    """For each network what a judge says of its maps, some images at a time."""
     images, source = images_of(store, asked_of(networks, teacher), indices, "test")
+    size = at_a_time(images, len(source.classes) if rows is None else 1 if rows == "label" else len(rows))
     found: list[list[dict]] = [[] for _ in networks]
     reasons, judged, draws = [""] * len(networks), 0, draws if noise else 1
-    for seen in under_noise(images, noise, draws, DRAWN):
-        drawn = _means(drawer(store, kind, seen, source.classes, teacher, settings), seen.labels, rows, draws)
+    for seen in under_noise(images, noise, draws, size):
+        drawn = _means(drawer(store, kind, seen, source.classes, teacher, settings, measured=False,
+                              rows=_chosen(seen.labels, rows)), draws)
         judge = judge_of(drawn, slice(judged, judged := judged + len(seen) // draws))
         for i, named in enumerate(networks):
             try:
@@ -76,13 +78,13 @@ def _judged(store: Store, networks: list[Named], kind: str, indices: list[int], 
              "reason": reason} for parts, reason in zip(found, reasons)]
 
 
-def _means(draw: Callable[[Named], tuple[Tensor, float | None]], labels: Tensor, rows: Rows, draws: int) -> Drawn:
-    """What makes a network's maps of images, as means over the draws of each; `labels` have one for every draw."""
-    return lambda named: _chosen(draw(named)[0], labels, rows).unflatten(0, (-1, draws)).mean(1)
+def _means(draw: Callable[[Named], tuple[Tensor, float | None]], draws: int) -> Drawn:
+    """What makes a network's maps of images, as means over the draws of each."""
+    return lambda named: draw(named)[0].unflatten(0, (-1, draws)).mean(1)
 
 
-def _chosen(maps: Tensor, labels: Tensor, rows: Rows) -> Tensor:
-    """(N, rows, *input) -> those rows that are asked for, or (N, *input) of each image's label."""
+def _chosen(labels: Tensor, rows: Rows) -> Tensor | None:
+    """The classes whose maps are asked for, (N, k); None for all."""
     if rows == "label":
-        return maps[torch.arange(len(maps)), labels]
-    return maps if rows is None else maps[:, rows]
+        return labels[:, None]
+    return None if rows is None else torch.tensor(rows).expand(len(labels), -1)

@@ -23,7 +23,7 @@ from kdcore.store import Store
 from kdcore.teaching import answer
 
 CHUNK = 1000
-DRAWN = 25  # images of which maps are made at a time
+VALUES, MOST = 2**19, 100  # of maps that are made at a time, and of images
 Drawer = Callable[[nn.Module], tuple[Tensor, float | None]]
 
 
@@ -134,18 +134,27 @@ def _comparable(store: Store, teacher: Named | None, classes: tuple[str, ...]) -
     return bool(teacher) and class_names(store, teacher[0]) == classes
 
 
+def at_a_time(images: data.Images, rows: int) -> int:
+    """Of how many images maps are made at a time, which may have so many rows: all together are large."""
+    return max(1, min(MOST, VALUES // (rows * images.values_per_image)))
+
+
 def drawer(store: Store, kind: str, images: data.Images, classes: tuple[str, ...], teacher: Named | None,
-           settings: dict | None) -> Callable[[Named], tuple[Tensor, float | None]]:
+           settings: dict | None, *, rows: Tensor | None = None,
+           measured: bool = True) -> Callable[[Named], tuple[Tensor, float | None]]:
     """What makes a network's maps of these images (N, rows, C, H, W), and the mean of their distances where it has one.
 
-    `classes` are those of the images. Raises UserError, as what it returns does, where there is no such map.
+    `classes` are those of the images. Where the distances are not to be `measured`, `rows` (N, k) may name the classes
+    whose maps are wanted alone. Raises UserError, as what it returns does, where there is no such map.
     """
     reference = loaded(store, *teacher) if _comparable(store, teacher, classes) else None
     if kind.startswith("attribution."):
-        draw, of_class = _attribution_drawer(kind.removeprefix("attribution."), images, reference), True
+        theirs = reference if measured else None
+        draw, of_class = _attribution_drawer(kind.removeprefix("attribution."), images, theirs), True
     else:
         term = TERMS[kind](**(settings or {}))
-        draw, of_class = _term_drawer(term, images, reference), term.row_per_class or term.needs_labels
+        draw = _term_drawer(term, images, reference, rows, measured)
+        of_class = term.row_per_class or term.needs_labels
 
     def drawn(named: Named) -> tuple[Tensor, float | None]:
         if of_class and class_names(store, named[0]) != classes:
@@ -165,8 +174,9 @@ def _entries(store: Store, networks: list[Named], kind: str, images: data.Images
     draws = draws if noise else 1
     entries = [{"maps": None, "distance": None, "probabilities": None, "classes": class_names(store, run), "reason": ""}
                for run, _ in networks]
-    for seen in under_noise(images, noise, draws, DRAWN):
-        for some in seen.chunks(DRAWN):
+    size = at_a_time(images, len(classes))
+    for seen in under_noise(images, noise, draws, size):
+        for some in seen.chunks(size):
             _add(store, networks, entries, drawer(store, kind, some, classes, teacher, settings), some,
                  len(some) / (draws * len(images)))
     return entries
@@ -188,17 +198,19 @@ def _add(store: Store, networks: list[Named], entries: list[dict], draw: Callabl
                 entry[name] = share * value + (0 if entry[name] is None else entry[name])
 
 
-def _term_drawer(term: SensitivityTerm, images: data.Images, teacher: nn.Module | None) -> Drawer:
-    if teacher is None and term.needs_teacher and not term.zero_at_equality:
+def _term_drawer(term: SensitivityTerm, images: data.Images, teacher: nn.Module | None, rows: Tensor | None,
+                 measured: bool) -> Drawer:
+    helped = term.needs_teacher and not term.zero_at_equality
+    if teacher is None and helped:
         raise UserError(f"{term.title} is made with the teacher's help; choose a student that has a teacher of the "
                         "same classes.")
-    taught = answer(term, teacher, images) if teacher is not None else {}
+    taught = answer(term, teacher, images) if teacher is not None and (measured or helped) else {}
+    compared = measured and (teacher is not None or not term.needs_teacher)
 
     @torch.no_grad()
     def draw(network: nn.Module) -> tuple[Tensor, float | None]:
-        response = Response(network, images.pixels, images.labels)
-        comparable = teacher is not None or not term.needs_teacher
-        return term.picture(response, taught), float(term.loss(response, taught)) if comparable else None
+        response = Response(network, images.pixels, images.labels, rows=rows)
+        return term.picture(response, taught), float(term.loss(response, taught)) if compared else None
 
     return draw
 

@@ -7,7 +7,7 @@ import zlib
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import engine
+from app import engine, own_methods
 from app.components import composer
 from app.components.forms import plain
 from kdcore import catalogue
@@ -64,37 +64,37 @@ def test_a_damaged_link_is_a_sentence(fault):
 
 
 def test_a_saved_method_is_found_under_its_title(direct):
-    assert engine.saved_methods() == {}
-    engine.save_method(whole(OWN))
-    assert [plain(method) for method in engine.saved_methods().values()] == [whole(OWN)]
-    engine.save_method(whole({**OWN, "sentence": "Another."}))
-    assert [method["sentence"] for method in engine.saved_methods().values()] == ["Another."]
+    assert own_methods.saved() == {}
+    own_methods.save(whole(OWN))
+    assert [plain(method) for method in own_methods.saved().values()] == [whole(OWN)]
+    own_methods.save(whole({**OWN, "sentence": "Another."}))
+    assert [method["sentence"] for method in own_methods.saved().values()] == ["Another."]
 
 
 @pytest.mark.parametrize("title", ["../../etc/passwd", "a/b\\c", "  ", "…", "<b>bold</b>", "x" * 80, "."])
 def test_any_title_names_a_file_among_the_methods(title, direct):
-    engine.save_method(whole({**OWN, "title": title}))
-    assert [method["title"] for method in engine.saved_methods().values()] == [title]
+    own_methods.save(whole({**OWN, "title": title}))
+    assert [method["title"] for method in own_methods.saved().values()] == [title]
     assert all(path.parent == direct.folder / "methods" for path in direct.folder.rglob("*.json"))
-    engine.forget_method("another")
-    assert len(engine.saved_methods()) == 1
-    engine.forget_method(title)
-    assert not engine.saved_methods()
+    own_methods.forget("another")
+    assert len(own_methods.saved()) == 1
+    own_methods.forget(title)
+    assert not own_methods.saved()
 
 
 def test_titles_that_differ_are_different_methods():
     for title in ("Größe", "Grösse", "a b", "A B!", "a_b", "日本", "中国"):
-        engine.save_method(whole({**OWN, "title": title}))
-    assert {method["title"] for method in engine.saved_methods().values()} == {
+        own_methods.save(whole({**OWN, "title": title}))
+    assert {method["title"] for method in own_methods.saved().values()} == {
         "Größe", "Grösse", "a b", "A B!", "a_b", "日本", "中国"}
 
 
 def test_files_that_are_no_methods_are_passed_over(direct):
-    engine.save_method(whole(OWN))
+    own_methods.save(whole(OWN))
     for name, content in (("a", "{"), ("b", "[]"), ("c", '{"stages": [], "of": "another version"}'), ("d", "5")):
         (direct.folder / "methods" / f"{name}.json").write_text(content)
     (direct.folder / "methods" / "e.json").write_bytes(b"\xff\xfe\x00")
-    assert [plain(method) for method in engine.saved_methods().values()] == [whole(OWN)]
+    assert [plain(method) for method in own_methods.saved().values()] == [whole(OWN)]
 
 
 def test_a_method_that_is_not_possible_says_why():
@@ -169,7 +169,9 @@ def test_stages_without_a_share_get_equal_ones(direct):
 
         composer(catalogue(), {})
 
-    test = AppTest.from_function(page).run(timeout=30)
+    test = AppTest.from_function(page)
+    test.session_state["opened"] = {"compose"}
+    test.run(timeout=30)
     test.selectbox("draft.from").set_value("flow_then_labels")
     test.button("draft.begin").click().run()
     test.number_input("draft.1.0.share").set_value(0.0).run()
@@ -186,7 +188,9 @@ def test_an_ensemble_that_loses_a_stage_shares_fewer(direct):
 
         st.session_state["made"] = composer(catalogue(), {})
 
-    test = AppTest.from_function(page).run(timeout=60)
+    test = AppTest.from_function(page)
+    test.session_state["opened"] = {"compose"}
+    test.run(timeout=60)
     test.selectbox("draft.from").set_value("flow_ensemble")
     test.button("draft.begin").click().run(timeout=60)
     made, = test.session_state["made"]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from app import engine, figures
+from app import downloads, engine, figures
 from kdcore import inspect
 from kdcore.config import read
 from tests.data.made import class_folders, encoded, picture, zipped
@@ -25,7 +25,7 @@ def page(page_of, monkeypatch, questions):
     def open_on(**parameters):
         made = page_of("data")
         monkeypatch.setattr(engine, "ask", ask)
-        monkeypatch.setattr(engine, "present", lambda: {"mnist": 0.0})
+        monkeypatch.setattr(downloads, "present", lambda: {"mnist": 0.0})
         for name, value in parameters.items():
             made.query_params[name.replace("_", ".")] = value
         return made.run()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from app import engine
+from app import own_methods
+from app.components import scrolled
 from kdcore import catalogue
 from kdcore.methods import METHODS
 
@@ -11,7 +12,9 @@ MINE = {"title": "A *method* of mine", "paper": "Heo et al. 2019", "stages": [
 
 
 @pytest.fixture
-def page(page_of):
+def page(page_of, monkeypatch):
+    """As somebody has it who scrolls to its end."""
+    monkeypatch.setattr(scrolled, "scrolled_to", lambda key: True)
     return page_of("methods")
 
 
@@ -24,8 +27,15 @@ def test_every_method_without_a_variant_is_there(page):
     assert not page.exception and len(titles(page)) == sum(not method.ablation for method in METHODS.values())
 
 
+def test_a_few_are_drawn_until_somebody_scrolls(page_of):
+    page = page_of("methods").run()
+    assert not page.exception and 3 < len(titles(page)) < 10
+    page.text_input("search").set_value("eq. 10").run()
+    assert not page.exception and titles(page)
+
+
 def test_what_was_saved_is_there_under_its_own_heading(page):
-    engine.save_method(catalogue.described(MINE)["method"])
+    own_methods.save(catalogue.described(MINE)["method"])
     page.run()
     assert titles(page)[0] == r"A \*method\* of mine" and len(titles(page)) > 1
     assert page.caption[1].value.startswith("Your own, saved on Train")

@@ -25,6 +25,7 @@ def page(page_of, questions, monkeypatch):
 
     def open_with(**parameters):
         made = page_of("noise")
+        made.session_state["opened"] = {"minimised"}
         for parameter, value in parameters.items():
             made.query_params[parameter] = value
         return made.run()

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app import engine, people
+from app import downloads, engine, own_methods, people, planning, rights, uploads
 from app.components import login
 from kdcore.errors import UserError
 from tests.test_store import planned
@@ -59,13 +59,13 @@ def test_a_demonstration_changes_nothing(server):
     page.query_params["data"] = "digits"
     page.run()
     assert not page.exception and "changes nothing" in page.info[0].value and buttons(page) == set()
-    for change in (lambda: engine.submit({"runs": [], "name": "", "content": {}}), lambda: engine.restart([1]),
-                   lambda: engine.save_method({"title": "A"}), lambda: engine.forget_method("A"),
-                   lambda: engine.start_download("mnist"), lambda: engine.import_experiment(b""),
-                   lambda: engine.search({}, {}, [], "")):
+    for change in (lambda: planning.submit({"runs": [], "name": "", "content": {}}), lambda: planning.restart([1]),
+                   lambda: own_methods.save({"title": "A"}), lambda: own_methods.forget("A"),
+                   lambda: downloads.start("mnist"), lambda: uploads.import_experiment(b""),
+                   lambda: planning.search({}, {}, [], "")):
         with pytest.raises(UserError, match="starts and changes nothing"):
             change()
-    assert not engine.owns("of ada") and not engine.deleted() and not engine.mine(engine.store().runs())
+    assert not rights.owns("of ada") and not rights.deleted() and not rights.mine(engine.store().runs())
 
 
 def test_what_belongs_to_somebody_is_changed_by_them_alone(server):
@@ -73,24 +73,24 @@ def test_what_belongs_to_somebody_is_changed_by_them_alone(server):
     engine.store().submit_all([planned("bob's", "bob")], "of ada too", owner="ada")
     for who, other in (("ada", "bob"), ("bob", "ada")):
         server("queue", 'people = "session"', who)
-        assert engine.owns(f"of {who}") and not engine.owns(f"of {other}")
-        (mine,) = engine.mine(engine.store().runs())
-        assert mine["name"] == f"{who}'s" and engine.deletable(mine) == (who == "ada"), "bob's is ada's too"
+        assert rights.owns(f"of {who}") and not rights.owns(f"of {other}")
+        (mine,) = rights.mine(engine.store().runs())
+        assert mine["name"] == f"{who}'s" and rights.deletable(mine) == (who == "ada"), "bob's is ada's too"
     engine.store().bin.delete_experiment("of bob")
-    assert len(engine.deleted()) == 1 and engine.store().runs("of ada too")
+    assert len(rights.deleted()) == 1 and engine.store().runs("of ada too")
     server("queue", 'people = "session"', "ada")
-    assert engine.deleted() == []
+    assert rights.deleted() == []
 
 
 def test_methods_and_starts_are_ones_own(server):
     server("train", 'people = "session"\nsees = "own"', "ada")
-    engine.save_method({"title": "Hers"})
-    assert list(engine._methods_folder().glob("*.json"))
+    own_methods.save({"title": "Hers"})
+    assert list(own_methods._folder().glob("*.json"))
     mine = {**planned("new", "new"), "config": {"network": {"start": {"kind": "run", "run": 1}}}}
-    assert engine._hidden_start({"runs": [mine]}) == ""
+    assert planning._hidden_start({"runs": [mine]}) == ""
     server("train", 'people = "session"\nsees = "own"', "bob")
-    assert not list(engine._methods_folder().glob("*.json"))
-    assert engine._hidden_start({"runs": [mine]}) == "There is no run 1 to start from; choose one of yours."
+    assert not list(own_methods._folder().glob("*.json"))
+    assert planning._hidden_start({"runs": [mine]}) == "There is no run 1 to start from; choose one of yours."
 
 
 def test_a_browser_is_known_by_a_secret_that_it_keeps(server, monkeypatch):
@@ -122,7 +122,7 @@ def test_people_are_known_by_what_their_provider_vouches_for(server, monkeypatch
 def test_what_is_started_is_its_owners(server, monkeypatch):
     server("train", 'people = "login"')
     run = planned("new", "new")
-    name = engine.submit({"runs": [run], "name": "mine", "content": {}})
+    name = planning.submit({"runs": [run], "name": "mine", "content": {}})
     assert engine.store().experiment(name)["owner"] == engine.store().runs(name)[0]["owner"] == "ada"
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app import engine, navigation
+from app import engine, navigation, own_methods
 from app.components import composer
 from kdcore import catalogue, search
 from kdcore.config import parse, read
@@ -17,6 +17,10 @@ OWN = {"name": "custom", "title": "My own", "sentence": "", "stages": [
     {"name": "task", "share": 0.75, "objective": {"labels": {"weight": 1.0, "term": {"kind": "cross_entropy"}}}}]}
 
 
+BOXES = {"labels", "teaching", "teacher.weights", "student.weights", "optimiser", "unsuited", "compose", "vary",
+         "search", "minimises", *(f"method.{name}" for name in METHODS)}
+
+
 @pytest.fixture
 def page(page_of, monkeypatch, questions):
     one = {"seconds": 5.0, "bytes": 500_000, "trainings": 1, "teacher": {"seconds": 7.0, "bytes": 600_000}}
@@ -24,6 +28,7 @@ def page(page_of, monkeypatch, questions):
         "slots": 1, "each": [one] * len(parse(Experiment, content).runs()), "tried": 3, "kinds": 3})
     made = page_of("train")
     made.query_params["data"] = "digits"
+    made.session_state["opened"] = BOXES
     return made
 
 
@@ -45,6 +50,35 @@ def test_the_form_is_drawn_with_what_it_costs(page):
     assert ("**6 runs**: about **37 s** on this machine (1 at a time), and 4 MB of disk. Their teacher is trained "
             "first.") in words(page)
     assert starts(page)
+
+
+def test_what_is_never_opened_is_trained_as_if_it_were(page_of, page, monkeypatch):
+    """What a box would ask for has the same values before it is opened."""
+    monkeypatch.setattr(navigation, "go_to", lambda *where: None)
+    closed = page_of("train")
+    closed.query_params["data"] = "digits"
+    for one in (page, closed):
+        one.session_state["methods"] = ["hint", "flow_then_labels"]
+        one.run()
+        assert not one.exception and not one.error
+    drawn = [len([*one.number_input, *one.selectbox, *one.text_input, *one.toggle]) for one in (page, closed)]
+    assert drawn[1] < drawn[0] / 2
+    for one in (page, closed):
+        next(button for button in one.button if button.label == "Start").click().run()
+    first, second = ([json.loads(run["config"]) for run in engine.store().runs(name)]
+                     for name in engine.store().experiments())
+    assert first == second
+
+
+def test_what_was_chosen_in_a_box_stays_when_it_is_closed(page_of, page):
+    page = page_of("train")
+    page.query_params["data"] = "digits"
+    page.session_state["box.labels"] = True
+    page.run()
+    page.number_input("data.digits.validation").set_value(0.25).run()
+    page.session_state["box.labels"] = False
+    page.run()
+    assert not page.exception and page.number_input("data.digits.validation").value == 0.25
 
 
 def test_a_composed_method_comes_with_its_link(page):
@@ -116,9 +150,9 @@ def test_a_saved_method_with_named_taps_is_trained_as_it_is(page, monkeypatch):
     monkeypatch.setattr(navigation, "go_to", lambda *where: None)
     hint = {"weight": 1.0, "final": 0.0, "term": {"kind": "hint", "groups": [["group2", "group1"]]}}
     mine = catalogue.described({**OWN, "stages": [{**OWN["stages"][0], "share": 1.0, "objective": {"hint": hint}}]})
-    engine.save_method(mine["method"])
+    own_methods.save(mine["method"])
     page.run()
-    page.multiselect("methods").set_value(list(engine.saved_methods())).run()
+    page.multiselect("methods").set_value(list(own_methods.saved())).run()
     page.button[-1].click().run()
     assert {run["title"] for run in engine.store().runs() if run["role"] == "student"} == {"Labels only", "My own"}
 
@@ -127,7 +161,7 @@ def test_a_method_of_ones_own_does_not_take_a_papers_title(page):
     page.query_params[composer.LINK] = composer.encode({**OWN, "title": "Attention maps"})
     page.run()
     next(button for button in page.button if button.label == "Save").click().run()
-    assert not engine.saved_methods()
+    assert not own_methods.saved()
     assert [error.value for error in page.error] == [
         "Attention maps is a method of the papers; call yours something else."]
 
@@ -147,9 +181,10 @@ def test_a_changed_setting_is_what_is_trained_and_what_its_formula_says(page, mo
 
 
 def test_a_saved_method_with_a_long_title_can_be_changed(page):
-    engine.save_method({**METHODS["soft_targets"].model_dump(mode="json"), "title": "t" * 80})
+    own_methods.save({**METHODS["soft_targets"].model_dump(mode="json"), "title": "t" * 80})
+    page.session_state["opened"] = {f"method.{name}" for name in own_methods.saved()}
     page.run()
-    page.multiselect("methods").set_value(list(engine.saved_methods())).run()
+    page.multiselect("methods").set_value(list(own_methods.saved())).run()
     next(field for field in page.number_input if field.label == "Weight").set_value(0.5).run()
     assert not page.exception and not page.error and starts(page)
 
@@ -227,20 +262,20 @@ def test_a_method_is_composed_from_an_empty_stage(page, monkeypatch):
 
 
 def test_a_saved_method_is_deleted_though_it_is_chosen(page):
-    engine.save_method(catalogue.described(OWN)["method"])
+    own_methods.save(catalogue.described(OWN)["method"])
     page.run()
-    saved, = engine.saved_methods()
+    saved, = own_methods.saved()
     page.multiselect("methods").set_value([saved]).run()
     page.selectbox("draft.from").set_value(saved).run()
     page.button("draft.delete").click().run()
-    assert not engine.saved_methods() and not page.exception and starts(page)
+    assert not own_methods.saved() and not page.exception and starts(page)
 
 
 def test_a_method_that_is_saved_and_chosen_while_it_is_composed_is_trained_once(page):
-    engine.save_method(catalogue.described(OWN)["method"])
+    own_methods.save(catalogue.described(OWN)["method"])
     page.query_params[composer.LINK] = composer.encode(OWN)
     page.run()
-    page.multiselect("methods").set_value(list(engine.saved_methods())).run()
+    page.multiselect("methods").set_value(list(own_methods.saved())).run()
     assert not page.exception and not page.error and starts(page)
     widget(page, "text_input", "sentence").set_value("Another.").run()
     assert [error.value for error in page.error] == [

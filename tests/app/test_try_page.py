@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import engine
+from app import engine, uploads
 from app.components import draw_pad, image_source, take
 from kdcore import arrays
 from kdcore.settings import Settings
@@ -144,7 +144,7 @@ def test_what_is_no_image_or_too_large_is_said(page, asked, monkeypatch, content
 
 
 def test_an_upload_is_decoded_once_and_another_one_anew(page, asked, monkeypatch):  # noqa: F811
-    engine.read_image.clear()
+    uploads.read_image.clear()
     for grey in (51, 102):
         content = io.BytesIO()
         Image.new("L", (30, 20), grey).save(content, "PNG")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from app.engine import EXAMPLE
+from app.uploads import EXAMPLE
 from kdcore import data, snapshots
 from kdcore.bundle import import_experiment
 from kdcore.config import read

@@ -51,6 +51,15 @@ def test_jacobian_entry_by_entry_is_the_loops(pair, in_turn):
     torch.testing.assert_close(sensitivity.jacobian(z, x, in_turn), expected, rtol=1e-10, atol=1e-15)
 
 
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_rows_of_the_jacobian_may_be_others_for_each_image(pair, in_turn):
+    z, x = differentiated(pair.student, pair.images)
+    whole, n = sensitivity.jacobian(z, x), torch.arange(len(x))
+    classes = torch.stack([(n + 1) % z.shape[1], n % z.shape[1]], 1)
+    torch.testing.assert_close(sensitivity.jacobian(z, x, in_turn, classes), whole[n[:, None], classes],
+                               rtol=1e-10, atol=1e-15)
+
+
 def test_the_other_maps_are_parts_of_the_jacobian(pair):
     z, x = differentiated(pair.student, pair.images)
     rows, n = sensitivity.jacobian(z, x), torch.arange(len(x))
