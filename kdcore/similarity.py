@@ -6,7 +6,6 @@ Maps are (N, ...): all entries of an image count, colours and rows included. Whe
 from __future__ import annotations
 
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 
@@ -24,6 +23,8 @@ def rank_correlation(one: Tensor, other: Tensor) -> Tensor:
 
     Equal entries share the mean of their ranks. NaN where a map is the same everywhere.
     """
+    from scipy.stats import rankdata  # takes half a second
+
     ranks = [torch.from_numpy(rankdata(each.flatten(1).cpu().numpy(), axis=1)) for each in (one, other)]
     return cosine(*(each - each.mean(1, keepdim=True) for each in ranks))
 

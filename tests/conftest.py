@@ -1,5 +1,6 @@
 """What many tests start from."""
 
+import os
 from collections import OrderedDict
 from functools import cache
 from typing import NamedTuple
@@ -16,13 +17,18 @@ from kdcore.places import data_folder
 
 torch.set_num_threads(1)  # threads only slow down tensors this small
 
-LONGEST = ("test_cluster.py", "browser/test_app.py", "test_worker.py", "browser/test_login.py")  # begun first
+LONGEST = ("tests/test_cluster.py", "browser/test_app.py", "browser/test_pictures.py", "test_survival.py",
+           "test_train.py", "test_worker.py", "browser/test_login.py", "test_methods.py", "test_benchmarks.py",
+           "app/test_train_page.py", "test_terms.py", "test_start.py", "test_cli.py", "test_inspector_link.py",
+           "test_compare_page.py", "test_settings.py", "test_bundle.py")  # begun first, so that all end together
 CLASSES = 3
 WIDTHS = {"fc_student": 0.012, "fc_teacher": 0.02, "conv_student": 0.4, "conv_teacher": 0.2}
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+    places = {item.path: next((i for i, name in enumerate(LONGEST) if item.path.as_posix().endswith(name)),
+                              len(LONGEST)) for item in items}
+    items.sort(key=lambda item: places[item.path])
 
 
 class Couple(NamedTuple):
@@ -166,9 +172,10 @@ def store_folder(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True, scope="session")
 def cache_folder(tmp_path_factory):
-    """Decoded images are kept for the session alone."""
+    """Decoded images are kept for the session alone, by all of its workers."""
+    place = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("KD_CACHE", str((place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "cache"))
         yield
 
 

@@ -189,7 +189,7 @@ def test_half_a_gpu_is_enough_for_a_run(nodes, store, connected):  # noqa: F811
 
 def test_what_is_trained_when_the_connection_goes_waits_and_nothing_is_started_here(store, connected):  # noqa: F811
     lost = connected
-    run = store.submit(read({**RUN, "steps": 100_000}).planned())
+    run = store.submit(read({**RUN, "steps": 20_000}).planned())
     ends = threading.Thread(target=lambda: wait_for(lambda: store.run(run)["step"] > 0) and lost.close())
     ends.start()
     with pytest.raises(UserError, match="is lost"):

@@ -1,12 +1,19 @@
 """The shares of activations that agree: each the paper's, counted one by one."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from kdcore import data, inspect
 from tests.test_inspect_layers import shown, trained  # noqa: F401
 
-INDICES = [*range(0, 130)]  # more than two batches
+INDICES = [*range(0, 26)]  # more than two batches
+
+
+@pytest.fixture(autouse=True)
+def batches(monkeypatch):
+    monkeypatch.setattr(sys.modules["kdcore.inspect.agreement"], "CHUNK", 10)
 
 
 def answered(trained, run, indices=INDICES):  # noqa: F811

@@ -6,7 +6,6 @@ from contextlib import suppress
 
 import numpy as np
 import torch
-from scipy.cluster.hierarchy import leaves_list, linkage
 from torch import Tensor, nn
 
 from kdcore import data, snapshots
@@ -83,6 +82,8 @@ def _layer(term: LayerTerm, layer: Layer, images: data.Images, ours: Tensor | tu
 
 def _order(matrix: np.ndarray) -> np.ndarray:
     """The order of a matrix's rows in which those that are alike, up to their size, lie next to each other."""
+    from scipy.cluster.hierarchy import leaves_list, linkage  # takes half a second
+
     if len(matrix) == 1:
         return np.array([0])
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)

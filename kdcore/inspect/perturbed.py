@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.functional import affine
 
 from kdcore.inspect.noise import noisy
 
@@ -22,6 +20,9 @@ def perturbed(pixels: Tensor, *, noise: float = 0.0, shift: tuple[float, float] 
     """
     height, width = pixels.shape[-2:]
     if rotation or any(shift):
+        from torchvision.transforms import InterpolationMode  # takes two seconds, of which other questions know nothing
+        from torchvision.transforms.functional import affine
+
         pixels = affine(pixels, rotation, [shift[0] * width, shift[1] * height], scale=1.0, shear=[0.0],
                         interpolation=InterpolationMode.BILINEAR)
     if square:

@@ -22,7 +22,7 @@ STEPS = 500  # of every student in every world: the same budget
 def drawn(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """What `build` makes, with its weights drawn from `seed`; the process's own randomness is left alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return build()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.datasets import make_moons
 from torch import nn
 
 from kdcore.data import Images
@@ -64,6 +63,8 @@ def _network() -> nn.Module:
 
 def _moons(count: int, seed: int) -> Images:
     """So many points of two moons around the origin: (count, 2, 1, 1)."""
+    from sklearn.datasets import make_moons  # takes a second
+
     places, labels = make_moons(count, noise=BLUR, random_state=seed % 2**32)
     centred = torch.tensor(places - [0.5, 0.25], dtype=torch.float32)
     return Images(centred[:, :, None, None], torch.tensor(labels))
