@@ -83,7 +83,7 @@ const inSight = target => {
   const { top, bottom } = target.getBoundingClientRect();
   return top < window.innerHeight && bottom > 0;
 };
-const whenIdle = window.requestIdleCallback ?? (call => setTimeout(call, 50));
+const later = call => requestAnimationFrame(() => setTimeout(call));  // once what is there has been seen
 
 export default function ({ parentElement, data }) {
   const target = parentElement.querySelector('.apprentice-chart');
@@ -116,11 +116,11 @@ export default function ({ parentElement, data }) {
   });
   target.__rem = rem();
   target.__observer.observe(target);
-  // What is in sight comes first, all else while there is nothing else to do; its place has its height already.
+  // What is in sight comes first, all else afterwards; its place has its height already.
   if (!target._fullData) place(grown(figure, rem()).layout);
   target.__due = draw;
   const draws = () => target.isConnected && target.__due === draw && draw();
-  plotly().then(() => target._fullData || inSight(target) ? draws() : whenIdle(draws),
+  plotly().then(() => target._fullData || inSight(target) ? draws() : later(draws),
                 () => { target.textContent = 'The chart library could not be loaded; reload the page.'; });
   return () => {  // when the page no longer has it
     target.__observer.disconnect();

@@ -119,12 +119,14 @@ def test_a_quick_question_is_answered_by_real_processes_while_a_long_one_runs(tm
     asked = Inspectors(tmp_path)
     asked._begin()
     until(lambda: len(asked._links) == 2)
+    for link in asked._links:
+        link.ask("present")
     run = {"data": {"name": "digits"}, "network": {"name": "conv_student", "initial": "he"}, "batch_size": 1000}
-    content = {"run": run, "methods": [], "seeds": [0], "vary": {"network.width": [1 + i / 10 for i in range(5)]}}
+    content = {"run": run, "methods": [], "seeds": [0], "vary": {"network.width": [1 + i / 10 for i in range(8)]}}
     with ThreadPoolExecutor(1) as pool:
         long = pool.submit(asked.ask, "estimate", content=content)
         time.sleep(0.2)
         assert asked.ask("present")["digits"] == 1.0
-        assert not long.done() and len(long.result()["each"]) == 5
+        assert not long.done() and len(long.result()["each"]) == 8
     for link in asked._links:
         link.close()

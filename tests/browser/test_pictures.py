@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from app import navigation
 from app.uploads import EXAMPLE
 from kdcore import data, snapshots
 from kdcore.bundle import import_experiment
