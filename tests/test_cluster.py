@@ -207,8 +207,8 @@ def test_a_worker_with_the_one_setting_trains_on_the_cluster(tmp_path, nodes):
     process = subprocess.Popen([sys.executable, "-m", "kdcore", "worker", "--store", str(tmp_path)], cwd=worker.ROOT,
                                start_new_session=True, env={**os.environ, "KD_STORE": str(tmp_path)})
     try:
-        wait_for(trainers)
-        wait_for(lambda: theirs.run(run)["state"] in ("done", "failed"))
+        wait_for(trainers, seconds=180)
+        wait_for(lambda: theirs.run(run)["state"] in ("done", "failed"), seconds=180)
         assert theirs.run(run)["state"] == "done", theirs.run(run)["message"]
         (it,) = theirs.queue.workers()
         assert it["device"] == "Ray cluster of 2 cores" and it["slots"] == 2
