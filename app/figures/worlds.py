@@ -30,8 +30,8 @@ def curves_and_slopes(world: dict, snapshot: int) -> go.Figure:
         ours = {what: student[what][snapshot] for what in ("values", "slopes")}
         who = (("teacher", teacher, TEACHER_COLOUR, "dash"), ("student", ours, COLOURS[column], "solid"))
         across = [column * (width + APART), column * (width + APART) + width]
-        titles.append({"text": f"<b>{escape(student['title'])}</b>", "x": sum(across) / 2, "xref": "paper", "y": 1,
-                       "yref": "paper", "yanchor": "bottom", "font": {"size": 13}})
+        titles.append({"text": f"<b>{escape(student['title'])}</b>", "x": sum(across) / 2, "xref": "paper",
+                       "xanchor": "center", "y": 1, "yref": "paper", "yanchor": "bottom", "font": {"size": 13}})
         for row, (what, words, up) in enumerate((("values", "output", [0.42, 1]), ("slopes", "slope", [0, 0.36]))):
             number = row * len(students) + column + 1
             panel = {"type": "scatter", "showlegend": False, "xaxis": f"x{number}", "yaxis": f"y{number}"}

@@ -85,6 +85,14 @@ def test_tangents_go_through_the_points_with_their_slope(line):
         assert np.allclose((y[:, 1] - y[:, 0]) / (x[:, 1] - x[:, 0]), network["slopes"][line["at"]], rtol=1e-3)
 
 
+def test_each_student_has_a_column_under_its_name(line):
+    layout = figures.curves_and_slopes(line, -1).layout
+    assert [note.text for note in layout.annotations] == [f"<b>{student['title']}</b>" for student in line["students"]]
+    for i, note in enumerate(layout.annotations, start=1):
+        for axis in (layout[f"xaxis{i}"], layout[f"xaxis{i + 3}"]):
+            assert note.x == pytest.approx(sum(axis.domain) / 2) and note.xanchor == "center"
+
+
 def test_scales_are_the_teachers_at_every_snapshot(line):
     first, last = (figures.curves_and_slopes(line, snapshot).layout for snapshot in (0, -1))
     assert first.yaxis.range == last.yaxis.range and first.yaxis.range[0] < line["teacher"]["values"].min()

@@ -272,3 +272,20 @@ def test_networks_answer_while_one_draws(demo_link, page, server):
     clear.click()
     expect(empty).to_be_visible(timeout=20_000)
     expect(clear).to_be_disabled()
+
+
+def test_the_list_of_methods_goes_on_for_whoever_scrolls(page):
+    page.goto("/methods")
+    cards = page.get_by_role("heading", level=4)
+    cards.nth(3).wait_for(timeout=60_000)
+    first = cards.count()
+    cards.last.scroll_into_view_if_needed()
+    page.wait_for_function(f"() => document.querySelectorAll('h4').length > {first}", timeout=20_000)
+
+
+def test_charts_out_of_sight_are_drawn_too_and_their_place_is_kept(page):
+    page.goto("/noise")
+    page.locator(".apprentice-chart").nth(3).wait_for(state="attached", timeout=90_000)
+    assert page.locator(".apprentice-chart").nth(3).evaluate("chart => chart.clientHeight") == 400
+    page.wait_for_function("() => [...document.querySelectorAll('.apprentice-chart')].every(chart => chart._fullData)",
+                           timeout=40_000)
