@@ -13,7 +13,8 @@ from app.inspector_link import InspectorLink
 MOST = 2
 PATIENCE = 0.5  # seconds that a question waits before another process is started for it
 IDLE = 600.0  # seconds after which that one ends, for a process with torch holds half a gigabyte
-LONG = frozenset(("class_maps", "estimate", "export_experiment", "import_experiment", "likeness", "on_object"))
+LONG = frozenset(("agreement", "class_maps", "estimate", "export_experiment", "export_student", "import_experiment",
+                  "likeness", "on_object", "robustness", "timeline"))
 """What may take half a minute goes one at a time, so that a process stays free for all else."""
 
 
@@ -24,6 +25,7 @@ class Inspectors:
         self._folder = store_folder
         self._links: list[InspectorLink] = []
         self._free: list[InspectorLink] = []
+        self._watched: set[InspectorLink] = set()  # those that end when they are idle
         self._changed, self._turn = threading.Condition(), threading.Lock()
         self._begin()
 
@@ -51,26 +53,36 @@ class Inspectors:
 
     def _start(self) -> None:
         link = InspectorLink(self._folder)
-        link.connect()
-        with self._changed:
-            self._links.append(link)
-            self._starting = False
-        self._give(link)
+        try:
+            link.connect()
+        finally:  # one that did not start says why when it is asked
+            with self._changed:
+                self._links.append(link)
+                self._starting = False
+            self._give(link)
 
     def _give(self, link: InspectorLink) -> None:
         link.last = time.monotonic()
         with self._changed:
             self._free.append(link)
             self._changed.notify()
-        if link is not self._links[0]:
-            timer = threading.Timer(IDLE, self._end, (link,))
-            timer.daemon = True
-            timer.start()
+        if link is not self._links[0] and link not in self._watched:
+            self._watched.add(link)
+            self._wait(link, IDLE)
+
+    def _wait(self, link: InspectorLink, seconds: float) -> None:
+        timer = threading.Timer(seconds, self._end, (link,))
+        timer.daemon = True
+        timer.start()
 
     def _end(self, link: InspectorLink) -> None:
-        """Let a process go that nobody has needed since."""
+        """Let a process go that nobody has needed since; look again later where somebody has."""
         with self._changed:
-            if link in self._free and time.monotonic() - link.last >= IDLE:
-                self._free.remove(link)
-                self._links.remove(link)
-                link.close()
+            left = IDLE - (time.monotonic() - link.last)
+            idle = link in self._free and left <= 0
+            for known in (self._free, self._links, self._watched) if idle else ():
+                known.remove(link)
+        if idle:
+            link.close()
+        else:
+            self._wait(link, max(left, PATIENCE))

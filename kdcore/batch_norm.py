@@ -26,7 +26,7 @@ _backward = torch.ops.aten.native_batch_norm_backward
 
 
 class TwiceDifferentiable(TorchFunctionMode):
-    """Inside the block, batch norms in training mode are computed by `normalised`."""
+    """Inside the block, batch norms in training mode are computed so. Several derivatives then go in turn."""
 
     _names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
 
@@ -34,8 +34,10 @@ class TwiceDifferentiable(TorchFunctionMode):
         given = kwargs or {}
         if function is functional.batch_norm:
             named = {**dict(zip(self._names, args)), **given}
-            if named.get("training") and named.get("weight") is not None:
-                return _Normalised.apply(named["input"], named["weight"], named["bias"], named["running_mean"],
+            x, affine = named["input"], named.get("weight") is not None and named.get("bias") is not None
+            several = isinstance(x, Tensor) and x.numel() > x.shape[1]  # torch refuses to normalise a single value
+            if named.get("training") and affine and several:
+                return _Normalised.apply(x, named["weight"], named["bias"], named["running_mean"],
                                          named["running_var"], named.get("momentum", 0.1), named.get("eps", 1e-5))
         return function(*args, **given)
 

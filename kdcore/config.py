@@ -53,10 +53,10 @@ class RunConfig(BaseModel):
     threads: int = Field(1, ge=1, le=256, description="CPU threads. Part of the run: sums depend on it in the last "
                          "digit.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Numbers in which the networks compute in training. auto: bfloat16 for convolutional "
-        "networks where the processor has it and no derivatives with respect to the images are matched, float32 else. "
-        "Measurements are always made in float32.")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="Numbers in which the network computes in "
+        "training, and its teacher where that answers anew in each step. Weights, losses, measurements and stages that "
+        "match derivatives with respect to the images are in float32 anyhow. bfloat16 is made for processors "
+        "with matrix units, and slower elsewhere.")
 
     @field_validator("method", mode="before")
     @classmethod
@@ -206,7 +206,7 @@ class RunConfig(BaseModel):
 
 
 # Fields that were added later, with what runs did before: these keep their hash.
-_LATER = {"patience": None, "precision": "auto"}
+_LATER = {"patience": None, "precision": "float32"}
 _LABELS = {"name": True, "device": True, "method": {
     **dict.fromkeys(("name", "title", "sentence", "paper", "equations", "rows", "optimiser", "ablation"), True),
     "stages": {"__all__": {"name"}}}}

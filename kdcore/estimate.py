@@ -69,7 +69,7 @@ def _kind(run: RunConfig) -> str:
     images = run.data.model_dump(include={"name", "path", "size", "augment"})
     networks = [side.network.model_dump(mode="json", exclude={"initial", "start"}) if side else None
                 for side in (run, run.teacher)]
-    return json.dumps([images, networks, stages, run.threads, run.device,
+    return json.dumps([images, networks, stages, run.threads, run.device, run.precision,
                        min(run.batch_size, len(data.training_images(run)))], sort_keys=True)
 
 

@@ -27,16 +27,16 @@ LEVERS = {
     "channels_last": Lever(
         "Channels last", "Convolutional networks keep the channels of a place beside each other in memory.",
         {"cpu": True, "cuda": None, "mps": None}),
-    "bfloat16": Lever(
-        "bfloat16", "Convolutional networks compute in numbers of 16 bits, where the processor has them; weights, "
-        "losses, measurements and derivatives with respect to images stay in float32.",
-        {"cpu": True, "cuda": None, "mps": None}),
     "batch_norm": Lever(
         "Batch norm, differentiated twice", "Its second derivative in four passes instead of twelve.",
         {"cpu": True, "cuda": None, "mps": None}),
     "disk": Lever(
         "Kept on the disk", "What the teacher hands over is kept in a file, where memory is too small for it.",
         {"cpu": True, "cuda": None, "mps": None}),
+    "bfloat16": Lever(
+        "bfloat16", "Networks compute in numbers of 16 bits. A run asks for it by its precision; it was slower on a "
+        "processor without matrix units (AMX), and was never run on one with them.",
+        {"cpu": False, "cuda": None, "mps": None}),
 }
 _switched: dict[str, bool] = {}
 
@@ -48,11 +48,8 @@ def on(name: str, device: torch.device) -> bool:
 
 def states(device: torch.device) -> dict[str, str]:
     """{lever: whether it is on for this device, in words, and why not}."""
-    told = {True: "on", False: f"off: it does not pay on {device.type}", None: f"off: never run on {device.type}"}
-    found = {name: told[lever.pays.get(device.type)] for name, lever in LEVERS.items()}
-    if LEVERS["bfloat16"].pays.get(device.type) and not has_bfloat16(device):
-        found["bfloat16"] = "off: this processor has no such numbers"
-    return found
+    told = {True: "off", False: f"off: it does not pay on {device.type}", None: f"off: never run on {device.type}"}
+    return {name: "on" if on(name, device) else told[lever.pays.get(device.type)] for name, lever in LEVERS.items()}
 
 
 @contextmanager
@@ -68,27 +65,16 @@ def switched(**levers: bool) -> Iterator[None]:
 
 
 def memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:
-    """The order in which the network's maps lie in memory."""
+    """The order in which the maps of one of the project's networks lie in memory."""
     lever = convolves(network) and on("channels_last", device)
     return torch.channels_last if lever else torch.contiguous_format
 
 
-def dtype(precision: str, network: nn.Module, device: torch.device, differentiates_input: bool) -> torch.dtype:
-    """The numbers in which a network computes: as `precision` says ("float32", "bfloat16"), or "auto"."""
-    if precision != "auto":
-        return getattr(torch, precision)
-    lever = convolves(network) and not differentiates_input and has_bfloat16(device) and on("bfloat16", device)
-    return torch.bfloat16 if lever else torch.float32
+def dtype(precision: str, differentiates_input: bool) -> torch.dtype:
+    """The numbers in which a network computes, of a run's precision: derivatives with respect to images in float32."""
+    return torch.float32 if differentiates_input else getattr(torch, precision)
 
 
 def convolves(network: nn.Module) -> bool:
     """Whether a network has convolutions."""
     return any(isinstance(module, nn.Conv2d) for module in network.modules())
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 itself; elsewhere it is slower than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    known = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return device.type == "cpu" and any(ask() for ask in known if ask)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import math
+import os
 import tempfile
 from collections.abc import Iterable
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from kdcore import levers
 from kdcore.data import Images, ImageSet
+from kdcore.errors import UserError
 from kdcore.knowledge import NOTHING, Bound, Taught, Term
 from kdcore.places import cache_folder
 from kdcore.randomness import Draws
@@ -20,7 +22,7 @@ from kdcore.response import Response
 KEPT_BYTES = 2**30
 """What is kept on the device."""
 DISK_BYTES = 2**33
-"""What is kept in files beside the decoded images, where at least as much stays free."""
+"""What one run keeps in files beside the decoded images, where there is room for it."""
 CHUNK = 50
 
 
@@ -30,27 +32,36 @@ class Lessons:
     Kept answers are computed in index order at a fixed batch size and in float32, so that a continued run has the same
     ones to the last bit. They are kept term by term on the device while `KEPT_BYTES` last, then in a file while
     `DISK_BYTES` do; what is larger, depends on a step's draws, or comes from images that change (`keep` is False) is
-    answered anew each step, in numbers of `dtype`, by one response of the teacher for all terms.
+    answered anew each step, in numbers of `dtype`, by one response of the teacher for all terms. A run that is
+    continued keeps what it kept before, and nothing else, for sums differ in the last digit.
+
+    Raises UserError where there is no room any more for what was kept before.
     """
 
     def __init__(self, terms: dict[str, Term], bounds: dict[str, Bound], teacher: nn.Module | None, images: ImageSet,
-                 *, keep: bool = True, dtype: torch.dtype = torch.float32):
+                 *, keep: bool = True, dtype: torch.dtype = torch.float32, kept_before: list[str] | None = None):
         asked = {key: (term, bounds[key]) for key, term in terms.items() if teacher is not None and term.needs_teacher}
         self._teacher, self._dtype = teacher, dtype
         self._kept: dict[str, Taught] = {}
-        memory, disk = KEPT_BYTES, _disk_bytes(images.labels.device)
+        memory, disk = KEPT_BYTES, DISK_BYTES if levers.on("disk", images.labels.device) else 0
         for key, (term, bound) in asked.items():
-            if not keep or not term.keepable:
+            if not keep or not term.keepable or not (kept_before is None or key in kept_before):
                 continue
             size = len(images) * sum(value.nbytes for value in answer(term, teacher, images[:1], bound).values())
             in_file = size > memory
             if size > (disk if in_file else memory):
                 continue
+            try:
+                self._kept[key] = _kept(term, teacher, images, bound, in_file)
+            except OSError as error:  # there is no room, or no folder that can be written to
+                if kept_before is not None:
+                    raise UserError(f"What the teacher hands over was kept in {cache_folder()}, {size / 1e9:.1f} GB, "
+                                    "and there is no room for it any more; make room, and continue the run.") from error
+                continue
             memory, disk = (memory, disk - size) if in_file else (memory - size, disk)
-            self._kept[key] = _kept(term, teacher, images, bound, in_file)
         self._anew = {key: both for key, both in asked.items() if key not in self._kept}
         self._silent = [key for key in terms if key not in asked]
-        self.anew = list(self._anew)
+        self.kept, self.anew = list(self._kept), list(self._anew)
         self.too_large = [key for key, (term, _) in self._anew.items() if keep and term.keepable]
 
     def __call__(self, index: Tensor | slice, batch: Images, draws: Draws) -> dict[str, Taught]:
@@ -63,15 +74,6 @@ class Lessons:
 
 def _at(kept: Tensor, index: Tensor | slice) -> Tensor:
     return kept[index.to(kept.device) if isinstance(index, Tensor) else index]
-
-
-def _disk_bytes(device: torch.device) -> int:
-    """How much may be kept in files on this machine now."""
-    folder = cache_folder()
-    if not levers.on("disk", device):
-        return 0
-    folder.mkdir(parents=True, exist_ok=True)
-    return min(DISK_BYTES, shutil.disk_usage(folder).free // 2)
 
 
 def _kept(term: Term, teacher: nn.Module, images: ImageSet, bound: Bound, in_file: bool) -> Taught:
@@ -87,9 +89,15 @@ def _kept(term: Term, teacher: nn.Module, images: ImageSet, bound: Bound, in_fil
 
 
 def _in_file(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """A tensor that lies in a file of the cache folder; the room is free again when nothing reads it, or on a crash."""
+    """A tensor that lies in a file of the cache folder; the room is free again when nothing reads it, or on a crash.
+
+    Raises OSError where there is not as much room: the file has all of it from the start.
+    """
+    cache_folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=cache_folder(), prefix="taught-") as file:
-        return torch.from_numpy(np.memmap(file, torch.empty(0, dtype=dtype).numpy().dtype, "w+", shape=shape))
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, max(1, math.prod(shape) * dtype.itemsize))
+        return torch.from_numpy(np.memmap(file, torch.empty(0, dtype=dtype).numpy().dtype, "r+", shape=shape))
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from kdcore.config import RunConfig, read
 from kdcore.errors import UserError
 from kdcore.knowledge import Taught
 from kdcore.knowledge.outputs import CrossEntropy
-from kdcore.models import NetworkConfig
+from kdcore.models import ARCHITECTURES, NetworkConfig
 from kdcore.objective import Stage
 from kdcore.probe import Probe
 from kdcore.randomness import Draws, stream
@@ -192,8 +192,8 @@ class _Training:
         self.network = (_loaded(config, config.teacher.network, teacher.state_dict())
                         if config.method.start == "teacher" else build(config))
         self.silencing = models.places_for_dropout(self.network)
-        self.network.to(self.device, memory_format=levers.memory_format(self.network, self.device))
-        self.teacher = _frozen(teacher, self.device) if teacher is not None else None
+        self.network.to(self.device, memory_format=_memory_format(self.network, config, self.device))
+        self.teacher = _frozen(teacher, config.teacher, self.device) if teacher is not None else None
         self.probe = Probe(self.teacher, self.network, self.test, config.pair())
         # a network with other outputs, such as ImageNet's, has nothing to say about these labels
         self.answers_labels = len(config.side().classes) == len(data.source(config.data).classes)
@@ -263,10 +263,11 @@ class _Training:
         self.bounds = {key: term.bind(self.config.pair(), stream(self.seed, 5, span.number, i)).to(self.device)
                        for i, (key, term) in enumerate(self.terms.items())}
         self.differentiates = any(term.differentiates_input for term in self.terms.values())
-        self.dtype = levers.dtype(self.config.precision, self.network, self.device, self.differentiates)
+        self.dtype = levers.dtype(self.config.precision, self.differentiates)
         varied = self.config.data.augment != "none"
         self.lessons = Lessons(self.terms, self.bounds, self.teacher, self.images, dtype=self.dtype,
-                               keep=not varied and self._sees(span) >= len(self.images))
+                               keep=not varied and self._sees(span) >= len(self.images),
+                               kept_before=None if fresh else self.resumed.get("kept"))
         if fresh:
             yield from self._notices(stage, varied)
         for module in self.silencing:
@@ -278,8 +279,16 @@ class _Training:
             self.factors = self._weigh(stage)
         else:
             self.optimiser.load_state_dict(self.resumed["optimiser"])
+            self._lay_out()
             for key, bound in self.bounds.items():
                 bound.load_state_dict(self.resumed["connectors"][key])
+
+    def _lay_out(self) -> None:
+        """Moments lie in memory as their weights do, which a fused optimiser takes for granted."""
+        for parameter, moments in self.optimiser.state.items():
+            for name, value in moments.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
     def _notices(self, stage: Stage, varied: bool) -> Iterator[Notice]:
         """What a user should know about how the stage is computed."""
@@ -289,9 +298,6 @@ class _Training:
                          "the disk and is computed anew each step.")
         if varied and self.lessons.anew:
             yield Notice(self.step, "The images are varied at random, so that the teacher answers anew in each step.")
-        if self.dtype != torch.float32:
-            yield Notice(self.step, f"The stage {stage.name} is computed in bfloat16, which is faster on this device; "
-                         "precision float32 switches it off.")
 
     def _sees(self, span: _Span) -> int:
         """How many images the steps of a stage take, one that is seen twice counted twice."""
@@ -419,7 +425,8 @@ class _Training:
         return _kept({"step": self.step, "seconds": self.seconds, "factors": self.factors, "sums": self.sums.state(),
                       "network": self.network.state_dict(),
                       "connectors": {key: bound.state_dict() for key, bound in self.bounds.items()},
-                      "optimiser": self.optimiser.state_dict(), "best": self.best, "waited": self.waited})
+                      "optimiser": self.optimiser.state_dict(), "kept": self.lessons.kept,
+                      "best": self.best, "waited": self.waited})
 
     def _restore(self, state: dict) -> None:
         state = copy.deepcopy(state)
@@ -476,10 +483,16 @@ def _kept(state):
     return state
 
 
-def _frozen(teacher: nn.Module, where: torch.device) -> nn.Module:
+def _memory_format(network: nn.Module, config: RunConfig | None, where: torch.device) -> torch.memory_format:
+    """Of modules of one's own as they are: theirs may ask for views that another order does not have."""
+    known = config is not None and not ARCHITECTURES[config.network.name].own
+    return levers.memory_format(network, where) if known else torch.preserve_format
+
+
+def _frozen(teacher: nn.Module, config: RunConfig | None, where: torch.device) -> nn.Module:
     """A copy of the teacher in evaluation mode, so that the caller's own stays as it is."""
-    return copy.deepcopy(teacher).to(where, memory_format=levers.memory_format(teacher, where)).eval().requires_grad_(
-        False)
+    laid_out = copy.deepcopy(teacher).to(where, memory_format=_memory_format(teacher, config, where))
+    return laid_out.eval().requires_grad_(False)
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from torch.autograd import grad, gradcheck
 from torch.nn import functional
 
 from kdcore.batch_norm import TwiceDifferentiable
+from kdcore.response import Response
 
 
 def normalised(x, weight, bias, *running):
@@ -61,6 +62,19 @@ def test_a_network_learns_the_same(channels_last):
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
     for one, other in zip(ours.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_whole_jacobian_can_be_trained_on_whatever_the_layers():
+    """Vectorised derivatives would not see into a Function of one's own."""
+    torch.manual_seed(2)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Softplus(), nn.Linear(6, 4)).double()
+    images = torch.rand(5, 3, 2, 2, dtype=torch.double)
+    response = Response(network, images)
+    (response.jacobian.square().sum() + response.logits.square().sum()).backward()
+    found = [parameter.grad for parameter in network.parameters()]
+    network.zero_grad()
+    for one, other in zip(found, twice(network, images), strict=True):
         torch.testing.assert_close(one, other)
 
 

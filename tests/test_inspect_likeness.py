@@ -124,6 +124,17 @@ def test_likeness_is_of_each_images_two_maps(trained, kind, rows):  # noqa: F811
     assert all(np.allclose(same[measure], 1) for measure in ("cosine", "ranks", "top 0.1"))
 
 
+def test_maps_of_the_teachers_class_are_of_that_class_in_every_network(trained):  # noqa: F811
+    store, teacher, student, _ = trained
+    settings = {"classes": "teacher"}
+    found, = inspect.likeness(store, [(student, None)], "jacobian_match", INDICES, (teacher, None), settings=settings)
+    for i in (0, 1, 2, len(INDICES) - 1):
+        theirs, ours = (entry["maps"].ravel() for entry in shown(trained, "jacobian_match", INDICES[i],
+                                                                settings=settings))
+        cosine = theirs @ ours / np.linalg.norm(theirs) / np.linalg.norm(ours)
+        assert found["cosine"][i] == pytest.approx(cosine, abs=1e-4)
+
+
 def maps_under_noise(store, networks, kind, index, position, teacher, draws):
     """The mean of the maps of an image over draws of the noise that it has at a position among others."""
     term, (one,) = TERMS[kind](), data.images(config_of(store, networks[0]).data, "test",

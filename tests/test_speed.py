@@ -19,7 +19,7 @@ CHEAP = Networks("small", "digits", "fc_teacher", "fc_student", 4, cases.ADAM)
 @pytest.mark.parametrize("kind", sorted({*plain.LOSSES} - {"cross_entropy"}))
 def test_the_plain_way_minimises_the_same_loss(kind, monkeypatch):
     monkeypatch.setattr(cases, "PICTURES", 8)
-    config = SMALL.run({"kind": kind}, "flip").model_copy(update={"precision": "float32"})
+    config = SMALL.run({"kind": kind}, "flip")
     teacher = build(config.teacher)
     ours, theirs = cases.steps(config, teacher), plain.Training(config, teacher)
     for (_, _, bound), key in zip(theirs.terms, config.method.stages[0].objective):

@@ -106,6 +106,7 @@ CONTINUED = ("labels_only", "soft_targets", "full_jacobian", "projected_jacobian
 RUNS = {method: {"method": method} for method in CONTINUED} | {
     "two stages": {"method": TWO_STAGES}, "sgd": {"optimiser": SGD}, "falls": {"optimiser": {**SGD, "falls": [0.5]}},
     "convolutional": {"method": "projected_jacobian", "network": {"name": "conv_student"}},
+    "bfloat16": {"method": "soft_targets", "network": {"name": "conv_student"}, "precision": "bfloat16"},
     "varied images, few labels": {"method": "projected_jacobian", "data": {
         "name": "digits", "per_class": 4, "labelled_per_class": 2, "label_noise": 0.2, "validation": 0.25,
         "augment": "crop_flip"}}}
@@ -520,11 +521,25 @@ def test_the_files_of_kept_lessons_are_in_the_cache_folder_and_never_seen(teache
         assert entered(run("full_jacobian"), teacher).lessons.anew == ["full_jacobian"]
 
 
-def test_what_does_not_leave_room_on_the_disk_is_not_kept(teacher, monkeypatch):
+def no_room(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_what_has_no_room_on_the_disk_is_not_kept_and_a_continued_run_keeps_what_it_kept(teacher, monkeypatch):
+    """A run that is continued ends with the same bits, or says what it needs."""
     monkeypatch.setattr(teaching, "KEPT_BYTES", 0)
-    monkeypatch.setattr(teaching.shutil, "disk_usage", lambda _: Mock(free=1599))
-    notice, = of(Notice, train(run("soft_targets"), teacher=teacher))
+    monkeypatch.setattr(trainer, "RESUME_SECONDS", -1)
+    point = of(ResumePoint, train(run("soft_targets"), teacher=teacher))[0]
+    assert point.state["kept"] == ["soft_targets"]
+    monkeypatch.setattr(teaching.os, "posix_fallocate", no_room)
+    whole = list(train(run("soft_targets"), teacher=teacher))
+    notice, = of(Notice, whole)
     assert "does not fit into memory nor on the disk" in notice.text
+    with pytest.raises(UserError, match="there is no room for it any more; make room, and continue the run"):
+        list(train(run("soft_targets"), teacher=teacher, resume=point.state))
+    monkeypatch.undo()
+    assert_same(final(train(run("soft_targets"), teacher=teacher, resume=of(ResumePoint, whole)[0].state)),
+                final(whole))
 
 
 @pytest.mark.parametrize("where", [CUDA])
@@ -540,41 +555,40 @@ def test_no_step_waits_for_the_device(where, augment, teacher):
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_in_which_numbers_a_run_computes(normed, monkeypatch):
-    """bfloat16 for convolutions where the processor has it, float32 for derivatives; a run may say otherwise."""
-    def precision(method, **changes):
-        config = run(method, network={"name": "test_student"},
-                     teacher={**TEACHER, "network": {"name": "test_teacher"}}, steps=2, **changes)
+def test_a_run_goes_on_where_maps_lie_in_another_order(monkeypatch):
+    """Its moments follow: Adam's fused form takes for granted that they lie as their weights do."""
+    monkeypatch.setattr(trainer, "RESUME_SECONDS", -1)
+    config = run(network={"name": "vgg4", "width": 0.05}, data={"name": "shapes", "images": 20}, steps=4)
+    with levers.switched(channels_last=False):
+        whole = list(train(config))
+    with levers.switched(channels_last=True):
+        rest = list(train(config, resume=of(ResumePoint, whole)[1].state))
+    assert_close(final(rest), final(whole))
+
+
+def test_in_which_numbers_a_run_computes(normed):
+    """As it asks, but for derivatives; whatever it is, answers are float32."""
+    for method, precision, dtype in (("soft_targets", "float32", torch.float32),
+                                     ("soft_targets", "bfloat16", torch.bfloat16),
+                                     ("full_jacobian", "bfloat16", torch.float32)):
+        config = run(method, network={"name": "test_student"}, precision=precision, steps=2,
+                     teacher={**TEACHER, "network": {"name": "test_teacher"}})
         training = entered(config, build(config.teacher))
         student, taught = training._lesson()
-        assert student.logits.dtype == torch.float32
+        assert training.dtype == dtype and student.logits.dtype == torch.float32
         assert all(value.dtype != torch.bfloat16 for each in taught.values() for value in each.values())
-        return training.dtype
-
-    for there, dtype in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(levers, "has_bfloat16", lambda _, there=there: there)
-        assert precision("soft_targets") == dtype
-        assert precision("full_jacobian") == torch.float32
-        assert precision("soft_targets", precision="float32") == torch.float32
-        assert precision("full_jacobian", precision="bfloat16") == torch.bfloat16
-        with levers.switched(bfloat16=False):
-            assert precision("soft_targets") == torch.float32
-        monkeypatch.setitem(levers.LEVERS["bfloat16"].pays, "cpu", None)
-        assert precision("soft_targets") == torch.float32, "never run there"
-        monkeypatch.setitem(levers.LEVERS["bfloat16"].pays, "cpu", True)
 
 
-def test_bfloat16_is_near_float32_and_said(normed):
+def test_bfloat16_is_near_float32(normed):
     """Of the same weights and images, the loss is the same to two digits; the weights themselves stay float32."""
     runs = [run("soft_targets", network={"name": "test_student"}, precision=precision, steps=3,
                 teacher={**TEACHER, "network": {"name": "test_teacher"}}) for precision in ("float32", "bfloat16")]
     teacher = build(runs[0].teacher)
     exact, lower = (list(train(config, teacher=teacher)) for config in runs)
-    assert not of(Notice, exact) and "bfloat16" in of(Notice, lower)[0].text
     assert {value.dtype for value in final(lower).values()} == {torch.float32, torch.int64}
-    for step, values in measured(exact).items():
-        assert measured(lower)[step].get("loss", 0) == pytest.approx(values.get("loss", 0), rel=0.02)
-        assert measured(lower)[step].get("loss", 1) != values.get("loss", 0)
+    losses = [[values["loss"] for values in measured(records).values() if "loss" in values]
+              for records in (exact, lower)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02) and losses[1][0] != losses[0][0]
 
 
 @pytest.mark.parametrize("steps, asked", [(3, 15), (4, 21), (8, 21)])

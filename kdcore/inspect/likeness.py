@@ -66,8 +66,8 @@ def _judged(store: Store, networks: list[Named], kind: str, indices: list[int], 
     found: list[list[dict]] = [[] for _ in networks]
     reasons, judged, draws = [""] * len(networks), 0, draws if noise else 1
     for seen in under_noise(images, noise, draws, size):
-        drawn = _means(drawer(store, kind, seen, source.classes, teacher, settings, measured=False,
-                              rows=_chosen(seen.labels, rows)), draws)
+        drawn = _means([drawer(store, kind, some, source.classes, teacher, settings, measured=False,
+                               rows=_chosen(some.labels, rows)) for some in seen.chunks(size)], draws)
         judge = judge_of(drawn, slice(judged, judged := judged + len(seen) // draws))
         for i, named in enumerate(networks):
             try:
@@ -78,9 +78,9 @@ def _judged(store: Store, networks: list[Named], kind: str, indices: list[int], 
              "reason": reason} for parts, reason in zip(found, reasons)]
 
 
-def _means(draw: Callable[[Named], tuple[Tensor, float | None]], draws: int) -> Drawn:
-    """What makes a network's maps of images, as means over the draws of each."""
-    return lambda named: draw(named)[0].unflatten(0, (-1, draws)).mean(1)
+def _means(parts: list[Callable[[Named], tuple[Tensor, float | None]]], draws: int) -> Drawn:
+    """What makes a network's maps of images, part by part, as means over the draws of each."""
+    return lambda named: torch.cat([draw(named)[0] for draw in parts]).unflatten(0, (-1, draws)).mean(1)
 
 
 def _chosen(labels: Tensor, rows: Rows) -> Tensor | None:

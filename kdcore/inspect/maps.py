@@ -204,7 +204,8 @@ def _term_drawer(term: SensitivityTerm, images: data.Images, teacher: nn.Module 
     if teacher is None and helped:
         raise UserError(f"{term.title} is made with the teacher's help; choose a student that has a teacher of the "
                         "same classes.")
-    taught = answer(term, teacher, images) if teacher is not None and (measured or helped) else {}
+    chosen = getattr(term, "classes", None) == "teacher"  # whose derivatives are drawn, the teacher says
+    taught = answer(term, teacher, images) if teacher is not None and (measured or helped or chosen) else {}
     compared = measured and (teacher is not None or not term.needs_teacher)
 
     @torch.no_grad()
