@@ -8,7 +8,6 @@ from app import engine
 from app.figures import BASELINE_COLOUR, COLOURS, DASHES, POINTS, TEACHER_COLOUR
 from kdcore import grid
 from kdcore.comparison import mean, sign
-from kdcore.store import ENDED as ENDED
 
 FITTED = ".fitted"  # the engine's mark: a least-squares map stands between layers of different width
 

@@ -60,9 +60,10 @@ def spread(values: Sequence[float], digits: int) -> str:
     return f"{average:.{digits}f}{f' ± {error:.{digits}f}' if count > 1 else ''} ({count})"
 
 
-def write(name: str, content: dict, text: str) -> None:
-    """benchmarks/results/NAME.json, with the machine, and NAME.md, which is printed too."""
+def write(name: str, content: dict, text: str, aloud: bool = True) -> None:
+    """benchmarks/results/NAME.json, with the machine, and NAME.md, which is printed too where it is `aloud`."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine(), **content}, indent=1) + "\n")
     (RESULTS / f"{name}.md").write_text(text)
-    print(text)
+    if aloud:
+        print(text)

@@ -11,6 +11,7 @@ from app.components.illustration import illustration
 from app.components.live import live_curves
 from app.components.verdict import explaining_maps, verdict
 from app.navigation import go_to
+from kdcore.store import ENDED
 
 st.title("What does a student network learn from its teacher?")
 st.markdown(
@@ -43,6 +44,6 @@ if demo not in engine.experiments():
     st.stop()
 students = results.students(engine.store().runs(demo))
 live_curves([run["id"] for run in students], "accuracy", "demo-curves", title="accuracy on 500 test images")
-if all(run["state"] in results.ENDED for run in students):
+if all(run["state"] in ENDED for run in students):
     verdict(students)
     explaining_maps(students, demo)

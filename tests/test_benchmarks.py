@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import agreement, causes, memory, methods, stream, weights
+from benchmarks import agreement, causes, equal, memory, methods, stream, weights
 from benchmarks.runs import RESULTS, spread
 from kdcore.data import batches
 from kdcore.methods import METHODS
@@ -158,3 +158,15 @@ def test_images_that_are_streamed_and_resident_are_measured_alike(tmp_path, monk
     assert found["streamed"]["images"] == found["resident"]["images"] == 40
     assert all(0 < way["input"] < way["step"] for way in found.values())
     assert stream.markdown(found).splitlines()[-2].startswith("| streamed | ")
+
+
+def test_what_is_faster_is_compared_seed_by_seed(jpeg_zip):
+    for name in equal.COMPARED:
+        exact, faster = equal.runs(name).values()
+        assert [run.seed for run in exact] == [run.seed for run in faster] == list(equal.SEEDS)
+        assert {run.teacher.hash() for run in exact} == {run.teacher.hash() for run in faster}
+        assert not hashes(exact) & hashes(faster)
+    found = equal.compared({"exact": [0.5, 0.6, 0.7], "faster": [0.51, 0.61, 0.71]})
+    assert found["p"] == pytest.approx(0.7)
+    assert "| 0.6000 ± 0.0577 (3) | 0.6100 ± 0.0577 (3) | 1.00 ± 0.00 (3) | 0.70 |" in equal.markdown(
+        {"projection": found})

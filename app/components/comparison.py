@@ -13,6 +13,7 @@ from app.components.chart import chart
 from app.components.pickers import experiment_picker
 from kdcore import grid
 from kdcore.comparison import smallest_p
+from kdcore.store import ENDED
 
 MOST = 12  # groups at a time
 NAME, LETTERS = 225, 28  # pixels of a group's name in a table at the least, and what they hold
@@ -31,7 +32,7 @@ def compared_runs() -> list[dict]:
     runs = {run["id"]: run for name in (experiment, *also) for run in engine.store().runs(name)}
     learners = results.students([*runs.values()]) or [*runs.values()]
     measured = engine.store().summary([run["id"] for run in learners if run["state"] == "done"])
-    coming = sum(run["state"] not in results.ENDED for run in learners)
+    coming = sum(run["state"] not in ENDED for run in learners)
     if coming:
         st.caption(f":material/hourglass_empty: {coming} of {len(learners)} runs have not finished; they count as soon "
                    "as they have.")

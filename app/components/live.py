@@ -12,6 +12,7 @@ import streamlit as st
 
 from app import durations, engine, figures, results
 from app.components.chart import chart_of
+from kdcore.store import ENDED
 
 TOLD = ("tags", "note")
 POLL_SECONDS = 0.5
@@ -59,9 +60,9 @@ def _news(store: str, ids: list[int], awaited: list[int], metric: str, title: st
     figure = figures.curves(lines, title=title, percent=percent, logarithmic=logarithmic,
                             level=results.teacher_level(runs) if percent and not learning else None)
     coming = "The first point is on its way"
-    if any(run["state"] not in results.ENDED for run in teachers):
+    if any(run["state"] not in ENDED for run in teachers):
         coming += ": the teacher trains first, then its students"
-    waited = [run for run in _needed(everyone) if run["state"] not in results.ENDED]
+    waited = [run for run in _needed(everyone) if run["state"] not in ENDED]
     return {"figure": figure.to_json() if lines else None, "notes": _notes(runs, metric),
             "coming": f"No run has recorded {metric}." if _ended(runs) else f"{coming}.",
             "progress": _progress([*waited, *everyone]), "table": _table(runs),
@@ -98,17 +99,17 @@ def _needed(runs: list[dict]) -> list[dict]:
 
 
 def _ended(runs: list[dict]) -> bool:
-    return all(run["state"] in results.ENDED for run in runs)
+    return all(run["state"] in ENDED for run in runs)
 
 
 def _progress(runs: list[dict]) -> tuple[float | None, str]:
     """How much of all runs is done, and what is running, what waits and what ended how, in words."""
     counts = {state: sum(run["state"] == state for run in runs)
-              for state in ("running", "queued", "paused", *results.ENDED)}
+              for state in ("running", "queued", "paused", *ENDED)}
     if counts["running"] + counts["queued"] == 0:
         paused = f":material/pause_circle: {counts['paused']} paused; **Queue** has them go on."
         return None, paused if counts["paused"] else ""
-    share = sum(1 if run["state"] in results.ENDED else run["step"] / max(run["steps"], 1) for run in runs) / len(runs)
+    share = sum(1 if run["state"] in ENDED else run["step"] / max(run["steps"], 1) for run in runs) / len(runs)
     running = ", ".join(figures.markdown(run["name"]) for run in runs if run["state"] == "running")
     words = [f"{counts[state]} {word}" for state, word in (("queued", "waiting"), ("done", "done"),
              ("failed", "failed"), ("stopped", "stopped"), ("paused", "paused")) if counts[state]]

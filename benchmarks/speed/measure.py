@@ -36,8 +36,9 @@ def compare(name: str, seconds: float = SECONDS) -> dict:
         times = {way: [] for way in WAYS}
         while len(times["ours"]) < (2 if case.whole else ROUNDS) or (
                 not case.whole and sum(map(sum, times.values())) < seconds):
-            for way, work in works.items():
-                times[way].append(_timed(work, where))
+            turn = WAYS if len(times["ours"]) % 2 else WAYS[::-1]  # neither is always the first
+            for way in turn:
+                times[way].append(_timed(works[way], where))
     ratios = [ours / plain for plain, ours in zip(*times.values())]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return {**{way: statistics.median(taken) for way, taken in times.items()}, "ratio": middle, "low": low,

@@ -30,6 +30,9 @@ class Training:
     """A run's student, and the steps of its method's first stage, written as scripts write them."""
 
     def __init__(self, config: RunConfig, teacher: nn.Module | None = None):
+        if len(config.method.stages) > 1 or any(getattr(weighted.term, "projections", 0)
+                                                for weighted in config.method.stages[0].objective.values()):
+            raise ValueError(f"The plain way has one stage and no projections, unlike {config.method.title}.")
         self.device = device.pick(config.device)
         self.student = build(config).to(self.device).train()
         self.teacher = teacher and copy.deepcopy(teacher).to(self.device).eval()

@@ -49,7 +49,7 @@ def _billions(operations: dict[str, int]) -> str:
 
 def picture(found: dict[str, dict]) -> str:
     """A bar for each case, as SVG: ours as a share of the plain way's time, with the ratio to reach as a mark."""
-    height, scale = ROW * (len(found) + 2), WIDE / max(1.0, *(one["ratio"] for one in found.values()))
+    height, scale = ROW * (len(found) + 2), WIDE / max([1.0, *(one["ratio"] for one in found.values())])
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDE + RIGHT}" height="{height}" '
              'font-family="sans-serif" font-size="12">', f'<rect width="100%" height="{height}" fill="white"/>',
              f'<text x="{LEFT}" y="15">time of a step, the plain way = 1; the mark is the aim</text>',

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kdcore import data
 from kdcore.errors import UserError
-from kdcore.inspect.maps import asked_of, at_a_time, drawer
+from kdcore.inspect.maps import asked_of, at_a_time, drawer, row_per_class
 from kdcore.inspect.networks import Named, config_of, images_of
 from kdcore.inspect.noise import under_noise
 from kdcore.similarity import cosine, rank_correlation, share_inside, top_overlap
@@ -62,7 +62,8 @@ def _judged(store: Store, networks: list[Named], kind: str, indices: list[int], 
             judge_of: Callable[[Drawn, slice], Judge]) -> list[dict]:
     """For each network what a judge says of its maps, some images at a time."""
     images, source = images_of(store, asked_of(networks, teacher), indices, "test")
-    size = at_a_time(images, len(source.classes) if rows is None else 1 if rows == "label" else len(rows))
+    several = rows is None and row_per_class(kind, settings)
+    size = at_a_time(images, len(source.classes) if several else len(rows) if isinstance(rows, list) else 1)
     found: list[list[dict]] = [[] for _ in networks]
     reasons, judged, draws = [""] * len(networks), 0, draws if noise else 1
     for seen in under_noise(images, noise, draws, size):

@@ -139,6 +139,12 @@ def at_a_time(images: data.Images, rows: int) -> int:
     return max(1, min(MOST, VALUES // (rows * images.values_per_image)))
 
 
+def row_per_class(kind: str, settings: dict | None) -> bool:
+    """Whether there may be a map of each class."""
+    term = None if kind.startswith("attribution.") else TERMS[kind](**(settings or {}))
+    return term is not None and (term.row_per_class or getattr(term, "classes", None) == "all")
+
+
 def drawer(store: Store, kind: str, images: data.Images, classes: tuple[str, ...], teacher: Named | None,
            settings: dict | None, *, rows: Tensor | None = None,
            measured: bool = True) -> Callable[[Named], tuple[Tensor, float | None]]:
@@ -174,7 +180,7 @@ def _entries(store: Store, networks: list[Named], kind: str, images: data.Images
     draws = draws if noise else 1
     entries = [{"maps": None, "distance": None, "probabilities": None, "classes": class_names(store, run), "reason": ""}
                for run, _ in networks]
-    size = at_a_time(images, len(classes))
+    size = at_a_time(images, len(classes) if row_per_class(kind, settings) else 1)
     for seen in under_noise(images, noise, draws, size):
         for some in seen.chunks(size):
             _add(store, networks, entries, drawer(store, kind, some, classes, teacher, settings), some,
