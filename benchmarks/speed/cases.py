@@ -18,7 +18,7 @@ from kdcore.experiment import demo
 from kdcore.randomness import Draws
 from kdcore.response import Response
 from kdcore.store import Store
-from kdcore.train import _Training, build
+from kdcore.train import _Training, build, fit
 from kdcore.worker import work
 
 Work = Callable[[], object]
@@ -188,10 +188,10 @@ def our_demo() -> Work:
 
 
 def plain_grid() -> Work:
-    """Twenty small runs, one after the other, each on all cores."""
+    """Twenty small runs of this project's own trainer, one after the other, each on all cores."""
     def work() -> None:
         for config in _grid(device.cores()):
-            _script(config)
+            fit(config)
 
     return work
 
@@ -202,7 +202,7 @@ def our_grid() -> Work:
 
 
 def _grid(threads: int) -> list[RunConfig]:
-    return [read({"data": {"name": "digits"}, "network": {"name": "fc_student", "width": 0.2}, "steps": 1000,
+    return [read({"data": {"name": "digits"}, "network": {"name": "fc_student", "width": 0.2}, "steps": 2000,
                   "seed": seed, "threads": threads}) for seed in range(20)]
 
 

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from benchmarks.runs import status
 from benchmarks.speed.cases import CASES, Work
@@ -55,9 +56,21 @@ def _timed(work: Work, where: torch.device) -> float:
 
 def _operations(work: Work) -> int:
     """Multiplications and additions of the work; as it is the first time, it is not timed."""
-    with FlopCounterMode(display=False) as counter:
+    with _Counting() as counting:
         work()
-    return counter.get_total_flops()
+    return counting.total
+
+
+class _Counting(TorchDispatchMode):
+    """Counts as torch's own counter does, which cannot look into derivatives with respect to the images."""
+
+    total = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        value = function(*args, **(kwargs or {}))
+        if count := flop_registry.get(function._overloadpacket):
+            self.total += count(*args, **(kwargs or {}), out_val=value)
+        return value
 
 
 def peak(name: str, way: str) -> float:
