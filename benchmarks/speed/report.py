@@ -60,7 +60,7 @@ def picture(found: dict[str, dict]) -> str:
         parts += [f'<text x="{LEFT - 8}" y="{top + 15}" text-anchor="end">{escape(CASES[name].title)}</text>',
                   f'<rect x="{LEFT}" y="{top + 4}" width="{scale * one["ratio"]:.1f}" height="{ROW - 8}" '
                   f'fill="{colour}"/>',
-                  f'<text x="{LEFT + scale * one["ratio"] + 6:.1f}" y="{top + 15}">{one["ratio"]:.2f}'
+                  f'<text x="{LEFT + WIDE + 10}" y="{top + 15}">{one["ratio"]:.2f}'
                   f'{"" if most is None or one["ratio"] <= most else ", not reached"}</text>']
         if most:
             parts.append(f'<line x1="{LEFT + scale * most:.1f}" x2="{LEFT + scale * most:.1f}" y1="{top + 1}" '
