@@ -10,6 +10,7 @@ from app.components.notes import note_shown
 from app.components.pickers import experiment_picker, settings_picker
 from app.components.search_form import search_result
 from app.components.verdict import verdict
+from kdcore.store import ENDED
 
 st.title("Runs")
 st.markdown("How each student does while it trains, against the same student with labels alone.")
@@ -34,7 +35,7 @@ for run in runs:
         st.error(f"**{figures.markdown(run['name'])}** failed: {figures.markdown(run['message'])}")
 if engine.store().experiment(experiment)["content"].get("search"):
     search_result(experiment, shown)
-elif all(run["state"] in results.ENDED for run in runs):
+elif all(run["state"] in ENDED for run in runs):
     verdict(shown)
 manage(runs, experiment)
 import_form()
