@@ -25,7 +25,6 @@ class Inspectors:
         self._folder = store_folder
         self._links: list[InspectorLink] = []
         self._free: list[InspectorLink] = []
-        self._watched: set[InspectorLink] = set()  # those that end when they are idle
         self._changed, self._turn = threading.Condition(), threading.Lock()
         self._begin()
 
@@ -60,15 +59,14 @@ class Inspectors:
                 self._links.append(link)
                 self._starting = False
             self._give(link)
+            if link is not self._links[0]:
+                self._wait(link, IDLE)
 
     def _give(self, link: InspectorLink) -> None:
         link.last = time.monotonic()
         with self._changed:
             self._free.append(link)
             self._changed.notify()
-        if link is not self._links[0] and link not in self._watched:
-            self._watched.add(link)
-            self._wait(link, IDLE)
 
     def _wait(self, link: InspectorLink, seconds: float) -> None:
         timer = threading.Timer(seconds, self._end, (link,))
@@ -80,7 +78,7 @@ class Inspectors:
         with self._changed:
             left = IDLE - (time.monotonic() - link.last)
             idle = link in self._free and left <= 0
-            for known in (self._free, self._links, self._watched) if idle else ():
+            for known in (self._free, self._links) if idle else ():
                 known.remove(link)
         if idle:
             link.close()
