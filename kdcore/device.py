@@ -2,6 +2,8 @@
 
 import os
 import platform
+import time
+from collections.abc import Callable
 from contextlib import contextmanager
 
 import torch
@@ -55,6 +57,14 @@ def finish(device: torch.device) -> None:
     """Wait until the device has done what it was given; a CPU always has."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """How long the device takes for the work."""
+    began = time.perf_counter()
+    work()
+    finish(device)
+    return time.perf_counter() - began
 
 
 @contextmanager

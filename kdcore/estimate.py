@@ -119,7 +119,9 @@ def _teaching(run: RunConfig, teacher: torch.nn.Module | None) -> float:
     images = data.images(run.data, "test", where, torch.arange(min(CHUNK, data.source(run.data).test)))
     asking = [weighted.term for stage in run.method.stages for weighted in stage.objective.values()
               if weighted.term.needs_teacher]
-    began = time.perf_counter()
-    for term in asking:
-        answer(term, teacher.to(where), images, term.bind(run.pair()).to(where))
-    return (time.perf_counter() - began) / len(images)
+
+    def work() -> None:
+        for term in asking:
+            answer(term, teacher.to(where), images, term.bind(run.pair()).to(where))
+
+    return device.seconds(work, where) / len(images)

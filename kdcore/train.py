@@ -9,7 +9,7 @@ import copy
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -452,19 +452,12 @@ def trial(config: RunConfig, teacher: nn.Module | None, steps: int, seconds: flo
                 pass
             taken = []
             while training.step < span.end and len(taken) < steps and sum(taken) < seconds:
-                taken.append(_timed(training._advance, training.device))
+                taken.append(device.seconds(training._advance, training.device))
             a_step += span.stage.share * statistics.median(taken or [0.0])
         training.network.eval()
         some = training.test[:TRIED]
-        return a_step, (_timed(training.probe.distances, training.device) + len(training.test) / len(some)
-                        * _timed(lambda: evaluate(training.network, some), training.device))
-
-
-def _timed(act: Callable[[], object], where: torch.device) -> float:
-    began = time.perf_counter()
-    act()
-    device.finish(where)
-    return time.perf_counter() - began
+        return a_step, (device.seconds(training.probe.distances, training.device) + len(training.test) / len(some)
+                        * device.seconds(lambda: evaluate(training.network, some), training.device))
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:

@@ -7,7 +7,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -39,19 +38,12 @@ def compare(name: str, seconds: float = SECONDS) -> dict:
                 not case.whole and sum(map(sum, times.values())) < seconds):
             turn = WAYS if len(times["ours"]) % 2 else WAYS[::-1]  # neither is always the first
             for way in turn:
-                times[way].append(_timed(works[way], where))
+                times[way].append(device.seconds(works[way], where))
     ratios = [ours / plain for plain, ours in zip(*times.values())]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return {**{way: statistics.median(taken) for way, taken in times.items()}, "ratio": middle, "low": low,
             "high": high, "rounds": len(ratios), "operations": operations,
             "megabytes": {way: _in_own_process(name, way) for way in WAYS}}
-
-
-def _timed(work: Work, where: torch.device) -> float:
-    began = time.perf_counter()
-    work()
-    device.finish(where)
-    return time.perf_counter() - began
 
 
 def _operations(work: Work) -> int:
@@ -77,7 +69,7 @@ def peak(name: str, way: str) -> float:
     """MB that one process of the work takes at most, here and now, above what was there before it was built."""
     where = device.pick()
     with device.threads(device.cores()):
-        before = status("VmRSS")
+        before, earlier = status("VmRSS"), _largest_child()
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
         work = getattr(CASES[name], way)()
         work()
@@ -85,8 +77,15 @@ def peak(name: str, way: str) -> float:
             work()
     if where.type == "cuda":
         return torch.cuda.max_memory_allocated(where) / 2**20
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of the largest; like ours, with its libraries
-    return (max(status("VmHWM"), children) - before) / 1024
+    highest = status("VmHWM")
+    del work  # a loader's processes end with it, and only what has ended is counted
+    children = _largest_child()
+    return (max(highest, children if children > earlier else 0) - before) / 1024
+
+
+def _largest_child() -> int:
+    """KB of the largest process that this one has started and seen end; like ours, with its libraries."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
 def _in_own_process(name: str, way: str) -> float:

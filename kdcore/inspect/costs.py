@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 
 import torch
 from torch import nn
@@ -81,7 +80,5 @@ def _seconds(network: nn.Module, batch: torch.Tensor) -> float:
     network(batch)
     taken: list[float] = []
     while not taken or len(taken) < TIMES and sum(taken) < SECONDS:
-        began = time.perf_counter()
-        network(batch)
-        taken.append(time.perf_counter() - began)
+        taken.append(device.seconds(lambda: network(batch), batch.device))
     return statistics.median(taken)
