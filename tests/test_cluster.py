@@ -71,6 +71,7 @@ def test_a_run_on_the_cluster_is_the_run_it_would_be_here(unbroken, connected): 
     assert_same_run(theirs, run, whole)
 
 
+@pytest.mark.heavy
 def test_a_run_goes_on_when_its_process_on_a_node_is_killed(unbroken, connected, often):  # noqa: F811
     theirs, whole = unbroken
     run = theirs.submit(read(LONG).planned())
@@ -87,6 +88,7 @@ def test_a_run_goes_on_when_its_process_on_a_node_is_killed(unbroken, connected,
     assert_same_run(theirs, run, whole)
 
 
+@pytest.mark.heavy
 def test_a_run_on_the_cluster_pauses_and_goes_on(unbroken, connected, often, monkeypatch):  # noqa: F811
     theirs, whole = unbroken
     monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.005)
@@ -123,6 +125,7 @@ def test_what_fails_on_a_node_fails_in_the_same_words(store, connected):  # noqa
     assert store.run(run)["state"] == "failed"
 
 
+@pytest.mark.heavy
 def test_a_run_goes_on_when_its_node_is_lost(unbroken, nodes, connected, often):  # noqa: F811
     theirs, whole = unbroken
     run = theirs.submit(read(LONG).planned())
@@ -160,6 +163,7 @@ def test_a_run_asks_for_what_a_node_has(threads, nodes, needs):
     assert (asked["num_cpus"], asked["num_gpus"]) == needs
 
 
+@pytest.mark.heavy
 def test_half_a_gpu_is_enough_for_a_run(nodes, store, connected):  # noqa: F811
     """Ray counts a GPU where it is told of one: two runs go on it at a time, and the third waits for its turn."""
     gpu = nodes.add_node(num_cpus=8, num_gpus=1)
@@ -187,6 +191,7 @@ def test_half_a_gpu_is_enough_for_a_run(nodes, store, connected):  # noqa: F811
         nodes.remove_node(gpu)
 
 
+@pytest.mark.heavy
 def test_what_is_trained_when_the_connection_goes_waits_and_nothing_is_started_here(store, connected):  # noqa: F811
     lost = connected
     run = store.submit(read({**RUN, "steps": 20_000}).planned())

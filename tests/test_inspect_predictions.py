@@ -194,7 +194,7 @@ def test_the_time_of_a_batch_is_the_median(monkeypatch):
     clock = iter([0, 1, 10, 12, 20, 29])
     monkeypatch.setattr(COSTS, "TIMES", 3)
     monkeypatch.setattr(COSTS, "SECONDS", 100)
-    monkeypatch.setattr(COSTS.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     assert COSTS._seconds(nn.Identity(), torch.zeros(1)) == 2
 
 

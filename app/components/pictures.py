@@ -30,7 +30,7 @@ def choose_rows(counts: dict[str, np.ndarray], classes: list[str]) -> tuple[list
     there = [group for group, of_class in counts.items() if of_class.sum()]
     starts = range(0, len(classes), ROWS)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.pills("Show", there, selection_mode="multi", key="shown", bind="query-params",
+        chosen = st.pills("Show", there, default=there, selection_mode="multi", key="shown", bind="query-params",
                           help="None chosen: all of them.") if len(there) > 1 else []
         start = st.selectbox("Classes", starts, key="classes", bind="query-params", width=280,
                              format_func=lambda start: f"{classes[start]} to {classes[start:start + ROWS][-1]}",

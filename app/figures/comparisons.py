@@ -42,7 +42,7 @@ def bands(groups: list[dict], *, title: str, across: str, percent: bool = False,
         named_level(figure, *level)
     lay_out(figure, len(groups))
     figure.update_xaxes(title=across)
-    figure.update_yaxes(title=title, tickformat=".1~%" if percent else None,
+    figure.update_yaxes(title=title, tickformat=".4~%" if percent else None,
                         type="log" if logarithmic else "linear")
     return figure
 
@@ -71,7 +71,7 @@ def spots(families: list[dict], *, title: str, across: str) -> go.Figure:
     figure.update_layout(hovermode="closest")
     figure.update_xaxes(title=across, type="log", range=[low, high], tickformat="~s" if low > 0 else "~g",
                         dtick=1 if high - low > 2 else "D2" if high - low > 0.5 else None)
-    figure.update_yaxes(title=title, tickformat=".1~%")
+    figure.update_yaxes(title=title, tickformat=".4~%")
     return figure
 
 

@@ -37,7 +37,7 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
         named_place(figure, at)
     lay_out(figure, len(seen))
     figure.update_xaxes(title="training steps", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"})
-    figure.update_yaxes(title=escape(title), tickformat=".1~%" if percent else None,
+    figure.update_yaxes(title=escape(title), tickformat=".4~%" if percent else None,
                         type="log" if logarithmic else "linear")
     return figure
 
@@ -76,7 +76,7 @@ def scores(found: dict[float, float], best: float, low: float, high: float) -> g
     edge = 0.04 * np.log10(high / low)
     figure.update_xaxes(title="value", type="log", range=[np.log10(low) - edge, np.log10(high) + edge],
                         dtick=1 if high / low >= 10 else None)
-    figure.update_yaxes(title="accuracy on held-out images", tickformat=".1~%")
+    figure.update_yaxes(title="accuracy on held-out images", tickformat=".4~%")
     return figure
 
 

@@ -26,7 +26,7 @@ def shares(groups: list[dict], labels: list[str], title: str, across: str) -> go
     figure.update_layout(height=300 + 20 * len(groups), uirevision="constant", hovermode="x unified",
                          margin=MARGIN, legend=LEGEND)
     figure.update_xaxes(title=across, type="category")
-    figure.update_yaxes(title=title, tickformat=".1~%")
+    figure.update_yaxes(title=title, tickformat=".4~%")
     return figure
 
 
@@ -48,7 +48,7 @@ def histograms(groups: list[dict], bins: np.ndarray, title: str, marks: dict[str
                          legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0})
     low, high = (end(bins.tolist() + [*marks.values()]) for end in (min, max))
     figure.update_xaxes(title=title, range=[low - EDGE * (high - low), high + EDGE * (high - low)])
-    figure.update_yaxes(title=f"share of {of}", tickformat=".1~%", rangemode="tozero")
+    figure.update_yaxes(title=f"share of {of}", tickformat=".4~%", rangemode="tozero")
     return figure
 
 
