@@ -1,7 +1,7 @@
-"""Whether what is faster teaches as well: python -m benchmarks.equal [LEVER ...].
+"""Whether other arithmetic teaches as well: python -m benchmarks.equal [LEVER ...].
 
-What changes a run's arithmetic is trained with and without it on the same seeds, and the accuracies compared: by
-Wilcoxon's rank-sum test, and by the mean difference on the same seed with its standard error. Writes
+What changes a run's arithmetic to save time is trained with and without it on the same seeds, and the accuracies
+compared: by Wilcoxon's rank-sum test, and by the mean difference on the same seed with its standard error. Writes
 benchmarks/results/equal.json and .md.
 """
 
@@ -49,12 +49,12 @@ def compared(accuracies: dict[str, list[float]]) -> dict:
 def markdown(found: dict[str, dict]) -> str:
     """A line for each lever."""
     lines = ["# Equal accuracy", "", f"Test accuracy at the end, mean ± standard error (seeds 1 to {len(SEEDS)}), "
-             "without and with what is faster; the difference is of the same seeds, p of Wilcoxon's rank-sum test, "
-             "two-sided, exact.", "", "| | without | with | difference in points | p |", "|---|---|---|---|---|"]
+             "without and with what is to save time; the difference is of the same seeds, p of Wilcoxon's rank-sum "
+             "test, two-sided, exact.", "", "| | without | with | difference in points | p |", "|---|---|---|---|---|"]
     for name, one in found.items():
-        without, faster = one["accuracies"].values()
-        points = [100 * (with_it - exact) for exact, with_it in zip(without, faster, strict=True)]
-        lines.append(f"| {COMPARED[name][0]} | {spread(without, 4)} | {spread(faster, 4)} | {spread(points, 2)} | "
+        without, saving = one["accuracies"].values()
+        points = [100 * (with_it - exact) for exact, with_it in zip(without, saving, strict=True)]
+        lines.append(f"| {COMPARED[name][0]} | {spread(without, 4)} | {spread(saving, 4)} | {spread(points, 2)} | "
                      f"{one['p']:.2f} |")
     return "\n".join(lines) + "\n"
 

@@ -56,12 +56,21 @@ def test_a_case_is_measured_both_ways_and_written(small, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["benchmarks", "--seconds", "0"])
     speed.main()
     found = json.loads((small / "speed.json").read_text())["cases"]["cheap"]
+    assert found["rates"]["operations"] > 1e9 and found["rates"]["bytes"] > 1e8
     assert found["rounds"] == 2 and found["low"] <= found["ratio"] <= found["high"]
-    assert found["operations"]["plain"] > found["operations"]["ours"] > 0  # its teacher runs
+    assert found["effort"]["plain"]["operations"] > found["effort"]["ours"]["operations"] > 0  # its teacher runs
     assert "Soft targets, small, teacher kept" in (small / "speed.md").read_text()
     bar, = re.findall(r'height="14" fill="(.*?)"', (small / "speed.svg").read_text())
     assert bar == report.MISSED
     assert "cheap" in capsys.readouterr().out
+
+
+def test_what_a_product_and_what_a_sum_ask_of_the_device_is_counted():
+    left, right = torch.ones(3, 5), torch.ones(5, 7)
+    with measure.Effort() as counted:
+        (left @ right).t().add_(1)  # a view moves nothing
+    assert counted.operations == 2 * 3 * 5 * 7
+    assert counted.bytes == 4 * (15 + 35 + 21) + 4 * (21 + 21)
 
 
 def test_an_unknown_case_is_a_sentence(monkeypatch, capsys):

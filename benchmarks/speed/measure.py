@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks.runs import status
@@ -24,7 +25,7 @@ ROUNDS = 5
 
 def compare(name: str, seconds: float = SECONDS) -> dict:
     """{"plain", "ours": median seconds, "ratio": median of the rounds' ratios, "low", "high": their quartiles,
-    "rounds", "megabytes": {way: peak memory}, "operations": {way: multiplications and additions}}.
+    "rounds", "megabytes": {way: peak memory}, "effort": {way: what `Effort` counts}, "rates": the device's}.
 
     Each round does the work both ways; there are ROUNDS of them and as many more as `seconds` hold, or two of what is
     long.
@@ -32,36 +33,56 @@ def compare(name: str, seconds: float = SECONDS) -> dict:
     case, where = CASES[name], device.pick()
     with device.threads(device.cores()):
         works = {way: getattr(case, way)() for way in WAYS}
-        operations = {way: 0 if case.whole else _operations(work) for way, work in works.items()}
+        effort = {} if case.whole else {way: _effort(work) for way, work in works.items()}
         times = {way: [] for way in WAYS}
         while len(times["ours"]) < (2 if case.whole else ROUNDS) or (
                 not case.whole and sum(map(sum, times.values())) < seconds):
             turn = WAYS if len(times["ours"]) % 2 else WAYS[::-1]  # neither is always the first
             for way in turn:
                 times[way].append(device.seconds(works[way], where))
+        measured = rates(where)
     ratios = [ours / plain for plain, ours in zip(*times.values())]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return {**{way: statistics.median(taken) for way, taken in times.items()}, "ratio": middle, "low": low,
-            "high": high, "rounds": len(ratios), "operations": operations,
+            "high": high, "rounds": len(ratios), "effort": effort, "rates": measured,
             "megabytes": {way: _in_own_process(name, way) for way in WAYS}}
 
 
-def _operations(work: Work) -> int:
-    """Multiplications and additions of the work; as it is the first time, it is not timed."""
-    with _Counting() as counting:
+def rates(where: torch.device) -> dict[str, float]:
+    """What the device reaches now: {"operations" of a large float32 product, "bytes" of a large copy} a second."""
+    side = 2048 if where.type == "cpu" else 8192
+    matrix, big = torch.rand(side, side, device=where), torch.rand(2**26, device=where)
+    copy = torch.empty_like(big)  # read and written: twice its bytes
+    return {"operations": 2 * side**3 / _least(lambda: matrix @ matrix, where),
+            "bytes": 2 * big.nbytes / _least(lambda: copy.copy_(big), where)}
+
+
+def _least(work: Work, where: torch.device) -> float:
+    work()
+    return min(device.seconds(work, where) for _ in range(ROUNDS))
+
+
+def _effort(work: Work) -> dict[str, int]:
+    """What one piece of work asks of the device; as it is the first time, it is not timed."""
+    with Effort() as counted:
         work()
-    return counting.total
+    return {"operations": counted.operations, "bytes": counted.bytes}
 
 
-class _Counting(TorchDispatchMode):
-    """Counts as torch's own counter does, which cannot look into derivatives with respect to the images."""
+class Effort(TorchDispatchMode):
+    """Counts, inside the block, the multiplications and additions of products and convolutions, as torch's own counter
+    does, which cannot look into derivatives with respect to the images; and the bytes that every call reads and writes.
+    """
 
-    total = 0
+    operations = bytes = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         value = function(*args, **(kwargs or {}))
         if count := flop_registry.get(function._overloadpacket):
-            self.total += count(*args, **(kwargs or {}), out_val=value)
+            self.operations += count(*args, **(kwargs or {}), out_val=value)
+        if not function.is_view:
+            held = tree_leaves((args, kwargs, value))
+            self.bytes += sum(one.nbytes for one in held if isinstance(one, torch.Tensor))
         return value
 
 

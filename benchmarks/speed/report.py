@@ -29,22 +29,32 @@ def markdown(found: dict[str, dict]) -> str:
     lines = ["# Speed beside the plain way", "",
              "A step of training, unless it says otherwise, the plain way (`benchmarks/speed/plain.py`) and this "
              "project's, in turn in one process on all cores; the ratio is the median over rounds of ours to the plain "
-             "one's, with its quartiles. Operations are multiplications and additions of one step, peak memory is that "
-             "of a process of its own above what Python and torch take.", "",
+             "one's, with its quartiles. Operations are multiplications and additions of one step. Of our time, "
+             "the share that the operations would take at the rate that a large float32 product reaches, and the share "
+             "that what every call reads and writes would take at the rate of a large copy, both measured beside the "
+             "case: the nearer to 100 %, the more it is this that limits. (What stays in a cache is read faster: the "
+             "second may be more than all.) Peak memory is that of a process of its own above what Python and torch "
+             "take.", "",
              "![Ratios](speed.svg)", "",
-             "| case | | plain | ours | ratio | aim | operations, 10⁹ | peak memory, MB |",
-             "|---|---|---|---|---|---|---|---|"]
+             "| case | | plain | ours | ratio | aim | operations, 10⁹ | of the matrix rate | of the bandwidth "
+             "| peak memory, MB |", "|---|---|---|---|---|---|---|---|---|---|"]
     for name, one in found.items():
-        most, operations, memory = CASES[name].most, one["operations"], one["megabytes"]
+        most, memory = CASES[name].most, one["megabytes"]
         lines.append(
             f"| `{name}` | {CASES[name].title} | {_seconds(one['plain'])} | {_seconds(one['ours'])} | "
             f"**{one['ratio']:.2f}** ({one['low']:.2f} to {one['high']:.2f}) | {f'{most:.2g}' if most else ''} | "
-            f"{_billions(operations)} | {memory['plain']:.0f} → {memory['ours']:.0f} |")
+            f"{_billions(one['effort'])} | {_share(one, 'operations')} | {_share(one, 'bytes')} | "
+            f"{memory['plain']:.0f} → {memory['ours']:.0f} |")
     return "\n".join(lines) + "\n"
 
 
-def _billions(operations: dict[str, int]) -> str:
-    return " → ".join(f"{count / 1e9:.3g}" for count in operations.values()) if all(operations.values()) else ""
+def _billions(effort: dict[str, dict]) -> str:
+    return " → ".join(f"{asked['operations'] / 1e9:.3g}" for asked in effort.values() if asked["operations"])
+
+
+def _share(one: dict, of: str) -> str:
+    """What of our time the device would need for what is asked of it, at its own rate."""
+    return f"{one['effort']['ours'][of] / one['rates'][of] / one['ours']:.0%}" if one["effort"] else ""
 
 
 def picture(found: dict[str, dict]) -> str:
