@@ -58,8 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     search.set_defaults(command=_search)
 
     reproduce = commands.add_parser("reproduce", help="fill a paper's table; can be interrupted and called again")
-    reproduce.add_argument("table", help="ehmann-samek-1, ehmann-samek-2, ehmann-samek-3")
-    reproduce.add_argument("--budget", default="quick", help="quick, standard or paper")
+    reproduce.add_argument("table", nargs="?", help="such as heo-2; left out, all are listed")
+    reproduce.add_argument("--budget", default="quick", help="quick (the default), standard or paper")
+    reproduce.add_argument("--images", metavar="PATH", help="a folder or zip file of class folders that stands in for "
+                           "the table's image set")
+    reproduce.add_argument("--columns", nargs="+", default=(), metavar="COLUMN", help="only these, such as 0.1%% 1%%")
+    reproduce.add_argument("--rows", nargs="+", default=(), metavar="ROW", help="only these")
     reproduce.add_argument("--out", type=Path, default=Path("reports"), help="folder of the report (default: reports)")
     reproduce.set_defaults(command=_reproduce)
 
@@ -181,9 +185,17 @@ def _search(options: argparse.Namespace) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
-    from kdcore.papers.reproduce import markdown, reproduce
+    from kdcore.papers import TABLES
 
-    print(markdown(reproduce(options.table, options.budget, Store(options.store), options.out)))
+    if options.table is None:
+        for name, table in TABLES.items():
+            print(f"{name:20} {table.paper}, {table.title} ({table.data})\n{'':20} {table.claim}")
+        return
+    from kdcore.papers.report import markdown
+    from kdcore.papers.reproduce import reproduce
+
+    print(markdown(reproduce(options.table, options.budget, Store(options.store), options.out, options.images,
+                             options.columns, options.rows)))
 
 
 def _data(options: argparse.Namespace) -> None:

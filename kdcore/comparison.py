@@ -86,6 +86,16 @@ def rank_sums(pairs: list[tuple[list[float], list[float]]]) -> dict[str, list[fl
     return {"p": found, "holm": holm(found)}
 
 
+def kendall(pairs: list[tuple[list[float], list[float]]]) -> list[float | None]:
+    """Kendall's rank correlation (1938), τ_b, of each pair of samples of one length: 1 where their order is the same,
+    -1 where it is reversed; None where all values of one are equal.
+    """
+    from scipy.stats import kendalltau
+
+    found = [float(kendalltau(*pair).statistic) for pair in pairs]
+    return [None if math.isnan(one) else one for one in found]
+
+
 def smallest_p(ours: int, theirs: int) -> float:
     """The smallest two-sided p that the exact rank-sum test has for samples of these sizes."""
     return min(1.0, 2 / math.comb(ours + theirs, ours))

@@ -1,53 +1,11 @@
-"""The papers' tables: which runs make a cell, and the published figure."""
+"""The papers' tables as data: every published figure, and the runs that make it at three budgets. No torch."""
 
-from __future__ import annotations
+from kdcore.papers import ahn, ehmann_samek, heo, srinivas_fleuret, yim
+from kdcore.papers.table import Budget, Cell, Measure, Table
 
-from collections.abc import Callable
-from dataclasses import dataclass
+TABLES: dict[str, Table] = {name: table for paper in (ehmann_samek, ahn, srinivas_fleuret, heo, yim)
+                            for name, table in paper.TABLES.items()}
+"""By name, such as "heo-2"."""
+BUDGETS = {"quick": "Minutes to an hour on two cores.", "standard": "An evening on one GPU.", "paper": "The paper's."}
 
-from kdcore.config import RunConfig
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much of a paper's setting is spent: `note` says what was made smaller."""
-
-    note: str
-    steps: int
-    seeds: int
-    learning_rate: float = 1e-4
-    width: float = 1.0
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One published figure, and the runs that make it: `configs(budget)`, one for each seed."""
-
-    row: str
-    column: str
-    published: float
-    configs: Callable[[Budget], list[RunConfig]]
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of a paper: accuracies on the test set, as shares of 1."""
-
-    title: str
-    data: str
-    cells: tuple[Cell, ...]
-
-
-def tables() -> dict[str, Table]:
-    """Every table, by name."""
-    from kdcore.papers import ehmann_samek
-
-    return ehmann_samek.TABLES
-
-
-BUDGETS = {
-    "quick": Budget("networks of half the width, 500 steps, learning rate 1e-3, 2 seeds, one teacher", 500, 2, 1e-3,
-                    0.5),
-    "standard": Budget("10 000 steps instead of 50 000, 5 seeds, one teacher", 10_000, 5),
-    "paper": Budget("the paper's own setting", 50_000, 7),
-}
+__all__ = ["BUDGETS", "TABLES", "Budget", "Cell", "Measure", "Table"]

@@ -1,0 +1,95 @@
+"""From a table's cells to runs: each row's method, the images that stand in for a set, and what cannot be made."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from kdcore import grid
+from kdcore.config import RunConfig, read
+from kdcore.data.sources import FOLDER_NAME, SOURCES
+from kdcore.errors import UserError, meant
+from kdcore.methods import METHODS
+from kdcore.papers import BUDGETS, TABLES
+from kdcore.papers.table import Cell, Table
+
+
+def planned(name: str, budget: str, images: str | None = None) -> list[dict]:
+    """What makes each cell of a table, in its order: {"runs": one a seed, as the store takes them, "reason"}.
+
+    `images` is a folder or zip file of class folders that stands in for the table's image set. Where a cell cannot be
+    made on this machine, it has no runs, and the reason is a sentence. Raises UserError for an unknown table or budget.
+    """
+    table = named(name, TABLES, "table")
+    named(budget, BUDGETS, "budget")
+    known: dict[str, dict] = {}
+    return [_cell(table, cell, budget, images, known) for cell in table.cells]
+
+
+def named(name: str, known: dict, what: str) -> Any:
+    """The one of this name. Raises UserError where there is none."""
+    if name not in known:
+        raise UserError(f"There is no {what} {name!r}{meant(name, known)}; choose one of {', '.join(known)}.")
+    return known[name]
+
+
+def _cell(table: Table, cell: Cell, budget: str, images: str | None, known: dict[str, dict]) -> dict:
+    if not images and not SOURCES[table.data].present():
+        return {"runs": [], "reason": f"{SOURCES[table.data].title} is not on this machine. {whence(table.data)}"}
+    try:
+        runs = []
+        for seed in range(1, table.budgets[budget].seeds + 1):
+            config = run_of(table, cell, budget, seed, images)
+            key = config.hash()
+            if key not in known:  # what several cells measure is planned once
+                known[key] = config.planned()
+            runs.append(known[key])
+    except UserError as reason:
+        return {"runs": [], "reason": str(reason)}
+    return {"runs": runs, "reason": next(filter(None, (_obstacle(run) for run in runs)), "")}
+
+
+def _obstacle(run: dict) -> str:
+    return run["obstacle"] or (run["teacher"] or {"obstacle": ""})["obstacle"]
+
+
+def whence(data: str) -> str:
+    """What to do where an image set is not on this machine."""
+    known = SOURCES[data]
+    return known.whence() if known.origin else f"`python -m kdcore data {data}` downloads it."
+
+
+def run_of(table: Table, cell: Cell, budget: str, seed: int, images: str | None = None) -> RunConfig:
+    """The run that makes a cell with this seed. Raises UserError where its networks or images do not suit it."""
+    content = cell.run(budget, seed)
+    method = methods()[table.paper, content["method"]].model_dump(mode="json")
+    change = content.pop("change", {})
+    run = {**content, "method": grid.with_settings(method, change)}
+    for one in filter(None, (run, run.get("teacher"))) if images else ():
+        one["data"] = {**one["data"], "name": FOLDER_NAME, "path": images,
+                       "size": one["data"].get("size") or SOURCES[table.data].shape[1]}
+    return read(run)
+
+
+@lru_cache(1)
+def methods() -> dict[tuple[str, str], Any]:
+    """{(paper, "Table 3: row"): method}, as each method says which rows it makes.
+
+    A row without a paper's name is of the paper that was named before it, or the method's own; "Table 1, 2: row" is a
+    row of both.
+    """
+    found = {}
+    for method in METHODS.values():
+        paper = method.paper
+        for row in method.rows:
+            before, _, table = row.partition("Table ")
+            paper = _full(before.strip()) if before.strip() else paper
+            numbers, _, label = table.partition(": ")
+            for number in numbers.split(", "):
+                found[paper, f"Table {number}: {label}"] = method
+    return found
+
+
+def _full(short: str) -> str:
+    """A paper's name with its year, from the one without."""
+    return next(table.paper for table in TABLES.values() if table.paper.startswith(short))

@@ -1,0 +1,162 @@
+"""A table as it was measured: each cell's runs beside its figure, which way they point, and the order. No torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kdcore.comparison import mean, sign
+from kdcore.papers.table import Cell, Measure, Table
+from kdcore.store import Store
+
+Noisy = Callable[[list[int], float], list[float | None]]
+"""Runs and a standard deviation of noise -> the accuracy of each under it."""
+
+AS_THERE, OTHERWISE, LEVEL = "as published", "the other way", "level"
+
+
+def measured(store: Store, table: Table, hashes: list[list[str]], noisy: Noisy, owner: str = "") -> list[dict]:
+    """What the store has of each cell, in the table's order; `hashes` are those of each cell's runs, seed by seed.
+
+    {"row", "column", "published", "spread", "significant", "unit", "digits", "against", "runs" their ids, "missing" how
+    many are not there or not done, "running" whether some wait or train, "values" as the paper prints them by seed,
+    "mean", "error", "when" the newest ended, "direction" and "clear", see `compared`}.
+    """
+    rows = {one: store.find(one, owner) for one in dict.fromkeys(one for own in hashes for one in own)}
+    found = [_cell(store, cell, [rows[one] for one in own], noisy) for cell, own in zip(table.cells, hashes)]
+    of = {(one["row"], one["column"], one["unit"]): one for one in found}
+    for cell, one in zip(table.cells, found):
+        beside = (cell.row, cell.against) if table.columns else (cell.against, cell.column)
+        one |= compared(one, of.get((*beside, one["unit"])), cell.measure)
+    return found
+
+
+def _cell(store: Store, cell: Cell, rows: list[dict | None], noisy: Noisy) -> dict:
+    there = [row for row in rows if row]
+    done = {row["id"]: row for row in there if row["state"] == "done"}
+    values = {done[run]["seed"]: cell.measure.printed(value) for run, value in zip(
+        done, taken(store, list(done), cell.measure, noisy)) if value is not None}
+    average, error, _ = mean([*values.values()]) or (None, None, 0)
+    return {"row": cell.row, "column": cell.column, "published": cell.published, "spread": cell.spread,
+            "significant": cell.significant, "unit": cell.measure.title, "digits": cell.measure.digits,
+            "against": cell.against, "runs": [row["id"] for row in there], "missing": len(rows) - len(done),
+            "running": len(there) > len(done), "values": values, "mean": average, "error": error,
+            "when": max((row["finished"] or 0 for row in done.values()), default=None)}
+
+
+def taken(store: Store, runs: list[int], measure: Measure, noisy: Noisy) -> list[float | None]:
+    """What of each run a figure is, as it was recorded; None where it was not."""
+    if measure.noise is not None:
+        return noisy(runs, measure.noise)
+    if measure.member is not None:
+        runs = [store.parts(run)[measure.member] for run in runs]
+    if measure.fall:
+        curves = store.curves(runs, measure.metric)
+        return [1 - curves[run][1][-1] / curves[run][1][0] if run in curves and curves[run][1][0] else None
+                for run in runs]
+    last = store.summary(runs, measure.metric)
+    return [last[run]["last"] if run in last else None for run in runs]
+
+
+def compared(one: dict, baseline: dict | None, measure: Measure) -> dict:
+    """{"direction": whether a cell is ahead of its baseline or behind as in the paper, None where that is not known;
+    "clear": whether its gain on the same seeds differs from 0, by Student's t at 95 %, which takes two seeds; "gain" of
+    the means, and "published gain"}.
+    """
+    unknown = {"direction": None, "clear": False, "gain": None, "published gain": None}
+    if not baseline or None in (one["published"], baseline["published"]):
+        return unknown
+    there = measure.gain(one["published"], baseline["published"])
+    seeds = one["values"].keys() & baseline["values"].keys()
+    gains = [measure.gain(one["values"][seed], baseline["values"][seed]) for seed in sorted(seeds)]
+    if not gains:
+        return {**unknown, "published gain": there}
+    here = sum(gains) / len(gains)
+    direction = LEVEL if not here or not there else AS_THERE if here * there > 0 else OTHERWISE
+    return {"direction": direction, "clear": bool(sign(mean(gains))), "gain": here, "published gain": there}
+
+
+def orders(table: Table, found: list[dict]) -> list[dict]:
+    """The lines of a table whose order is compared, see `Table.lines`: {"line" in words, "published" and "measured" (of
+    at least three cells that have both, in the same order)}.
+    """
+    of = dict(zip(map(id, table.cells), found))
+    several = len({cell.measure.title for cell in table.cells}) > 1
+    lines = []
+    for (beside, group, unit), cells in table.lines().items():
+        both = [of[id(cell)] for cell in cells if None not in (of[id(cell)]["published"], of[id(cell)]["mean"])]
+        if len(both) > 2:
+            words = ", ".join(filter(None, (beside, _group(group), unit if several else "")))
+            lines.append({"line": words or "all", "published": [one["published"] for one in both],
+                          "measured": [one["mean"] for one in both]})
+    return lines
+
+
+def _group(baseline: str | None) -> str:
+    """The group that a row's name begins with, where rows stand in several."""
+    group, _, rest = (baseline or "").partition(": ")
+    return group if rest else ""
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """A report as a Markdown table: published beside measured, mean ± standard error (number of seeds)."""
+    lines = [f"# {report['paper']}, {report['title']}", "", report["claim"], "",
+             f"Budget *{report['budget']}*: {report['note']}. {report['images']}", "",
+             "| row | column | published | measured | gain, published | gain, measured | direction |",
+             "|---|---|---|---|---|---|---|",
+             *(f"| {_text(one['row'])} | {_text(one['column'])} | {printed(one)} | {found(one)} | "
+               f"{_signed(one['published gain'], one['digits'])} | {_signed(one['gain'], one['digits'])} | "
+               f"{in_words(one)} |" for one in report["cells"])]
+    for line in report["orders"]:
+        lines += [] if line["tau"] is None else ["", f"Order, {line['line']}: Kendall's τ {line['tau']:.2f} "
+                                                     f"({len(line['published'])} cells)."]
+    if reasons := dict.fromkeys(one["reason"] for one in report["cells"] if one["reason"]):
+        lines += ["", "Not made here:", "", *(f"- {reason}" for reason in reasons)]
+    return "\n".join([*lines, "", said(report)]) + "\n"
+
+
+def said(report: dict[str, Any]) -> str:
+    """In a sentence, how many directions were found again."""
+    told = [one for one in report["cells"] if one["direction"] in (AS_THERE, OTHERWISE)]
+    again = sum(one["direction"] == AS_THERE for one in told)
+    clear = sum(one["direction"] == AS_THERE and one["clear"] for one in told)
+    against = sum(one["direction"] == OTHERWISE and one["clear"] for one in told)
+    if not told:
+        return "No direction can be told yet."
+    return (f"Of {len(told)} directions {again} are as published, {clear} of them clearly (by Student's t at 95 % over "
+            f"the seeds); of the others {against} clearly point the other way.")
+
+
+def printed(one: dict) -> str:
+    """A published figure as it is printed."""
+    if one["published"] is None:
+        return ""
+    spread = f" ± {one['spread']:.{one['digits']}f}" if one["spread"] is not None else ""
+    return f"{one['published']:.{one['digits']}f}{spread}{' *' * bool(one['significant'])}"
+
+
+def found(one: dict) -> str:
+    """A measured mean with its standard error and the number of seeds."""
+    if one["mean"] is None:
+        return ""
+    error = f" ± {one['error']:.{one['digits']}f}" if one["error"] is not None else ""
+    return f"{one['mean']:.{one['digits']}f}{error} ({len(one['values'])})"
+
+
+def in_words(one: dict) -> str:
+    """Which way a cell points, in words."""
+    return f"{one['direction']}{', clearly' * one['clear']}" if one["direction"] else ""
+
+
+def _signed(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:+.{digits}f}"
+
+
+def _text(words: str) -> str:
+    return words.replace("|", "\\|").replace("*", "\\*").replace("{", "\\{").replace("}", "\\}")
+
+
+def of_day(when: float | None) -> str:
+    """A date, in UTC."""
+    return time.strftime("%Y-%m-%d", time.gmtime(when)) if when else ""
