@@ -238,6 +238,10 @@ def parse(model: type[Model], content: Any) -> Model:
         raise UserError(" ".join(sentences.split())) from error  # names may hold line breaks
 
 
+_LIMITS = {"greater_than_equal": "at least", "greater_than": "more than", "less_than_equal": "at most",
+           "less_than": "less than"}
+
+
 def _holds(fault: dict, other: dict) -> bool:
     return len(fault["loc"]) < len(other["loc"]) and other["loc"][: len(fault["loc"])] == fault["loc"]
 
@@ -265,6 +269,9 @@ def _sentence(model: type[BaseModel], fault: dict) -> str:
             return f"{where} must not be empty."
         case "too_long":
             return f"{where} may have {context['max_length']} entries at most."
+        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than" as kind:
+            (_, limit), = context.items()
+            return f"{where} must be {_LIMITS[kind]} {limit:g}, and not {_shown(fault)}."
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"{where} must be an object with named fields, not {_shown(fault)}."
     return f"{where} = {_shown(fault)} is not possible: {fault['msg'].lower()}."

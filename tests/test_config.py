@@ -151,11 +151,12 @@ FAULTS = {
     "wrong images": (run(data={"name": "imagenet"}), "choose one of digits, mnist"),
     "wrong term": (run(method=composed({"a": {"weight": 1, "term": {"kind": "logits"}}})), "logit_error"),
     "a term without a kind": (run(method=composed({"a": {"weight": 1, "term": {}}})), "kind"),
-    "fewer than no steps": (run(steps=-1), "steps = -1 is not possible: input should be greater than or equal to 0."),
+    "fewer than no steps": (run(steps=-1), "steps must be at least 0, and not -1."),
     "steps in words": (run(steps="many"), 'steps = "many" is not possible'),
-    "a fast optimiser": (run(optimiser={"learning_rate": 100}), "optimiser.learning_rate = 100 is not possible"),
+    "a fast optimiser": (run(optimiser={"learning_rate": 100}),
+                         "optimiser.learning_rate must be at most 10, and not 100"),
     "nothing for a seed": (run(seed=None), "seed = null is not possible"),
-    "no width": (run(network={"name": "fc_student", "width": 0}), "network.width = 0 is not possible"),
+    "no width": (run(network={"name": "fc_student", "width": 0}), "network.width must be more than 0, and not 0"),
     "not a number": (json.dumps(run(optimiser={"weight_decay": float("nan")})), "weight_decay = NaN is not possible"),
     "an infinite weight": (
         json.dumps(run(method=composed({"a": {"weight": float("inf"), "term": {"kind": "cross_entropy"}}}))),
@@ -203,7 +204,7 @@ def test_each_fault_has_its_sentence_once():
     with pytest.raises(UserError) as error:
         read(run(steps=-1, stepz=1, method="zzz"))
     message = str(error.value)
-    assert all(message.count(part) == 1 for part in ("steps = -1", "'stepz'", "'zzz'")) and message.endswith(".")
+    assert all(message.count(part) == 1 for part in ("not -1", "'stepz'", "'zzz'")) and message.endswith(".")
 
 
 MAPS = {"group1.first": (3, 8, 8), "group1": (3, 8, 8), "group1.pre": (3, 8, 8), "group2.first": (4, 4, 4),
@@ -258,7 +259,7 @@ UNSUITED = {
     "a section of the student has a single layer, so that nothing flows": (
         {"kind": "flow_matrices"}, side(taps={tap: shape for tap, shape in MAPS.items() if ".first" not in tap}),
         side()),
-    "embedding is a vector, without places to attend to; choose layers that are maps": (
+    "embedding is a vector, whose neurons have no place in the image; choose layers that are maps": (
         {"kind": "attention_maps", "groups": [["embedding", "embedding"]]}, side(), side()),
     "the teacher has no tap 'group7'; it has embedding, group1, ": (
         {"kind": "hint", "groups": [["group7", "group1"]]}, side(), side()),

@@ -120,7 +120,7 @@ def test_every_method_suits_some_pair_and_the_baseline_all():
 
 
 @pytest.mark.parametrize("kind, name, reason", [
-    ("fully connected", "attention", "vectors, without places to attend to"),
+    ("fully connected", "attention", "vectors, whose neurons have no place in the image"),
     ("plain convolutional", "flow_then_labels", "a section of the teacher has a single layer"),
     ("wide residual", "values_l2_then_soft_targets", "let a connector stand between them"),
     ("other classes", "soft_targets", "tells 12 classes apart and the student 10"),

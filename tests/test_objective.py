@@ -70,7 +70,7 @@ def test_an_optimiser_follows_the_gradient_as_published(settings, decay):
 @pytest.mark.parametrize(("given", "sentence"), [
     ({"share": 1.0, "final": 0.5}, "A weight that moves to a final one must be given as a weight, not as a share."),
     ({"weight": 1.0, "share": 1.0}, "Give the term soft_targets either a weight or a share of the cross entropy."),
-    ({"weight": 1.0, "final": -1.0}, "final = -1.0 is not possible: input should be greater than or equal to 0.")])
+    ({"weight": 1.0, "final": -1.0}, "final must be at least 0, and not -1.0.")])
 def test_a_weight_that_is_not_possible_is_a_sentence(given, sentence):
     with pytest.raises(UserError) as error:
         parse(WeightedTerm, {**given, "term": SOFT})

@@ -155,7 +155,7 @@ def test_it_goes_on_after_the_worker_was_killed(store, capsys, tmp_path):
     ({"run": {**WANTED["run"], "data": {"name": "digits"}}}, "chooses by images that are held out, and none are"),
     ({"low": 5, "high": 5}, "The smallest value, 5, must be below the largest, 5"),
     ({"path": "method.hint"}, "Full Jacobian has no 'method.hint'"), ({"path": "steps"}, "has no 'steps'"),
-    ({"low": 0}, "low = 0 is not possible"), ({"trials": 1}, "trials = 1 is not possible")])
+    ({"low": 0}, "low must be more than 0, and not 0"), ({"trials": 1}, "trials must be at least 2, and not 1")])
 def test_a_search_that_is_not_possible_is_a_sentence(change, sentence):
     with pytest.raises(UserError, match=sentence):
         parse(Search, {**WANTED, **change})

@@ -21,7 +21,10 @@ def or_say_why() -> Iterator[None]:
 
 
 def why_absent(names: list[str], entries: list[dict]) -> None:
-    """Of the networks that have nothing to show, by their names, the inspector's reason."""
+    """Of the networks that have nothing to show, by their names, the inspector's reason, once for all that share it."""
+    of: dict[str, list[str]] = {}
     for name, entry in zip(names, entries):
         if entry["reason"]:
-            st.info(f"{figures.markdown(name)}: {figures.markdown(entry['reason'])}", icon=":material/block:")
+            of.setdefault(entry["reason"], []).append(name)
+    for reason, those in of.items():
+        st.info(f"{figures.markdown(', '.join(those))}: {figures.markdown(reason)}", icon=":material/block:")

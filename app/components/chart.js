@@ -8,6 +8,7 @@ const themed = (layout, style) => {
   const out = { ...layout, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
                 font: { size: 12 * rem(), ...layout.font, color: colour('--st-text-color'),
                         family: colour('--st-font') } };
+  out.modebar = { bgcolor: 'rgba(0,0,0,0)', color: colour('--st-text-color'), activecolor: colour('--st-primary-color') };
   out.hoverlabel = { ...layout.hoverlabel, bgcolor: colour('--st-secondary-background-color'),
                      bordercolor: colour('--st-border-color'), font: { color: colour('--st-text-color') } };
   for (const key of Object.keys(layout))
@@ -88,7 +89,11 @@ const later = call => requestAnimationFrame(() => setTimeout(call));  // once wh
 export default function ({ parentElement, data }) {
   const target = parentElement.querySelector('.apprentice-chart');
   target.setAttribute('aria-label', data.description);
-  target.onkeydown = event => event.key === 'Enter' && event.target === target && enlarge(target);
+  target.onkeydown = event => {  // returns nothing: what returns false keeps every other key from the browser
+    if (event.key !== 'Enter' || event.target !== target) return;
+    event.preventDefault();  // or the same key presses the button that closes it
+    enlarge(target);
+  };
   const figure = JSON.parse(data.figure), { aspect, tallest, readable, tile } = figure.layout.meta ?? {};
   // A picture with an aspect is as wide as its place allows, and high enough for square pixels.
   const place = ({ height, margin: { l, r, t, b } }) => {

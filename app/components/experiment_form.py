@@ -10,7 +10,18 @@ from app import engine, figures, own_methods
 from app.components.absent import or_say_why
 from app.components.composer import composer
 from app.components.folded import folded
-from app.components.forms import KEPT, TYPED, defaults, field, fields, method_form, optimiser_fields, places, plain
+from app.components.forms import (
+    KEPT,
+    TYPED,
+    defaults,
+    field,
+    fields,
+    method_form,
+    optimiser_fields,
+    places,
+    plain,
+    within,
+)
 from app.components.image_set import facts, left_out, set_picker, varying_form
 from app.components.network_form import network_form
 
@@ -35,6 +46,8 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
                                step=1 if each else classes, key=f"images.{name}.{entry['train']}.{each}", **KEPT,
                                help="How many the student trains on. Each seed draws images of its own; they lie "
                                "inside those that the teacher saw, where those are enough.")
+    with right:
+        within({"minimum": 1, "maximum": entry["train"] // (classes if each else 1)}, count)
     note.caption(entry["sentence"] + (f" {count * classes} to train on." if each else ""))
     left_out(entry["left_out"])
     names = ("labelled_per_class", "label_noise", "validation", "augment", "seed")
@@ -69,6 +82,10 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
         count = steps.number_input("Its steps", value=suggested["teacher_steps"], step=100,
                                    key=f"teacher.steps.{key}", **KEPT, help="A teacher with the same settings is "
                                    "trained once and found again. 0 leaves the weights that it starts from.")
+        with images:
+            within({"minimum": 1, "maximum": most}, seen)
+        with steps:
+            within(schema["steps"], count)
         asked = {name: schema[name] for name in ("batch_size", "seed")}
         more, optimiser = defaults(asked), _adam(catalogue, suggested["teacher_learning_rate"])
         if box := folded("How it learns", "teaching"):
@@ -150,12 +167,14 @@ def _matched(taps: dict, theirs: str, ours: str) -> str:
 def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
     """Steps, batch size, optimiser, learning rate, seeds and, where there is a choice, the device."""
     suggested, schema = entry["suggested"], catalogue["schemas"]["run"]
-    columns = st.columns([5, 5, 9, 7, 5, 5])
+    columns = [*st.columns([4, 4, 7, 5]), *(beneath := st.columns([4, 4, 12]))]
     with columns[0]:
         steps = field("steps", schema["steps"], suggested["steps"], f"steps.{data}")
+        if steps == 0:
+            st.caption("The students stay as they are drawn.")
     with columns[1]:
         batch = field("batch_size", schema["batch_size"], suggested["batch_size"], f"batch.{data}")
-    below, settings = st.container(), folded("Settings of the optimiser, early end, precision", "optimiser")
+    settings = folded("Settings of the optimiser, early end, precision", "optimiser")
     optimiser = _optimiser_form(catalogue, suggested["learning_rate"], data, *columns[2:4], settings,
                                 bind="query-params", help="For every student alike, the baseline too. A paper's comes "
                                 "with its falls of the learning rate, scaled to the steps.")
@@ -166,11 +185,13 @@ def budget_form(catalogue: dict, entry: dict, data: str) -> dict:
             precision = field("precision", schema["precision"], precision, "precision")
     seeds = columns[4].number_input("Seeds", value=3, step=1, key="seeds", **KEPT, help="Runs of each method; each "
                                     "seed has its own images and initial weights. Three or more show the spread.")
+    with columns[4]:
+        within({"minimum": 1, "maximum": MOST_SEEDS}, seeds)
     first = columns[5].number_input("First seed", value=1, step=1, key="first", **KEPT,
                                     help="The others follow it.")
     with st.spinner("The engine is starting…"):
         devices = engine.answer("device")["available"]
-    device = "auto" if devices == ["cpu"] else below.selectbox("Device", ["auto", *devices], key="device", **KEPT,
+    device = "auto" if devices == ["cpu"] else beneath[2].selectbox("Device", ["auto", *devices], key="device", **KEPT,
                                                                help=schema["device"]["description"])
     return {"run": {"steps": steps, "batch_size": batch, "optimiser": optimiser,
                     "evaluations": suggested["evaluations"], "device": device, "patience": patience,

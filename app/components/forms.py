@@ -20,7 +20,8 @@ Taps = dict[str, dict[str, list[int]]]
 def field(name: str, schema: dict, value: Any, key: str, taps: Taps | None = None) -> Any:
     """One widget for a field of a JSON schema; returns what the user chose.
 
-    Numbers have no limits here: a browser would keep an impossible one to itself, and the engine says what is wrong.
+    Numbers have no limits here: a browser would keep an impossible one to itself. Beneath one it is said what would be
+    possible, and the engine refuses it.
     `taps` are those of teacher and student, for fields that choose among them.
     """
     label, help_ = schema["title"].capitalize(), schema.get("description")
@@ -36,14 +37,26 @@ def field(name: str, schema: dict, value: Any, key: str, taps: Taps | None = Non
         case "boolean":
             return st.toggle(label, value, help=help_, key=key, **KEPT)
         case "integer":
-            return st.number_input(label, value=value, step=1, help=help_, key=key, **KEPT)
+            return within(kinds[0], st.number_input(label, value=value, step=1, help=help_, key=key, **KEPT))
         case "number":
-            return st.number_input(label, value=float(value), step=10.0 ** _magnitude(value), format="%.4g", help=help_,
-                                   key=key, **KEPT)
+            return within(kinds[0], st.number_input(label, value=float(value), step=10.0 ** _magnitude(value),
+                                                    format="%.4g", help=help_, key=key, **KEPT))
         case "array":
             words = st.text_input(label, ", ".join(f"{share:g}" for share in value), help=help_, key=key, **KEPT)
             return [_number(word) for word in words.replace(";", ",").split(",") if word.strip()]
     return st.text_input(label, value, help=help_, key=key, **KEPT)
+
+
+def within(limits: dict, value: float | None) -> float | None:
+    """The value; beneath its widget it is said what the schema's limits are where it is not within them."""
+    words = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most",
+             "exclusiveMaximum": "less than"}
+    past = {"minimum": float.__lt__, "exclusiveMinimum": float.__le__, "maximum": float.__gt__,
+            "exclusiveMaximum": float.__ge__}
+    if value is not None and any(limit in limits and past[limit](float(value), float(limits[limit])) for limit in past):
+        told = " and ".join(f"{words[limit]} {limits[limit]:,g}" for limit in words if limit in limits)
+        st.caption(f":red[:material/error: It must be {told}.]")
+    return value
 
 
 def _words(option: str | float) -> str:

@@ -22,7 +22,7 @@ _PARTS = (
     _box(650, 58, 190, "Student", "small, saw ten images"),
     _arrow(200, 46, 640, "the labels: “this is a 7”", "#8A94A3"),
     _arrow(200, 92, 640, "soft targets: “a 7, though a bit like a 1”", "#0072B2"),
-    _arrow(200, 138, 640, "sensitivity maps: “look here, and here”", "#D55E00"),
+    _arrow(200, 138, 640, "full Jacobian, its sensitivity maps: “look here, and here”", "#E69F00"),
 )
 illustration = st.components.v2.component(
     "apprentice_illustration",

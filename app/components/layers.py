@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import streamlit as st
 
-from app import engine, figures
+from app import engine, figures, results
 from app.components.absent import why_absent
 from app.components.chart import chart
 from app.components.pickers import experiment_picker, student_picker, trained
@@ -30,7 +30,8 @@ def taught_students() -> tuple[list[dict], tuple[int, int]]:
 def while_it_trained(students: list[dict], draw: Callable[[dict, int, dict[int, dict]], None], **asked) -> None:
     """Choose a student and one of its snapshots: `draw(run, step, what the inspector says of all snapshots)`."""
     st.subheader("While it trained")
-    run = st.selectbox("Student", students, index=len(students) - 1, format_func=lambda run: run["name"],
+    learnt = [number for number, run in enumerate(students) if results.settings([run], asked["kind"])]
+    run = st.selectbox("Student", students, (learnt or [len(students) - 1])[-1], format_func=lambda run: run["name"],
                        key="followed")
     steps = engine.store().snapshot_steps(run["id"])
     with st.spinner("Computing all snapshots…"):

@@ -9,6 +9,7 @@ from app.figures.text import escape, number, write
 
 HEIGHT, ROOM = 0.75, 0.6  # of a tile: the bars, and what lies between them and the maps
 NAMED = 12  # of more classes the names have no room
+ROOMY = 5  # of more networks only the names that matter have
 
 
 def with_answers(figure: go.Figure, answers: list[dict], *, label: int) -> go.Figure:
@@ -21,7 +22,7 @@ def with_answers(figure: go.Figure, answers: list[dict], *, label: int) -> go.Fi
     width = (len(tile["columns"]) - 1) * tile["across"] + tile["width"]
     maps, bars, room = aspect * width, HEIGHT * tile["height"], ROOM * tile["height"]
     whole = maps + room + bars
-    drawn = [_bars(answer, label, column * tile["across"] - 0.5, tile["width"])
+    drawn = [_bars(answer, label, column * tile["across"] - 0.5, tile["width"], len(answers) <= ROOMY)
              for column, answer in enumerate(answers, start=1) if answer["shares"] is not None]
     figure.add_traces([trace for traces, _ in drawn for trace in traces])
     write(figure, {"x": tile["width"] / 2 - 0.5, "y": 1, "yref": "paper", "yanchor": "bottom",
@@ -33,7 +34,7 @@ def with_answers(figure: go.Figure, answers: list[dict], *, label: int) -> go.Fi
     return figure
 
 
-def _bars(answer: dict, label: int, left: float, width: float) -> tuple[list[dict], list[dict]]:
+def _bars(answer: dict, label: int, left: float, width: float, roomy: bool) -> tuple[list[dict], list[dict]]:
     """One network's bars from `left` on, as traces, and the notes on what it says above and below them."""
     classes, step, best = answer["classes"], width / len(answer["classes"]), int(answer["shares"].argmax())
     across = [left + (at + 0.5) * step for at in range(len(classes))]
@@ -43,7 +44,8 @@ def _bars(answer: dict, label: int, left: float, width: float) -> tuple[list[dic
                "marker": {"color": colours, "line": {"width": 0}}, "customdata": named, "showlegend": False,
                "hovertemplate": "%{customdata}: %{y:.1%}<extra></extra>"}]
     if len(classes) <= NAMED and max(map(len, classes)) <= 2:
-        traces.append({"type": "scatter", "x": across, "y": [0.0] * len(classes), "mode": "text", "text": named,
+        written = [name if roomy or at in (label, best) else "" for at, name in enumerate(named)]
+        traces.append({"type": "scatter", "x": across, "y": [0.0] * len(classes), "mode": "text", "text": written,
                        "cliponaxis": False, "yaxis": "y2", "textposition": "bottom center", "hoverinfo": "skip",
                        "showlegend": False})
     middle = left + width / 2

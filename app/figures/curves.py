@@ -11,6 +11,7 @@ from app.figures.text import escape
 from kdcore.comparison import spread_out
 
 POINTS = 300
+TOGETHER = 10  # lines whose values are read at once; of more the box would cover them, and one is read at a time
 ENTRY = 23  # pixels of a legend's entry, where each takes a line
 
 
@@ -27,8 +28,8 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
         drawn.append({"type": "scatter", "x": steps, "y": values, "name": escape(line["group"]), "mode": "lines",
                       "legendgroup": line["group"], "showlegend": line["group"] not in seen, "uid": str(line["run"]),
                       "line": {"color": line["colour"], "dash": line["dash"], "width": 2.2},
-                      "meta": escape(line["name"]),
-                      "hovertemplate": f"%{{meta}}: %{{y:{'.1%' if percent else '.4g'}}}<extra></extra>"})
+                      "meta": escape(line["name"]), "hovertemplate": f"%{{meta}}: %{{y:{'.1%' if percent else '.4g'}}}"
+                      f"{'<br>step %{x}' * (len(lines) > TOGETHER)}<extra></extra>"})
         seen.add(line["group"])
     figure = go.Figure(drawn)  # at once: line by line takes twice as long
     if level:
@@ -36,6 +37,8 @@ def curves(lines: list[dict], *, title: str, percent: bool = False, logarithmic:
     if at is not None:
         named_place(figure, at)
     lay_out(figure, len(seen))
+    if len(lines) > TOGETHER:
+        figure.update_layout(hovermode="closest")
     figure.update_xaxes(title="training steps", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"})
     figure.update_yaxes(title=escape(title), tickformat=".4~%" if percent else None,
                         type="log" if logarithmic else "linear")

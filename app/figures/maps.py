@@ -143,9 +143,10 @@ def _picture(tiles: np.ndarray, gap: int, image: np.ndarray | None, under: list[
 
 def _colours(signed: bool, largest: float) -> dict:
     """Red and blue for what has a sign, else from dark to bright, up to `largest`; the scale at the right edge."""
-    return {"colorscale": "RdBu_r" if signed else "Viridis", "zmin": -largest if signed else 0, "zmax": largest,
-            "colorbar": {"thickness": 10, "outlinewidth": 0, "tickformat": ".2g", "nticks": 4, "xref": "container",
-                         "x": 1, "xanchor": "right"}}
+    ends = [-largest, 0, largest] if signed else [0, largest / 2, largest]
+    return {"colorscale": "RdBu_r" if signed else "Viridis", "zmin": ends[0], "zmax": largest,
+            "colorbar": {"thickness": 10, "outlinewidth": 0, "xref": "container", "x": 1, "xanchor": "right",
+                         "tickvals": ends, "ticktext": [f"{end:.2g}" for end in ends]}}
 
 
 def _share_room(traces: list) -> None:

@@ -178,10 +178,11 @@ class GroupTerm(LayerTerm):
         layers = pair.layers(self.groups, self.role)
         flat = [layer.student for layer in layers if len(layer.student_shape) == 1]
         if self.only_maps and flat and isinstance(self.groups, tuple):
-            raise Unsuited(f"{flat[0]} is a vector, without places to attend to; choose layers that are maps")
+            raise Unsuited(f"{flat[0]} is a vector, whose neurons have no place in the image; choose layers that are "
+                           "maps")
         if self.only_maps and flat:
-            raise Unsuited("the layers of a fully connected network are vectors, without places to attend to; choose "
-                           "convolutional networks")
+            raise Unsuited("the layers of a fully connected network are vectors, whose neurons have no place in "
+                           "the image; choose convolutional networks")
         return layers
 
     def asks(self) -> frozenset[str]:

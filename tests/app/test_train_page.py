@@ -189,6 +189,14 @@ def test_a_saved_method_with_a_long_title_can_be_changed(page):
     assert not page.exception and not page.error and starts(page)
 
 
+def test_beneath_an_impossible_number_stands_what_is_possible(page):
+    page.run()
+    page.number_input("images.digits.1297.False").set_value(2000).run()
+    assert ":red[:material/error: It must be at least 1 and at most 1,297.]" in [one.value for one in page.caption]
+    page.number_input("images.digits.1297.False").set_value(20).run()
+    assert not any("It must be" in one.value for one in page.caption) and starts(page)
+
+
 def test_too_many_labels_are_a_sentence_below_a_whole_form(page):
     page.run()
     page.number_input("data.digits.labelled_per_class").set_value(5).run()

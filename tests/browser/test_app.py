@@ -183,7 +183,8 @@ def test_an_impossible_number_is_a_sentence_and_nothing_can_be_started(demo_link
     expect(page.get_by_role("button", name="Start")).to_be_visible(timeout=30_000)
     page.get_by_label("Steps", exact=True).fill("-4")
     page.get_by_label("Steps", exact=True).press("Enter")
-    expect(page.get_by_text("steps = -4 is not possible")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("steps must be at least 0, and not -4")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("It must be at least 0 and at most 10,000,000.")).to_be_visible()
     expect(page.get_by_role("button", name="Start")).to_have_count(0)
 
 
@@ -194,13 +195,13 @@ def test_what_is_half_typed_survives_an_answer_and_what_is_typed_a_look_elsewher
     steps.fill("-5")
     steps.press("Enter")
     seeds.fill("2")  # while the page still answers
-    expect(page.get_by_text("steps = -5 is not possible")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("steps must be at least 0, and not -5")).to_be_visible(timeout=30_000)
     expect(seeds).to_have_value("2")
     seeds.press("Enter")
     page.get_by_role("link", name="Methods").click()
     expect(page.get_by_label("Search", exact=True)).to_be_visible(timeout=20_000)
     page.get_by_role("link", name="Train").click()
-    expect(page.get_by_text("steps = -5 is not possible")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("steps must be at least 0, and not -5")).to_be_visible(timeout=30_000)
     expect(steps).to_have_value("-5")
     expect(seeds).to_have_value("2")
 

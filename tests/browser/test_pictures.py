@@ -426,6 +426,22 @@ def test_a_click_enlarges_a_map_and_escape_closes_it(example, page):
     expect(page.locator("dialog.apprentice-large")).to_have_count(0)
 
 
+def test_the_keyboard_passes_a_chart_enlarges_and_closes_it(example, page):
+    page.goto(example.link("attention"))
+    page.wait_for_function(READY, arg=1, timeout=60_000)
+    chart = page.locator(".apprentice-chart").first
+    chart.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog.apprentice-large")).to_be_visible()
+    page.wait_for_timeout(500)  # and it stays open
+    expect(page.locator("dialog.apprentice-large")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.apprentice-large")).to_have_count(0)
+    for _ in range(4):  # past its own three tools
+        page.keyboard.press("Tab")
+    assert not page.evaluate("document.activeElement.closest('.apprentice-chart')")
+
+
 def test_play_goes_on_through_the_training_and_stops_at_its_end(example, page):
     steps = example.store.snapshot_steps(example.students[0]["id"])
     page.goto(example.link("side", rows="answers", step=str(steps[-3])))
