@@ -25,6 +25,7 @@ from tests.browser.conftest import CHROMIUM, Server  # noqa: E402
 
 PAGES = {"compare": "compare?view=Over+training", "noise": "noise?world=Two+inputs"}
 WIDE, HIGH = 1280, 1080
+DEMO = 1690  # pixels down to the end of the demo's maps
 SECONDS = 0.45  # that a frame of the animation is seen
 LAST = 2.5
 CORES = 99  # as if there were as many: the runs of a demo wait for none
@@ -49,6 +50,8 @@ def make(folder: Path) -> None:
                 _open(page, link, example)
                 page.screenshot(path=folder / f"{name}.png")
             page.set_viewport_size({"width": WIDE, "height": 2 * HIGH})  # nothing may lie beyond its edge
+            _open(page, f"?demo={demonstration['name'].replace(' ', '+')}", example)
+            page.screenshot(path=folder / "demo.png", clip={"x": 0, "y": 0, "width": WIDE, "height": DEMO})
             _open(page, f"side?image={_telling(store, example)}", example)
             page.locator(".apprentice-chart").first.screenshot(path=folder / "side.png")
             taught = [run for run in store.runs(demonstration["name"]) if run["role"] == "student" and run["seed"] == 1]
