@@ -14,7 +14,7 @@ MOST = 2
 PATIENCE = 0.5  # seconds that a question waits before another process is started for it
 IDLE = 600.0  # seconds after which that one ends, for a process with torch holds half a gigabyte
 LONG = frozenset(("agreement", "class_maps", "estimate", "export_experiment", "export_student", "import_experiment",
-                  "likeness", "on_object", "robustness", "timeline"))
+                  "likeness", "on_object", "paper_estimate", "robustness", "timeline"))
 """What may take half a minute goes one at a time, so that a process stays free for all else."""
 
 

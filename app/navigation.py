@@ -23,6 +23,7 @@ SECTIONS = {
         "try": ("Try it", ":material/draw:"),
         "noise": ("Noise and slope", ":material/airwave:")},
     "Background": {
+        "papers": ("Papers", ":material/article:"),
         "data": ("Data", ":material/photo_library:"),
         "methods": ("Methods", ":material/menu_book:")},
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from app import engine, rights
 from app.durations import duration
 from kdcore import worker
@@ -37,14 +35,26 @@ def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
     {"runs" all in all, "found" those of them that are there already, unless they are to be trained `again`, "seconds",
     "bytes", "slots" at a time "where", "teacher" a sentence, "tried" of how many "kinds" of run}.
     """
-    run, teachers = experiment["run"], {}
-    find = partial(engine.store().find, owner=engine.owner())
-    states = {hash: (find(hash) or {"state": None})["state"]
-              for hash in dict.fromkeys(run["teacher"]["hash"] for run in planned["runs"] if run["teacher"])}
-    if set(states.values()) == {"done"}:  # what they started from may be gone
+    run = experiment["run"]
+    if set(_teachers(planned["runs"]).values()) == {"done"}:  # what they started from may be gone
         run = {**run, "teacher": {**run["teacher"], "network": {**run["teacher"]["network"], "start": None}}}
-    found = engine.answer("estimate", content={**experiment, "run": run, "name": ""})
-    fresh = [(one, run) for one, run in zip(found["each"], planned["runs"]) if again or not find(run["hash"])]
+    return cost_of(planned["runs"], engine.answer("estimate", content={**experiment, "run": run, "name": ""}), again)
+
+
+def _find(hash: str) -> dict | None:
+    return engine.store().find(hash, engine.owner())
+
+
+def _teachers(runs: list[dict]) -> dict[str, str | None]:
+    """The state of each planned run's teacher, by its hash; None where it is not there."""
+    return {hash: (_find(hash) or {"state": None})["state"]
+            for hash in dict.fromkeys(run["teacher"]["hash"] for run in runs if run["teacher"])}
+
+
+def cost_of(runs: list[dict], found: dict, again: bool = False) -> dict:
+    """The same of planned runs, of which the engine has `found` what each takes."""
+    teachers, states = {}, _teachers(runs)
+    fresh = [(one, run) for one, run in zip(found["each"], runs) if again or not _find(run["hash"])]
     for one, run in fresh:
         run["expected"] = one["seconds"] if not run["parts"] else 0.0
         for part in run["parts"]:
@@ -57,7 +67,7 @@ def cost(experiment: dict, planned: dict, again: bool = False) -> dict:
         at_a_time, where = engine.slots(), "the cluster, if its nodes are as fast as this machine"
     students = [one for one, _ in fresh]
     return {"runs": sum(one["trainings"] for one in found["each"]), "found": 0 if again else sum(
-                one["trainings"] for one, run in zip(found["each"], planned["runs"]) if find(run["hash"])),
+                one["trainings"] for one, run in zip(found["each"], runs) if _find(run["hash"])),
             "seconds": sum(_shared_out([one["seconds"] for one in wave], at_a_time)
                            for wave in (teachers.values(), students)),
             "bytes": sum(one["bytes"] for one in (*teachers.values(), *students)),
@@ -77,6 +87,22 @@ def _of_teachers(states: list[str | None]) -> str:
     if None in states:
         return f"{whose} {are} trained first."
     return f"{whose} {are} already trained." if set(states) == {"done"} else f"{whose} {are} being trained already."
+
+
+def fill(runs: list[dict], name: str) -> str:
+    """Queue planned runs under a name, beside what is listed under it already, and return the name.
+
+    Another person's experiment of that name is left alone. Raises UserError where the server's settings are against it.
+    """
+    rights.may_change()
+    if reason := _refusal({"runs": runs}):
+        raise engine.UserError(reason)
+    with engine.store().transaction():
+        theirs = name in engine.store().experiments() and not rights.owns(name)
+        name = engine.store().free_name(name) if theirs else name
+        engine.store().submit_all(runs, name, engine.owner())
+    worker.ensure(engine.store())
+    return name
 
 
 def submit(planned: dict, again: bool = False) -> str:

@@ -34,14 +34,19 @@ _found: dict[str, tuple[float, _Cost]] = {}  # {kind: when it was tried, what it
 
 
 def estimate(experiment: Experiment) -> dict:
-    """What the experiment's runs will cost, in the order of `Experiment.runs`.
+    """What the experiment's runs will cost, in the order of `Experiment.runs`; see `of_runs`."""
+    return of_runs(experiment.runs())
+
+
+def of_runs(runs: list[RunConfig]) -> dict:
+    """What runs will cost, in their order.
 
     {"slots" at a time, "each": [{"seconds", "bytes" of disk, "trainings", "teacher": {"seconds", "bytes"}}], "tried" of
     how many "kinds" of run}. Every kind of run (same networks, terms and batches) is tried for a few steps with an
     untrained teacher, as many kinds as take 20 seconds; the medians of a step and of a measurement count, for ten
     minutes, and for a kind that is not tried the mean of the others.
     """
-    runs, began = experiment.runs(), time.monotonic()
+    began = time.monotonic()
     kinds = {_kind(run): run for run in [*(run.teacher for run in runs if run.teacher), *runs]}
     tried: dict[str, _Cost] = {}
     for kind in sorted(kinds, key=lambda kind: hashlib.sha256(kind.encode()).digest()):  # as if drawn
@@ -57,7 +62,7 @@ def estimate(experiment: Experiment) -> dict:
     each = [{**_what_it_takes(run, costs[_kind(run)]), "trainings": 1 + len(run.members()),
              "teacher": run.teacher and taught[run.teacher.hash()]} for run in runs]
     here = device.describe()
-    slots = min(settings.read().at_a_time(here), max(1, here["cores"] // experiment.run.threads))
+    slots = min(settings.read().at_a_time(here), max(1, here["cores"] // max(run.threads for run in runs)))
     return {"slots": slots, "each": each, "tried": len(tried), "kinds": len(kinds)}
 
 

@@ -73,10 +73,11 @@ def _questions(store: Store) -> dict:
     import torch
 
     from kdcore import bundle, catalogue, comparison, estimate, experiment, inspect, search
-    from kdcore.config import parse
+    from kdcore.config import parse, read
     from kdcore.data import SOURCES, DataConfig, source
     from kdcore.data.sources import download
     from kdcore.device import describe
+    from kdcore.papers import plan
 
     torch.set_num_threads(1)
     return {
@@ -121,4 +122,8 @@ def _questions(store: Store) -> dict:
         "robustness": partial(inspect.robustness, store),
         "costs": partial(inspect.costs, store),
         "rank_sums": comparison.rank_sums,
+        "kendall": comparison.kendall,
+        "paper": plan.outline,
+        "paper_runs": plan.missing,
+        "paper_estimate": lambda runs: estimate.of_runs([read(run) for run in runs]),
     }

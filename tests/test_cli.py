@@ -144,7 +144,7 @@ MISTAKES = {
     "an unknown network": (changed(network={"name": "resnet"}), ["'resnet'", "fc_student"]),
     "an unknown image set": (changed(data={"name": "minst"}), ["'minst'", "mnist"]),
     "an unknown field": (changed(step=5), ["'step' is not a field", "did you mean 'steps'"]),
-    "no steps": (changed(steps=-1), ["steps = -1"]),
+    "no steps": (changed(steps=-1), ["steps must be at least 0"]),
     "a word for a number": (changed(batch_size="many"), ["batch_size", "many"]),
     "more images than there are": (changed(data={"name": "digits", "images": 5000}), ["1297", "5000"]),
     "a learning rate that is no number": (

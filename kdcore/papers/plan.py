@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +25,39 @@ def planned(name: str, budget: str, images: str | None = None) -> list[dict]:
     named(budget, BUDGETS, "budget")
     known: dict[str, dict] = {}
     return [_cell(table, cell, budget, images, known) for cell in table.cells]
+
+
+def outline(name: str, budget: str, images: str | None = None, present: bool = True) -> list[dict]:
+    """The same as far as a page needs it: {"hashes" of each cell's runs, "reason"}.
+
+    `present` says whether the table's own image set is here, so that an answer can be kept.
+    """
+    return [{"hashes": [run["hash"] for run in one["runs"]], "reason": one["reason"]}
+            for one in planned(name, budget, images)]
+
+
+def missing(name: str, budget: str, images: str | None = None, columns: Collection[str] = (),
+            rows: Collection[str] = ()) -> list[dict]:
+    """What makes the cells in these columns and rows, all where none are given: each run once, as the store takes it.
+
+    Raises UserError for a column or row that is not there, and where none of the cells can be made here.
+    """
+    made, chosen = planned(name, budget, images), wanted(TABLES[name], columns, rows)
+    asked = [one for one, cell in zip(made, TABLES[name].cells) if cell in chosen]
+    runs = {run["hash"]: run for one in asked for run in one["runs"] if not one["reason"]}
+    if not runs:
+        raise UserError(asked[0]["reason"] if asked else "These rows have no cell in these columns.")
+    return list(runs.values())
+
+
+def wanted(table: Table, columns: Collection[str], rows: Collection[str]) -> list[Cell]:
+    """The cells in these columns and rows, all where none are given. Raises UserError for one that is not there."""
+    for what, asked, known in (("column", columns, [cell.column for cell in table.cells]),
+                               ("row", rows, [cell.row for cell in table.cells])):
+        if unknown := [one for one in asked if one not in known]:
+            raise UserError(f"The table has no {what} {unknown[0]!r}{meant(unknown[0], known)}; it has "
+                            f"{', '.join(dict.fromkeys(known))}.")
+    return [cell for cell in table.cells if (not columns or cell.column in columns) and (not rows or cell.row in rows)]
 
 
 def named(name: str, known: dict, what: str) -> Any:
@@ -64,7 +98,8 @@ def run_of(table: Table, cell: Cell, budget: str, seed: int, images: str | None 
     content = cell.run(budget, seed)
     method = methods()[table.paper, content["method"]].model_dump(mode="json")
     change = content.pop("change", {})
-    run = {**content, "method": grid.with_settings(method, change)}
+    title = " · ".join(filter(None, (cell.row, cell.column, f"seed {seed}")))
+    run = {**content, "name": title[:120], "method": grid.with_settings(method, change)}
     for one in filter(None, (run, run.get("teacher"))) if images else ():
         one["data"] = {**one["data"], "name": FOLDER_NAME, "path": images,
                        "size": one["data"].get("size") or SOURCES[table.data].shape[1]}

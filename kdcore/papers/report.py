@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kdcore.comparison import mean, sign
+from kdcore.papers import TABLES
 from kdcore.papers.table import Cell, Measure, Table
 from kdcore.store import Store
 
 Noisy = Callable[[list[int], float], list[float | None]]
 """Runs and a standard deviation of noise -> the accuracy of each under it."""
+
+def experiment(name: str, budget: str) -> str:
+    """What the runs of a table at a budget are called together."""
+    return f"{name} · {budget}"
+
 
 AS_THERE, OTHERWISE, LEVEL = "as published", "the other way", "level"
 
@@ -99,6 +106,14 @@ def _group(baseline: str | None) -> str:
     return group if rest else ""
 
 
+def whole(name: str, budget: str, data: str, images: str | None, cells: list[dict], orders: list[dict]) -> dict:
+    """A table's report: what it is and at which budget, on which images, its cells and the order of its lines."""
+    table = TABLES[name]
+    return {"table": name, "paper": table.paper, "title": table.title, "claim": table.claim, "budget": budget,
+            "note": table.budgets[budget].note, "path": images, "cells": cells, "orders": orders,
+            "images": f"{Path(images).name} in place of {data}." if images else f"Images: {data}."}
+
+
 def markdown(report: dict[str, Any]) -> str:
     """A report as a Markdown table: published beside measured, mean ± standard error (number of seeds)."""
     lines = [f"# {report['paper']}, {report['title']}", "", report["claim"], "",
@@ -124,8 +139,8 @@ def said(report: dict[str, Any]) -> str:
     against = sum(one["direction"] == OTHERWISE and one["clear"] for one in told)
     if not told:
         return "No direction can be told yet."
-    return (f"Of {len(told)} directions {again} are as published, {clear} of them clearly (by Student's t at 95 % over "
-            f"the seeds); of the others {against} clearly point the other way.")
+    return (f"Of {len(told)} direction{'s' * (len(told) > 1)}, {again} as published, {clear} of them clearly (by "
+            f"Student's t at 95 % over the seeds), and {len(told) - again} the other way, {against} clearly.")
 
 
 def printed(one: dict) -> str:

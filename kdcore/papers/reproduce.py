@@ -12,12 +12,11 @@ from tqdm import tqdm
 from kdcore import worker
 from kdcore.comparison import kendall
 from kdcore.data.sources import SOURCES
-from kdcore.errors import UserError, meant
+from kdcore.errors import UserError
 from kdcore.inspect import robustness
 from kdcore.papers import TABLES
-from kdcore.papers.plan import planned
-from kdcore.papers.report import markdown, measured, orders
-from kdcore.papers.table import Table
+from kdcore.papers.plan import missing, outline
+from kdcore.papers.report import experiment, markdown, measured, orders, whole
 from kdcore.store import Store
 
 
@@ -29,58 +28,34 @@ def reproduce(name: str, budget: str, store: Store, folder: Path, images: str | 
     are filled, all where none are given; the report has whatever is there. Raises UserError for an unknown table,
     budget, column or row, where no cell can be made here, and for runs that failed.
     """
-    made = planned(name, budget, images)
-    table = TABLES[name]
-    chosen = wanted(table, columns, rows)
-    runs = [run for one, cell in zip(made, table.cells) if cell in chosen for run in one["runs"] if not one["reason"]]
-    if not runs:
-        raise UserError(next(one["reason"] for one, cell in zip(made, table.cells) if cell in chosen))
-    each = {run["hash"]: run for run in runs}
+    runs = missing(name, budget, images, columns, rows)
     with store.transaction():
-        ids = [store.ensure(run, experiment(name, budget)) for run in each.values()]
+        ids = [store.ensure(run, experiment(name, budget)) for run in runs]
     _wait(store, ids)
-    report = reported(store, name, budget, made, images)
+    report = reported(store, name, budget, images)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}-{budget}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     (folder / f"{name}-{budget}.md").write_text(markdown(report))
     return report
 
 
-def experiment(name: str, budget: str) -> str:
-    """What the runs of a table at a budget are called together."""
-    return f"{name} · {budget}"
-
-
-def wanted(table: Table, columns: Collection[str], rows: Collection[str]) -> list:
-    """The cells in these columns and rows, all where none are given. Raises UserError for one that is not there."""
-    for what, asked, known in (("column", columns, [cell.column for cell in table.cells]),
-                               ("row", rows, [cell.row for cell in table.cells])):
-        if unknown := [one for one in asked if one not in known]:
-            raise UserError(f"The table has no {what} {unknown[0]!r}{meant(unknown[0], known)}; it has "
-                            f"{', '.join(dict.fromkeys(known))}.")
-    return [cell for cell in table.cells if (not columns or cell.column in columns) and (not rows or cell.row in rows)]
-
-
-def reported(store: Store, name: str, budget: str, made: list[dict], images: str | None) -> dict:
+def reported(store: Store, name: str, budget: str, images: str | None = None) -> dict:
     """A table's report: what it is, its cells as `report.measured` has them with the "reason" why one is not made, and
     the order of its lines with Kendall's "tau".
     """
-    table = TABLES[name]
+    table, made = TABLES[name], outline(name, budget, images)
 
     def noisy(runs: list[int], std: float) -> list[float | None]:
         each = [robustness(store, [(run, None)], of=run, stds=[std])[0]["accuracy"] for run in runs]
         return [None if accuracy is None else float(accuracy[0]) for accuracy in each]
 
-    found = measured(store, table, [[run["hash"] for run in one["runs"]] for one in made], noisy)
+    found = measured(store, table, [one["hashes"] for one in made], noisy)
     for cell, one in zip(found, made):
         cell["reason"] = one["reason"]
     lines = orders(table, found)
     for line, tau in zip(lines, kendall([(line["published"], line["measured"]) for line in lines])):
         line["tau"] = tau
-    title = SOURCES[table.data].title
-    return {"table": name, "paper": table.paper, "title": table.title, "claim": table.claim, "budget": budget,
-            "note": table.budgets[budget].note, "cells": found, "orders": lines,
-            "images": f"{Path(images).name} in place of {title}." if images else f"Images: {title}."}
+    return whole(name, budget, SOURCES[table.data].title, images, found, lines)
 
 
 def _wait(store: Store, ids: list[int]) -> None:

@@ -364,7 +364,7 @@ class Visit(NamedTuple):
     check: Callable[[Example, dict], None] | None = None
 
 
-VISITS = {name: Visit(name) for name in ("start", "train", "runs", "queue", "methods")} | {
+VISITS = {name: Visit(name) for name in ("start", "train", "runs", "queue", "papers", "methods")} | {
     "compare": Visit("compare", {"view": "Over training"}, 1, gain),
     "calibration": Visit("compare", {"view": "Calibration"}, 1, calibration),
     "confusion": Visit("compare", {"view": "Classes", "columns": TITLE, "held_against": "the teacher's answer"}, 2,

@@ -1,0 +1,69 @@
+"""What a paper's table came to, and one cell of it opened: its runs, their curves, the way to their maps."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from app import engine, figures
+from app.components.live import live_curves
+from app.components.paper_table import MARKS
+from app.navigation import go_to
+from kdcore.papers.report import AS_THERE, LEVEL, OTHERWISE, found, in_words, markdown, of_day, printed, said
+
+
+def what_was_found(report: dict) -> None:
+    """The table in words: how to read it, how many directions are as published, and whether the order is."""
+    st.caption("In each cell the published figure, with * where the paper calls it significant, and under it what was "
+               f"measured: mean ± standard error (seeds). Ahead of its baseline, or behind: {MARKS[AS_THERE]} as "
+               f"published (blue), {MARKS[OTHERWISE]} the other way (orange), {MARKS[LEVEL]} level; in strong colour "
+               f"where the seeds make it clear (Student's t, 95 %). {report['images']}")
+    if not any(one["mean"] is not None for one in report["cells"]):
+        return
+    newest = max(one["when"] for one in report["cells"] if one["when"])
+    st.markdown(f"{said(report)} Budget *{report['budget']}*; the newest run ended on {of_day(newest)}.")
+    told = [f"{figures.markdown(line['line'])} **{line['tau']:.2f}** ({len(line['published'])})"
+            for line in report["orders"] if line["tau"] is not None]
+    if told:
+        st.markdown(f"Order, by Kendall's τ (cells): {'; '.join(told)}. 1 is the published order, −1 the reverse.")
+
+
+def cell_opened(cells: list[dict], place: tuple[str, str], columns: bool) -> None:
+    """The runs of a cell and of its baseline: their curves, and links to their maps."""
+    one = next((cell for cell in cells if (cell["row"], cell["column"]) == place), None)
+    if not one:
+        return
+    st.subheader(" · ".join(filter(None, place)))
+    beside = (place[0], one["against"]) if columns else (one["against"], place[1])
+    baseline = next((cell for cell in cells if (cell["row"], cell["column"]) == beside
+                     and cell["unit"] == one["unit"]), None)
+    st.markdown(f"{one['unit'].capitalize()}: published **{figures.markdown(printed(one)) or 'nothing'}**, measured "
+                f"**{found(one) or 'nothing yet'}**{', ' * bool(one['direction'])}{in_words(one)}."
+                + (f" {figures.markdown(one['reason'])}" if one["reason"] else ""))
+    ids = [*(baseline["runs"] if baseline else []), *one["runs"]]
+    if not ids:
+        st.caption("No run of it is there yet.")
+        return
+    live_curves(ids, "accuracy", f"paper.{place}", title="accuracy on the test images")
+    experiment = engine.store().run(one["runs"][0] if one["runs"] else ids[0])["experiment"]
+    with st.container(horizontal=True):
+        for page, words, icon in (("runs", "These runs", ":material/monitoring:"),
+                                  ("side", "Their maps, side by side", ":material/view_column:"),
+                                  ("compare", "Compare", ":material/balance:")):
+            if st.button(words, icon=icon, key=f"paper.to.{page}"):
+                go_to(page, experiment)
+
+
+def take_report(report: dict) -> None:
+    """The table to take away, as Markdown and as JSON, and the line that fills it from a shell."""
+    with st.popover("Report and command", icon=":material/download:"):
+        name = f"{report['table']}-{report['budget']}"
+        with st.container(horizontal=True):
+            st.download_button("Markdown", markdown(report), f"{name}.md", on_click="ignore",
+                               icon=":material/download:")
+            st.download_button("JSON", json.dumps(report, ensure_ascii=False, indent=1), f"{name}.json",
+                               on_click="ignore", icon=":material/download:")
+        st.markdown("From a shell, in the repository's folder:")
+        images = f" --images {report['path']}" if report["path"] else ""
+        st.code(f"python -m kdcore reproduce {report['table']} --budget {report['budget']}{images}", language="shell")

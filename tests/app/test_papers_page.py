@@ -1,0 +1,108 @@
+"""The Papers page without a browser: a made table, filled, opened and taken away."""
+
+import json
+
+import pytest
+
+from app import downloads, engine
+from app.components import paper_table
+from kdcore import worker
+from kdcore.papers import TABLES, plan, report
+from tests.papers.test_reproduce import MADE
+
+PLACE = ("full Jacobian", "20")
+
+
+@pytest.fixture
+def page(page_of, monkeypatch, questions):
+    """The page on the made table, with the inspector's questions on the page's own store."""
+    from kdcore import inspect
+
+    def ask(question, **arguments):
+        if question == "robustness":
+            return inspect.robustness(engine.store(), **arguments)
+        return questions[question](**arguments)
+
+    monkeypatch.setitem(TABLES, "made", MADE)
+    made = page_of("papers")
+    monkeypatch.setattr(engine, "answer", ask)
+    monkeypatch.setattr(engine, "ask", ask)
+    monkeypatch.setattr(downloads, "present", lambda: {"digits": 1.0, "cifar10": 0.0})
+    made.query_params["table"] = "Ehmann & Samek 2018, Table 1: a made table"
+    return made
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The cells that the page has drawn last, and the cell that is clicked."""
+    drawn = {"clicked": None}
+
+    def table(cells, key):
+        drawn["cells"] = cells
+        return drawn["clicked"]
+
+    monkeypatch.setattr(paper_table, "paper_table", table)
+    return drawn
+
+
+def words(made):
+    return " ".join(one.value for one in (*made.markdown, *made.caption, *made.info, *made.error))
+
+
+def filled():
+    for run in plan.missing("made", "quick"):
+        engine.store().ensure(run, report.experiment("made", "quick"))
+    while row := engine.store().queue.claim(99):
+        worker.execute(engine.store(), row)
+
+
+def test_an_empty_table_shows_what_is_published_and_what_filling_it_costs(page, shown):
+    page.run()
+    assert not page.exception and not page.error and "It is made" in words(page)
+    assert {(one["published"], one["mean"], one["missing"]) for one in shown["cells"]} == {
+        (cell.published, None, 2) for cell in MADE.cells}
+    page.session_state["opened"] = {"fill.made.quick"}
+    page.run()
+    assert not page.exception and "**12 runs**" in words(page) and "Their teacher is trained first" in words(page)
+    page.button_group("fill.column").set_value(["20"]).run()
+    assert "**6 runs**" in words(page)
+    next(button for button in page.button if button.label == "Start").click().run()
+    assert not page.exception
+    assert sum(run["role"] == "student" for run in engine.store().runs("made · quick")) == 6
+    assert {(one["column"], one["running"]) for one in shown["cells"]} == {("20", True), ("50", False)}
+    assert "0 running, 6 waiting, 0 of 6 done" in page.get("progress")[0].proto.text
+
+
+def test_a_filled_table_says_what_was_found_again_and_a_click_opens_its_runs(page, shown):
+    filled()
+    shown["clicked"] = PLACE
+    page.run()
+    assert not page.exception and not page.error
+    assert all(one["mean"] is not None for one in shown["cells"]) and "as published" in words(page)
+    assert "Order, by Kendall's τ" in words(page) and "All cells that can be made here are there." in words(page)
+    assert "full Jacobian · 20" in [one.value for one in page.subheader]
+    opened = next(one for one in shown["cells"] if (one["row"], one["column"]) == PLACE)
+    assert f"measured **{report.found(opened)}**" in words(page)
+    assert {button.label for button in page.button} >= {"These runs", "Their maps, side by side", "Compare"}
+
+
+def test_a_set_that_is_not_here_says_how_it_comes(page, shown):
+    page.query_params["table"] = f"{TABLES['heo-8'].paper}, {TABLES['heo-8'].title}"
+    page.run()
+    assert not page.exception and "downloads it" in words(page) and "give images in place of them" in words(page)
+    assert not any("Fill what is missing" in box.label for box in page.expander)
+
+
+def test_a_cell_is_told_in_words_and_marks():
+    cell = {"row": "AT + KD", "column": "1%", "published": 37.11, "spread": None, "significant": None, "digits": 2,
+            "values": {1: 40.0, 2: 41.0}, "mean": 40.5, "error": 0.5, "direction": report.OTHERWISE, "clear": True,
+            "running": False, "reason": "", "unit": "test error, %"}
+    told = paper_table._cell(cell)
+    assert (told["published"], told["measured"]) == ("37.11", "40.50 ± 0.50 (2)")
+    assert (told["mark"], told["tone"], told["clear"]) == ("✗", "other", True)
+    assert told["said"] == "AT + KD 1%, published 37.11, measured 40.50 ± 0.50 (2), the other way, clearly"
+    empty = {**cell, "values": {}, "mean": None, "error": None, "direction": None, "clear": False}
+    assert paper_table._cell({**empty, "running": True})["measured"] == "training…"
+    absent = paper_table._cell({**empty, "reason": "There are no weights."})
+    assert (absent["measured"], absent["state"]) == ("not made", "absent") and "There are no weights." in absent["said"]
+    json.dumps(told)

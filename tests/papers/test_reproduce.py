@@ -1,0 +1,203 @@
+"""How a table is filled and reported, on a made one that takes a moment."""
+
+import json
+import statistics
+from dataclasses import replace
+
+import pytest
+
+from kdcore import papers, worker
+from kdcore.comparison import kendall
+from kdcore.errors import UserError
+from kdcore.papers import TABLES, plan, report, reproduce
+from kdcore.papers.table import ACCURACY, ERROR, Budget, Measure, Table, against, cells, figures
+from kdcore.store import Store
+
+PRINTED = figures("""
+    only labels    50    60
+    full Jacobian  62.5  60
+    cost           55±1  61""")
+NOISY = replace(ACCURACY, noise=0.1)
+
+
+def run(row, column, budget, seed):
+    shared = {"steps": 6, "optimiser": {"learning_rate": 3e-3}, "evaluations": 2, "device": "cpu"}
+    network = {"width": 0.02, "initial": "he"}
+    return {**shared, "data": {"name": "digits", "images": int(column)}, "method": f"Table 1: {row}", "seed": seed,
+            "network": {"name": "fc_student", **network},
+            "teacher": {**shared, "data": {"name": "digits"}, "network": {"name": "fc_teacher", **network}}}
+
+
+MADE = Table("Ehmann & Samek 2018", "Table 1: a made table", "It is made.", "digits",
+             (*against("only labels", cells(PRINTED, ("20", "50"), run)),
+              *cells({"only labels": PRINTED["only labels"][:1]}, ("20",), run, measure=NOISY)),
+             {"quick": Budget("digits in six steps", 2)})
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The made table, filled by a worker in this process; lists the runs that it executed."""
+    executed = []
+
+    def drain(store):
+        while row := store.queue.claim(99):
+            executed.append(row["id"])
+            worker.execute(store, row)
+
+    monkeypatch.setattr(worker, "ensure", drain)
+    monkeypatch.setitem(TABLES, "made", MADE)
+    return executed
+
+
+def test_a_table_is_filled_once(made, tmp_path):
+    store, folder = Store(tmp_path / "store"), tmp_path / "reports"
+    found = reproduce.reproduce("made", "quick", store, folder)
+    assert len(made) == 1 + 6 * 2 and {row["state"] for row in store.runs()} == {"done"}
+    assert (found["table"], found["budget"], found["note"]) == ("made", "quick", "digits in six steps")
+    assert len(store.runs("made · quick")) == 1 + 6 * 2
+    for cell, one in zip(MADE.cells[:6], found["cells"], strict=False):
+        accuracies = [100 * store.summary([run])[run]["last"] for run in one["runs"]]
+        assert (one["row"], one["column"], one["published"]) == (cell.row, cell.column, cell.published)
+        assert list(one["values"].values()) == pytest.approx(accuracies) and set(one["values"]) == {1, 2}
+        assert one["mean"] == pytest.approx(sum(accuracies) / 2) and not one["missing"]
+        assert one["error"] == pytest.approx(statistics.stdev(accuracies) / 2**0.5)
+    noisy = found["cells"][6]
+    assert noisy["runs"] == found["cells"][0]["runs"] and 0 <= noisy["mean"] <= 100
+    for line in found["orders"]:
+        assert line["tau"] == kendall([(line["published"], line["measured"])])[0]
+    assert json.loads((folder / "made-quick.json").read_text())["cells"][0]["mean"] == found["cells"][0]["mean"]
+    assert (folder / "made-quick.md").read_text() == report.markdown(found)
+
+    assert reproduce.reproduce("made", "quick", store, folder) == found
+    assert len(made) == 1 + 6 * 2, "a second call trained again"
+
+
+def test_only_some_columns_and_rows_are_filled(made, tmp_path):
+    store = Store(tmp_path / "store")
+    found = reproduce.reproduce("made", "quick", store, tmp_path, columns=["20"], rows=["only labels", "cost"])
+    there = {(one["row"], one["column"]): one["missing"] for one in found["cells"][:6]}
+    assert {place for place, missing in there.items() if not missing} == {("only labels", "20"), ("cost", "20")}
+    assert len(made) == 1 + 2 * 2
+    with pytest.raises(UserError, match=r"The table has no row 'costs' \(did you mean 'cost'\?\); it has only labels, "
+                                        "full Jacobian, cost"):
+        reproduce.reproduce("made", "quick", store, tmp_path, rows=["costs"])
+
+
+@pytest.mark.parametrize("name, budget, sentence", [
+    ("heo-9", "quick", "There is no table 'heo-9' (did you mean 'heo-"),
+    ("heo-1", "fast", "There is no budget 'fast'; choose one of quick, standard, paper.")])
+def test_what_is_not_there_is_a_sentence(name, budget, sentence):
+    with pytest.raises(UserError) as error:
+        plan.planned(name, budget)
+    assert sentence in str(error.value)
+
+
+def test_a_set_that_is_not_here_is_a_sentence_on_what_to_put_where(monkeypatch, tmp_path):
+    monkeypatch.setenv("KD_DATA", str(tmp_path))
+    reasons = {one["reason"] for one in plan.outline("heo-4", "quick")}
+    assert len(reasons) == 1
+    assert "MIT Indoor Scenes 67 is not on this machine. Get it from" in reasons.pop()
+    with pytest.raises(UserError, match="`python -m kdcore data cifar10` downloads it"):
+        plan.missing("heo-1", "quick")
+
+
+def test_ones_own_images_stand_in_for_a_set(tmp_path):
+    from PIL import Image
+
+    for name in ("cat", "dog"):
+        for part in ("train", "test"):
+            (tmp_path / part / name).mkdir(parents=True)
+            Image.new("RGB", (40, 40)).save(tmp_path / part / name / "one.png")
+    cell = TABLES["yim-3"].cells[1]
+    found = plan.run_of(TABLES["yim-3"], replace(cell, run=lambda budget, seed: {
+        **cell.run(budget, seed), "data": {"name": "cifar10"}, "teacher": None}), "quick", 1, str(tmp_path))
+    assert (found.data.name, found.data.path, found.data.size) == ("folder", str(tmp_path), 32)
+
+
+def test_a_failed_run_is_a_sentence_and_the_next_call_goes_on(made, tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    real, broken = worker.execute, []
+
+    def once(store, row):
+        if row["role"] == "student" and not broken:
+            broken.append(store.finish(row["id"], row["claim"], "failed", "It broke."))
+        else:
+            real(store, row)
+
+    monkeypatch.setattr(worker, "execute", once)
+    with pytest.raises(UserError, match=r"failed: It broke\. Call the same line again"):
+        reproduce.reproduce("made", "quick", store, tmp_path / "reports")
+    assert not (tmp_path / "reports").exists()
+    found = reproduce.reproduce("made", "quick", store, tmp_path / "reports")
+    assert all(not one["missing"] for one in found["cells"])
+
+
+def one(published, values):
+    return {"published": published, "values": dict(enumerate(values))}
+
+
+@pytest.mark.parametrize("published, values, measure, direction, clear", [
+    (62.0, [70.0, 71.0, 70.5], ACCURACY, report.AS_THERE, True),
+    (62.0, [50.0, 70.0, 60.5], ACCURACY, report.AS_THERE, False),
+    (62.0, [50.0, 51.0, 50.5], ACCURACY, report.OTHERWISE, True),
+    (40.0, [50.0, 51.0, 50.5], ACCURACY, report.AS_THERE, True),
+    (62.0, [70.0, 71.0, 70.5], ERROR, report.AS_THERE, True),
+    (62.0, [50.0, 51.0, 50.5], ERROR, report.OTHERWISE, True),
+    (50.0, [70.0, 71.0, 70.5], ACCURACY, report.LEVEL, True),
+    (62.0, [70.0], ACCURACY, report.AS_THERE, False), (62.0, [], ACCURACY, None, False),
+    (None, [70.0], ACCURACY, None, False)])
+def test_a_direction_is_that_of_the_same_seeds(published, values, measure, direction, clear):
+    """Against a published 50 and measured 60, 60.1 and 59.9 on the seeds 0, 1 and 2."""
+    found = report.compared(one(published, values), one(50.0, [60.0, 60.1, 59.9]), measure)
+    assert (found["direction"], found["clear"]) == (direction, clear)
+    if values and published is not None:
+        gains = [sign * (value - base) for value, base, sign in zip(
+            values, [60.0, 60.1, 59.9], [-1 if measure.error else 1] * 3, strict=False)]
+        assert found["gain"] == pytest.approx(statistics.mean(gains))
+
+
+def test_what_falls_is_what_is_gone_at_the_end(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    monkeypatch.setattr(store, "curves", lambda ids, name: {7: ([0, 5], [4.0, 1.0]), 8: ([0, 5], [0.0, 0.0])})
+    assert report.taken(store, [7, 8, 9], Measure("", metric="term", fall=True), None) == [0.75, None, None]
+
+
+def test_a_member_is_one_of_an_ensembles_networks(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    monkeypatch.setattr(store, "parts", lambda run: [10 * run, 10 * run + 1, 10 * run + 2])
+    monkeypatch.setattr(store, "summary", lambda ids, name: {run: {"last": run / 100} for run in ids})
+    assert report.taken(store, [1, 2], replace(ACCURACY, member=1), None) == [0.11, 0.21]
+
+
+def test_the_report_shows_published_beside_measured():
+    cell = {"row": "full {Jacobian} *", "column": "50", "published": 80.56, "spread": 0.1, "significant": True,
+            "digits": 2, "values": {1: 80.0, 2: 81.0}, "mean": 80.5, "error": 0.5, "direction": report.AS_THERE,
+            "clear": True, "gain": 12.0, "published gain": 12.07, "reason": ""}
+    absent = {**cell, "row": "fine-tuned", "spread": None, "significant": None, "values": {}, "mean": None,
+              "error": None, "direction": None, "clear": False, "gain": None, "reason": "There are no weights."}
+    text = report.markdown({
+        "paper": "A paper", "title": "Table 1", "claim": "It helps.", "budget": "quick", "note": "smaller",
+        "images": "Images: digits.", "cells": [cell, absent],
+        "orders": [{"line": "50", "published": [1, 2, 3], "measured": [1, 3, 2], "tau": 1 / 3}]})
+    lines = text.splitlines()
+    assert r"| full \{Jacobian\} \* | 50 | 80.56 ± 0.10 * | 80.50 ± 0.50 (2) | +12.07 | +12.00 | as published, " \
+           "clearly |" in lines
+    assert "| fine-tuned | 50 | 80.56 |  | +12.07 |  |  |" in lines and "- There are no weights." in lines
+    assert "Order, 50: Kendall's τ 0.33 (3 cells)." in lines
+    assert lines[-1] == report.said({"cells": [cell, absent]}) and lines[-1].startswith("Of 1 direction")
+
+
+def test_kendalls_tau():
+    assert kendall([([1, 2, 3, 4], [10, 20, 30, 40]), ([1, 2, 3], [3, 2, 1]), ([1, 2, 3, 4], [1, 2, 4, 3]),
+                    ([1, 1, 1], [1, 2, 3])]) == [pytest.approx(1), pytest.approx(-1), pytest.approx(2 / 3), None]
+
+
+def test_tables_are_listed_without_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, kdcore.papers, kdcore.papers.report; print('torch' in sys.modules, len(kdcore.papers.TABLES))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["False", str(len(papers.TABLES))]
+
+
