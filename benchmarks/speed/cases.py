@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import signal
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from benchmarks.speed import plain
-from kdcore import data, device
+from kdcore import data, device, worker
 from kdcore.config import RunConfig, read
 from kdcore.experiment import demo
 from kdcore.randomness import Draws
 from kdcore.response import Response
-from kdcore.store import Store
+from kdcore.store import ENDED, Store
 from kdcore.train import _Training, build, fit
-from kdcore.worker import work
 
 Work = Callable[[], object]
 SGD = {"kind": "sgd", "learning_rate": 0.01, "nesterov": True, "weight_decay": 5e-4}
@@ -193,17 +197,46 @@ def plain_grid() -> Work:
         for config in _grid(device.cores()):
             fit(config)
 
+    fit(small(0, device.cores()))
     return work
 
 
 def our_grid() -> Work:
-    """The same by a worker, on one core each, side by side."""
-    return partial(_by_worker, [config.planned() for config in _grid(threads=1)])
+    """The same by a worker that waits for them, as behind the app, on one core each, side by side."""
+    folder, rounds = tempfile.TemporaryDirectory(), count(1)
+    store = Store(Path(folder.name))
+
+    def work() -> None:
+        _finished(store, [config.planned() for config in _grid(1, 1000 * next(rounds))])
+
+    worker.ensure(store)
+    atexit.register(_end, store, folder)
+    _finished(store, [small(0, 1).planned()])
+    return work
 
 
-def _grid(threads: int) -> list[RunConfig]:
-    return [read({"data": {"name": "digits"}, "network": {"name": "fc_student", "width": 0.2}, "steps": 2000,
-                  "seed": seed, "threads": threads}) for seed in range(20)]
+def _end(store: Store, folder: tempfile.TemporaryDirectory) -> None:
+    for one in store.queue.workers():
+        os.kill(one["pid"], signal.SIGTERM)
+    folder.cleanup()
+
+
+def _finished(store: Store, planned: list[dict]) -> None:
+    """Queue runs and wait until all have come to their end."""
+    runs = [store.ensure(run) for run in planned]
+    while len(ended := [run for run in store.runs(ids=runs) if run["state"] in ENDED]) < len(runs):
+        time.sleep(0.02)
+    _check(ended)
+
+
+def _grid(threads: int, first: int = 0) -> list[RunConfig]:
+    return [small(first + number, threads) for number in range(20)]
+
+
+def small(seed: int, threads: int) -> RunConfig:
+    """One run of the grid."""
+    return read({"data": {"name": "digits"}, "network": {"name": "fc_student", "width": 0.2}, "steps": 2000,
+                 "seed": seed, "threads": threads})
 
 
 def _by_worker(planned: list[dict]) -> None:
@@ -211,9 +244,13 @@ def _by_worker(planned: list[dict]) -> None:
         store = Store(Path(folder))
         for run in planned:
             store.ensure(run)
-        work(store, idle_seconds=0.5)
-        if unfinished := [run["message"] for run in store.runs() if run["state"] != "done"]:
-            raise RuntimeError(f"Not all runs came to their end: {unfinished[0]}")
+        worker.work(store, idle_seconds=0.5)
+        _check(store.runs())
+
+
+def _check(runs: list[dict]) -> None:
+    if unfinished := [run["message"] for run in runs if run["state"] != "done"]:
+        raise RuntimeError(f"Not all runs came to their end: {unfinished[0]}")
 
 
 SOFT, VARIED = {"kind": "soft_targets"}, "crop_flip"

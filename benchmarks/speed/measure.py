@@ -28,7 +28,7 @@ def compare(name: str, seconds: float = SECONDS) -> dict:
     "rounds", "megabytes": {way: peak memory}, "effort": {way: what `Effort` counts}, "rates": the device's}.
 
     Each round does the work both ways; there are ROUNDS of them and as many more as `seconds` hold, or two of what is
-    long.
+    whole, which has several processes and of which neither memory nor effort is counted.
     """
     case, where = CASES[name], device.pick()
     with device.threads(device.cores()):
@@ -45,7 +45,7 @@ def compare(name: str, seconds: float = SECONDS) -> dict:
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return {**{way: statistics.median(taken) for way, taken in times.items()}, "ratio": middle, "low": low,
             "high": high, "rounds": len(ratios), "effort": effort, "rates": measured,
-            "megabytes": {way: _in_own_process(name, way) for way in WAYS}}
+            "megabytes": {} if case.whole else {way: _in_own_process(name, way) for way in WAYS}}
 
 
 def rates(where: torch.device) -> dict[str, float]:
@@ -94,8 +94,7 @@ def peak(name: str, way: str) -> float:
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
         work = getattr(CASES[name], way)()
         work()
-        if not CASES[name].whole:
-            work()
+        work()
     if where.type == "cuda":
         return torch.cuda.max_memory_allocated(where) / 2**20
     highest = status("VmHWM")

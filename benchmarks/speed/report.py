@@ -44,7 +44,7 @@ def markdown(found: dict[str, dict]) -> str:
             f"| `{name}` | {CASES[name].title} | {_seconds(one['plain'])} | {_seconds(one['ours'])} | "
             f"**{one['ratio']:.2f}** ({one['low']:.2f} to {one['high']:.2f}) | {f'{most:.2g}' if most else ''} | "
             f"{_billions(one['effort'])} | {_share(one, 'operations')} | {_share(one, 'bytes')} | "
-            f"{memory['plain']:.0f} → {memory['ours']:.0f} |")
+            f"{' → '.join(f'{memory[way]:.0f}' for way in memory)} |")
     return "\n".join(lines) + "\n"
 
 
