@@ -2,30 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import streamlit as st
+
 from app import downloads, engine, planning
 from kdcore.papers import TABLES, report
+
+KEPT_SECONDS = 60
+LEVELS = tuple(sorted({cell.measure.noise for table in TABLES.values() for cell in table.cells if cell.measure.noise}))
+"""All standard deviations of noise that figures are under: a network answers them in one question."""
 
 
 def outline(name: str, budget: str, images: str | None) -> list[dict]:
     """What makes each cell: {"hashes" of its runs, "reason" why it is not made here}."""
     here = bool(images) or downloads.present()[TABLES[name].data] == 1
-    return engine.answer("paper", name=name, budget=budget, images=images, present=here)
+    return _asked("paper", name=name, budget=budget, images=images, present=here)
+
+
+@st.cache_data(ttl=KEPT_SECONDS, max_entries=50, show_spinner=False)
+def _asked(question: str, **arguments: Any) -> Any:
+    """An answer that depends on files that may come and change."""
+    return engine.ask(question, **arguments)
 
 
 def measured(name: str, made: list[dict]) -> list[dict]:
     """Every cell as it is now, see `kdcore.papers.report.measured`, with its "reason"."""
-    found = report.measured(engine.store(), TABLES[name], [one["hashes"] for one in made], _noisy, engine.owner())
+    found = report.measured(engine.store(), TABLES[name], [one["hashes"] for one in made], _noisy, find)
     return [{**cell, "reason": one["reason"]} for cell, one in zip(found, made)]
 
 
 def find(hash: str) -> dict | None:
-    """The run with this configuration, where there is one."""
-    return engine.store().find(hash, engine.owner())
+    """The run with this configuration, where there is one that whoever uses this page may see."""
+    found = engine.store().find(hash, engine.owner())
+    return found if found and engine.visible([found]) else None
+
+
+def failed(name: str, budget: str, images: str | None, made: list[dict]) -> dict[str, list[str]]:
+    """{why: the runs of the table that failed for it}, as far as no other of the same settings is there."""
+    hashes = {hash for one in made for hash in one["hashes"]}
+    listed = engine.visible(engine.store().runs(report.experiment(name, budget, images)))
+    why: dict[str, list[str]] = {}
+    for run in listed:
+        if run["state"] == "failed" and run["hash"] in hashes and not find(run["hash"]):
+            why.setdefault(run["message"], []).append(run["name"])
+    return why
 
 
 def _noisy(runs: list[int], std: float) -> list[float | None]:
-    found = [engine.answer("robustness", networks=[(run, None)], of=run, stds=[std])[0]["accuracy"] for run in runs]
-    return [None if accuracy is None else float(accuracy[0]) for accuracy in found]
+    asked = [engine.answer("robustness", networks=[(run, None)], of=run, stds=[*LEVELS]) for run in runs]
+    found = [one["accuracy"] for one, in asked]
+    return [None if accuracy is None else float(accuracy[LEVELS.index(std)]) for accuracy in found]
 
 
 def orders(name: str, cells: list[dict]) -> list[dict]:
@@ -43,7 +70,7 @@ def whole(name: str, budget: str, images: str | None, cells: list[dict]) -> dict
 
 def missing(name: str, budget: str, images: str | None, columns: list[str], rows: list[str]) -> list[dict]:
     """The runs that these columns and rows are made of, as the store takes them. Raises UserError where none can be."""
-    return engine.ask("paper_runs", name=name, budget=budget, images=images, columns=columns, rows=rows)
+    return _asked("paper_runs", name=name, budget=budget, images=images, columns=columns, rows=rows)
 
 
 def cost(runs: list[dict]) -> dict:

@@ -90,19 +90,18 @@ def _of_teachers(states: list[str | None]) -> str:
 
 
 def fill(runs: list[dict], name: str) -> str:
-    """Queue planned runs under a name, beside what is listed under it already, and return the name.
-
-    Another person's experiment of that name is left alone. Raises UserError where the server's settings are against it.
-    """
-    rights.may_change()
-    if reason := _refusal({"runs": runs}):
-        raise engine.UserError(reason)
-    with engine.store().transaction():
-        theirs = name in engine.store().experiments() and not rights.owns(name)
-        name = engine.store().free_name(name) if theirs else name
-        engine.store().submit_all(runs, name, engine.owner())
+    """Queue planned runs under a name, see `Store.add`, and return it. Raises UserError as `may_fill` does."""
+    may_fill(runs)
+    name = engine.store().add(runs, name, engine.owner())
     worker.ensure(engine.store())
     return name
+
+
+def may_fill(runs: list[dict]) -> None:
+    """Raises UserError where the server's settings, or what the runs start from, are against training them."""
+    rights.may_change()
+    if reason := _hidden_start({"runs": runs}) or _refusal({"runs": runs}):
+        raise engine.UserError(reason)
 
 
 def submit(planned: dict, again: bool = False) -> str:

@@ -100,7 +100,7 @@ def main() -> None:
         start()  # reads the files
         found[name] = statistics.median(start() for _ in range(TIMES))
     points = [first_points() for _ in range(TIMES)]
-    for state, name in (("cold", "From a click on *Train* to a run's first point, the first run of all"),
+    for state, name in (("cold", "From a place in the queue to a run's first point, the first run of all"),
                         ("warm", "The same where the worker has trained before")):
         found[name] = statistics.median(one[state] for one in points)
     write("startup", {"seconds": found}, markdown(found))

@@ -225,6 +225,23 @@ class Store:
                           "HAVING NOT SUM(r.state IN ('queued', 'paused', 'stopped'))")
         return {row["name"]: row["ended"] for row in rows}
 
+    def add(self, planned: list[dict], experiment: str, owner: str = "") -> str:
+        """Queue planned runs, all or none, beside what an experiment of the owner's lists already; returns its name.
+
+        Runs that are there are not trained twice. How the experiment was made stays as it was told. A name that is
+        another person's, or a deleted experiment's, gets a number behind it.
+        """
+        with self.transaction() as db:
+            taken = {row["name"]: row for row in self._read("SELECT name, owner, deleted FROM experiments")}
+            name = next(name for name in chain([experiment], (f"{experiment} ({number})" for number in count(2)))
+                        if name not in taken or (taken[name]["owner"], taken[name]["deleted"]) == (owner, None))
+            if name not in taken:
+                db.execute("INSERT INTO experiments (name, owner, created, content) VALUES (?, ?, ?, '{}')",
+                           (name, owner, time.time()))
+            for run in planned:
+                self.ensure(run, name, owner)
+        return name
+
     def free_name(self, wanted: str) -> str:
         """The name for a new experiment: the wanted one, with a number behind it where it is taken."""
         taken = {row["name"] for row in self._read("SELECT name FROM experiments")}

@@ -33,7 +33,10 @@ if all(one["reason"] for one in made):
 chosen = paper_table(cells, f"cells.{name}.{budget}")
 report = papers.whole(name, budget, images, cells)
 what_was_found(report)
-follow(made, cells)
+if not chosen:  # whose own curves follow it
+    follow(made, cells)
+for why, runs in papers.failed(name, budget, images, made).items():
+    st.error(figures.markdown(f"Failed: {'; '.join(runs)}. {why}"), icon=":material/error:")
 if any(not one["reason"] for one in made):
     fill(name, budget, images, cells)
 if chosen:

@@ -65,6 +65,24 @@ def test_what_hinders_a_run_keeps_it_and_all_that_it_needs_out_of_the_queue(stor
     assert store.submit(planned(teacher=hindered)), "a teacher that is trained needs nothing any more"
 
 
+def test_runs_are_added_to_what_an_experiment_of_ones_own_lists(store):
+    store.submit_all([planned("first", "one")], "table", "ann", content={"how": "by hand"})
+    assert store.add([planned("second", "two")], "table", "ann") == "table"
+    assert store.experiment("table")["content"] == {"how": "by hand"}
+    assert {run["hash"] for run in store.runs("table")} == {"one", "two"}
+    assert store.add([planned("second", "two")], "table", "ann") == "table" and len(store.runs()) == 2
+
+
+def test_another_persons_experiment_and_a_deleted_one_keep_their_name(store):
+    store.add([planned("first", "one")], "table", "ann")
+    assert store.add([planned("second", "two")], "table", "bob") == "table (2)"
+    assert store.add([planned("third", "three")], "table", "bob") == "table (2)"  # his own, each time
+    assert store.experiment("table")["owner"] == "ann" and len(store.runs("table")) == 1
+    with store.transaction() as db:
+        db.execute("UPDATE experiments SET deleted = 1 WHERE name = 'table'")
+    assert store.add([planned("fourth", "four")], "table", "cid") == "table (3)"
+
+
 def test_each_run_is_claimed_once(tmp_path):
     stores = Store(tmp_path), Store(tmp_path)
     ids = {stores[0].submit(planned(str(number), hash=str(number))) for number in range(30)}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from shlex import quote
 
 import streamlit as st
 
-from app import engine, figures
+from app import engine, figures, results
 from app.components.live import live_curves
 from app.components.paper_table import MARKS
 from app.navigation import go_to
@@ -18,7 +19,7 @@ def what_was_found(report: dict) -> None:
     st.caption("In each cell the published figure, with * where the paper calls it significant, and under it what was "
                f"measured: mean ± standard error (seeds). Ahead of its baseline, or behind: {MARKS[AS_THERE]} as "
                f"published (blue), {MARKS[OTHERWISE]} the other way (orange), {MARKS[LEVEL]} level; in strong colour "
-               f"where the seeds make it clear (Student's t, 95 %). {report['images']}")
+               f"where the seeds make it clear (Student's t, 95 %). {figures.markdown(report['images'])}")
     if not any(one["mean"] is not None for one in report["cells"]):
         return
     newest = max(one["when"] for one in report["cells"] if one["when"])
@@ -45,7 +46,8 @@ def cell_opened(cells: list[dict], place: tuple[str, str], columns: bool) -> Non
     if not ids:
         st.caption("No run of it is there yet.")
         return
-    live_curves(ids, "accuracy", f"paper.{place}", title="accuracy on the test images")
+    metric = one["metric"] if one["metric"] in engine.store().metric_names(ids) else "accuracy"
+    live_curves(ids, metric, f"paper.{place}", title=results.metrics(ids).get(metric, metric))
     experiment = engine.store().run(one["runs"][0] if one["runs"] else ids[0])["experiment"]
     with st.container(horizontal=True):
         for page, words, icon in (("runs", "These runs", ":material/monitoring:"),
@@ -65,5 +67,5 @@ def take_report(report: dict) -> None:
             st.download_button("JSON", json.dumps(report, ensure_ascii=False, indent=1), f"{name}.json",
                                on_click="ignore", icon=":material/download:")
         st.markdown("From a shell, in the repository's folder:")
-        images = f" --images {report['path']}" if report["path"] else ""
+        images = f" --images {quote(report['path'])}" if report["path"] else ""
         st.code(f"python -m kdcore reproduce {report['table']} --budget {report['budget']}{images}", language="shell")

@@ -22,6 +22,8 @@ def follow(made: list[dict], cells: list[dict]) -> None:
     @st.fragment(run_every=POLL_SECONDS)
     def draw() -> None:
         now = _states(hashes)
+        if not now["there"]:  # all were stopped, or failed
+            st.rerun()
         st.progress(now["done"] / now["there"], f"{now['running']} running, {now['queued']} waiting, {now['done']} of "
                                                 f"{now['there']} done. **Runs** and **Queue** show them.")
         if now["done"] != began["done"] or now["there"] != began["there"]:
@@ -52,15 +54,18 @@ def fill(name: str, budget: str, images: str | None, cells: list[dict]) -> None:
         try:
             with st.spinner("Measuring a few steps, to tell what this costs…"):
                 runs = papers.missing(name, budget, images, chosen["column"], chosen["row"])
+                planning.may_fill(runs)
                 cost = papers.cost(runs)
         except engine.UserError as error:
             st.error(figures.markdown(str(error)))
             return
         start, words = st.columns([1, 3], vertical_alignment="center")
         words.markdown(planning.in_words(cost))
-        if start.button("Start", type="primary", icon=":material/play_arrow:", width="stretch",
-                        disabled=cost["found"] == cost["runs"]):
-            planning.fill(runs, experiment(name, budget))
+        if cost["bytes"] > engine.free_disk():
+            st.error("There is not enough room on the disk for this; choose fewer columns or rows.")
+        elif start.button("Start", type="primary", icon=":material/play_arrow:", width="stretch",
+                          disabled=cost["found"] == cost["runs"]):
+            planning.fill(runs, experiment(name, budget, images))
             st.rerun()
 
 

@@ -96,10 +96,13 @@ def whence(data: str) -> str:
 def run_of(table: Table, cell: Cell, budget: str, seed: int, images: str | None = None) -> RunConfig:
     """The run that makes a cell with this seed. Raises UserError where its networks or images do not suit it."""
     content = cell.run(budget, seed)
-    method = methods()[table.paper, content["method"]].model_dump(mode="json")
+    found = methods()[table.paper, content["method"]]
+    method = found.model_dump(mode="json")
     change = content.pop("change", {})
     title = " · ".join(filter(None, (cell.row, cell.column, f"seed {seed}")))
     run = {**content, "name": title[:120], "method": grid.with_settings(method, change)}
+    if not found.needs_teacher() and (run.get("teacher") or {}).get("steps") == 0:
+        del run["teacher"]  # published weights, which nobody learns from here
     for one in filter(None, (run, run.get("teacher"))) if images else ():
         one["data"] = {**one["data"], "name": FOLDER_NAME, "path": images,
                        "size": one["data"].get("size") or SOURCES[table.data].shape[1]}

@@ -14,23 +14,26 @@ from kdcore.store import Store
 
 Noisy = Callable[[list[int], float], list[float | None]]
 """Runs and a standard deviation of noise -> the accuracy of each under it."""
-
-def experiment(name: str, budget: str) -> str:
-    """What the runs of a table at a budget are called together."""
-    return f"{name} · {budget}"
-
+Find = Callable[[str], dict | None]
+"""The hash of a run -> the run that is there, done, waiting or running."""
 
 AS_THERE, OTHERWISE, LEVEL = "as published", "the other way", "level"
 
 
-def measured(store: Store, table: Table, hashes: list[list[str]], noisy: Noisy, owner: str = "") -> list[dict]:
+def experiment(name: str, budget: str, images: str | None = None) -> str:
+    """What the runs of a table at a budget are called together, on the images that stand in for its own."""
+    return " · ".join(filter(None, (name, budget, images and Path(images).name)))
+
+
+def measured(store: Store, table: Table, hashes: list[list[str]], noisy: Noisy, find: Find) -> list[dict]:
     """What the store has of each cell, in the table's order; `hashes` are those of each cell's runs, seed by seed.
 
-    {"row", "column", "published", "spread", "significant", "unit", "digits", "against", "runs" their ids, "missing" how
-    many are not there or not done, "running" whether some wait or train, "values" as the paper prints them by seed,
-    "mean", "error", "when" the newest ended, "direction" and "clear", see `compared`}.
+    {"row", "column", "published", "spread", "significant", "unit", "metric", "digits", "against", "runs" their ids,
+    "missing" how many are not there or not done, "running" whether some wait or train, "values" as the paper prints
+    them by seed, "mean", "error", "when" the newest ended, "direction" and "clear", see `compared`}. What `find` does
+    not find is not there.
     """
-    rows = {one: store.find(one, owner) for one in dict.fromkeys(one for own in hashes for one in own)}
+    rows = {one: find(one) for one in dict.fromkeys(one for own in hashes for one in own)}
     found = [_cell(store, cell, [rows[one] for one in own], noisy) for cell, own in zip(table.cells, hashes)]
     of = {(one["row"], one["column"], one["unit"]): one for one in found}
     for cell, one in zip(table.cells, found):
@@ -46,14 +49,18 @@ def _cell(store: Store, cell: Cell, rows: list[dict | None], noisy: Noisy) -> di
         done, taken(store, list(done), cell.measure, noisy)) if value is not None}
     average, error, _ = mean([*values.values()]) or (None, None, 0)
     return {"row": cell.row, "column": cell.column, "published": cell.published, "spread": cell.spread,
-            "significant": cell.significant, "unit": cell.measure.title, "digits": cell.measure.digits,
-            "against": cell.against, "runs": [row["id"] for row in there], "missing": len(rows) - len(done),
+            "significant": cell.significant, "unit": cell.measure.title, "metric": cell.measure.metric,
+            "digits": cell.measure.digits, "against": cell.against, "runs": [row["id"] for row in there],
+            "missing": len(rows) - len(done),
             "running": len(there) > len(done), "values": values, "mean": average, "error": error,
             "when": max((row["finished"] or 0 for row in done.values()), default=None)}
 
 
 def taken(store: Store, runs: list[int], measure: Measure, noisy: Noisy) -> list[float | None]:
-    """What of each run a figure is, as it was recorded; None where it was not."""
+    """What of each run a figure is, as it was recorded; None where it was not.
+
+    A term's first value is its mean over the first of the run's measured intervals, not that of its first step.
+    """
     if measure.noise is not None:
         return noisy(runs, measure.noise)
     if measure.member is not None:
@@ -79,9 +86,10 @@ def compared(one: dict, baseline: dict | None, measure: Measure) -> dict:
     gains = [measure.gain(one["values"][seed], baseline["values"][seed]) for seed in sorted(seeds)]
     if not gains:
         return {**unknown, "published gain": there}
-    here = sum(gains) / len(gains)
+    here, *_ = mean(gains)
     direction = LEVEL if not here or not there else AS_THERE if here * there > 0 else OTHERWISE
-    return {"direction": direction, "clear": bool(sign(mean(gains))), "gain": here, "published gain": there}
+    return {"direction": direction, "clear": direction != LEVEL and bool(sign(mean(gains))), "gain": here,
+            "published gain": there}
 
 
 def orders(table: Table, found: list[dict]) -> list[dict]:
@@ -117,7 +125,7 @@ def whole(name: str, budget: str, data: str, images: str | None, cells: list[dic
 def markdown(report: dict[str, Any]) -> str:
     """A report as a Markdown table: published beside measured, mean ± standard error (number of seeds)."""
     lines = [f"# {report['paper']}, {report['title']}", "", report["claim"], "",
-             f"Budget *{report['budget']}*: {report['note']}. {report['images']}", "",
+             f"Budget *{report['budget']}*: {report['note']}. {_text(report['images'])}", "",
              "| row | column | published | measured | gain, published | gain, measured | direction |",
              "|---|---|---|---|---|---|---|",
              *(f"| {_text(one['row'])} | {_text(one['column'])} | {printed(one)} | {found(one)} | "
@@ -127,20 +135,24 @@ def markdown(report: dict[str, Any]) -> str:
         lines += [] if line["tau"] is None else ["", f"Order, {line['line']}: Kendall's τ {line['tau']:.2f} "
                                                      f"({len(line['published'])} cells)."]
     if reasons := dict.fromkeys(one["reason"] for one in report["cells"] if one["reason"]):
-        lines += ["", "Not made here:", "", *(f"- {reason}" for reason in reasons)]
+        lines += ["", "Not made here:", "", *(f"- {_text(reason)}" for reason in reasons)]
     return "\n".join([*lines, "", said(report)]) + "\n"
 
 
 def said(report: dict[str, Any]) -> str:
     """In a sentence, how many directions were found again."""
-    told = [one for one in report["cells"] if one["direction"] in (AS_THERE, OTHERWISE)]
+    told = [one for one in report["cells"] if one["direction"] in (AS_THERE, OTHERWISE)
+            and one["significant"] is not False]  # the paper itself calls it no difference
     again = sum(one["direction"] == AS_THERE for one in told)
     clear = sum(one["direction"] == AS_THERE and one["clear"] for one in told)
     against = sum(one["direction"] == OTHERWISE and one["clear"] for one in told)
+    if not any(one["published gain"] for one in report["cells"]):
+        return "The paper prints no baseline, so that there is no direction to find again."
     if not told:
         return "No direction can be told yet."
     return (f"Of {len(told)} direction{'s' * (len(told) > 1)}, {again} as published, {clear} of them clearly (by "
-            f"Student's t at 95 % over the seeds), and {len(told) - again} the other way, {against} clearly.")
+            f"Student's t at 95 % over the seeds, uncorrected for many tests), and {len(told) - again} the other way, "
+            f"{against} clearly.")
 
 
 def printed(one: dict) -> str:
@@ -169,7 +181,7 @@ def _signed(value: float | None, digits: int) -> str:
 
 
 def _text(words: str) -> str:
-    return words.replace("|", "\\|").replace("*", "\\*").replace("{", "\\{").replace("}", "\\}")
+    return "".join(f"\\{letter}" if letter in "|*_{}[]<>`" else letter for letter in words)
 
 
 def of_day(when: float | None) -> str:

@@ -30,12 +30,13 @@ def reproduce(name: str, budget: str, store: Store, folder: Path, images: str | 
     """
     runs = missing(name, budget, images, columns, rows)
     with store.transaction():
-        ids = [store.ensure(run, experiment(name, budget)) for run in runs]
+        ids = [store.ensure(run, experiment(name, budget, images)) for run in runs]
     _wait(store, ids)
     report = reported(store, name, budget, images)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}-{budget}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    (folder / f"{name}-{budget}.md").write_text(markdown(report))
+    file = experiment(name, budget, images).replace(" · ", "-")
+    (folder / f"{file}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    (folder / f"{file}.md").write_text(markdown(report))
     return report
 
 
@@ -49,7 +50,7 @@ def reported(store: Store, name: str, budget: str, images: str | None = None) ->
         each = [robustness(store, [(run, None)], of=run, stds=[std])[0]["accuracy"] for run in runs]
         return [None if accuracy is None else float(accuracy[0]) for accuracy in each]
 
-    found = measured(store, table, [one["hashes"] for one in made], noisy)
+    found = measured(store, table, [one["hashes"] for one in made], noisy, store.find)
     for cell, one in zip(found, made):
         cell["reason"] = one["reason"]
     lines = orders(table, found)

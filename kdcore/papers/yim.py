@@ -67,10 +67,10 @@ SIZES = {"quick": {"width": 0.5, "images": 10_000, "batch_size": 64, "steps": 1 
          "paper": {"width": 1.0, "images": None, "batch_size": 256, "steps": 1.0}}
 BUDGETS_TRANSFER = {"quick": Budget("images of 64 pixels, batches of 16, a three-hundredth of the steps", 1),
                     "standard": Budget("images of 128 pixels, batches of 64, a quarter of the steps", 1),
-                    "paper": Budget("batches of 64, for the paper prints none", 3)}
+                    "paper": Budget("the paper's own", 3)}
 SIZES_TRANSFER = {"quick": {"size": 64, "batch_size": 16, "steps": 1 / 300},
                   "standard": {"size": 128, "batch_size": 64, "steps": 1 / 4},
-                  "paper": {"size": 224, "batch_size": 64, "steps": 1.0}}
+                  "paper": {"size": 224, "batch_size": 256, "steps": 1.0}}
 
 
 def _cifar(data: dict, network: dict, budget: str) -> Run:

@@ -86,6 +86,23 @@ def test_a_filled_table_says_what_was_found_again_and_a_click_opens_its_runs(pag
     assert {button.label for button in page.button} >= {"These runs", "Their maps, side by side", "Compare"}
 
 
+def test_runs_that_failed_or_were_stopped_are_said_and_can_be_filled_again(page, shown):
+    for run in plan.missing("made", "quick", columns=["20"]):
+        engine.store().ensure(run, report.experiment("made", "quick"))
+    while row := engine.store().queue.claim(99):
+        engine.store().finish(row["id"], row["claim"], "failed", "It broke.")
+    page.run()
+    assert not page.exception and {one["missing"] for one in shown["cells"]} == {2}
+    assert len(engine.store().runs("made · quick")) == 7
+    assert "full Jacobian · 20 · seed 2" in page.error[0].value and len(page.error) == 1
+
+
+def test_a_link_cannot_write_words_into_the_page(page, shown):
+    page.query_params["images"] = "[sign in](https:evil.example)"
+    page.run()
+    assert not page.exception and "[sign in](" not in words(page)
+
+
 def test_a_set_that_is_not_here_says_how_it_comes(page, shown):
     page.query_params["table"] = f"{TABLES['heo-8'].paper}, {TABLES['heo-8'].title}"
     page.run()
@@ -96,7 +113,7 @@ def test_a_set_that_is_not_here_says_how_it_comes(page, shown):
 def test_a_cell_is_told_in_words_and_marks():
     cell = {"row": "AT + KD", "column": "1%", "published": 37.11, "spread": None, "significant": None, "digits": 2,
             "values": {1: 40.0, 2: 41.0}, "mean": 40.5, "error": 0.5, "direction": report.OTHERWISE, "clear": True,
-            "running": False, "reason": "", "unit": "test error, %"}
+            "running": False, "reason": "", "metric": "accuracy", "unit": "test error, %"}
     told = paper_table._cell(cell)
     assert (told["published"], told["measured"]) == ("37.11", "40.50 ± 0.50 (2)")
     assert (told["mark"], told["tone"], told["clear"]) == ("✗", "other", True)

@@ -77,5 +77,5 @@ def test_a_table_is_filled_from_its_rows_to_its_report(name, folder, little, tmp
         assert len(one["values"]) == TABLES[name].budgets["quick"].seeds
         if not cell.measure.fall:  # which may rise
             assert 0 <= one["mean"] <= 100
-    text = (tmp_path / f"{name}-quick.md").read_text()
+    text = (tmp_path / f"{name}-quick-{folder.name}.md").read_text()
     assert f"{folder.name} in place of" in text and TABLES[name].claim in text

@@ -143,7 +143,7 @@ def one(published, values):
     (40.0, [50.0, 51.0, 50.5], ACCURACY, report.AS_THERE, True),
     (62.0, [70.0, 71.0, 70.5], ERROR, report.AS_THERE, True),
     (62.0, [50.0, 51.0, 50.5], ERROR, report.OTHERWISE, True),
-    (50.0, [70.0, 71.0, 70.5], ACCURACY, report.LEVEL, True),
+    (50.0, [70.0, 71.0, 70.5], ACCURACY, report.LEVEL, False),
     (62.0, [70.0], ACCURACY, report.AS_THERE, False), (62.0, [], ACCURACY, None, False),
     (None, [70.0], ACCURACY, None, False)])
 def test_a_direction_is_that_of_the_same_seeds(published, values, measure, direction, clear):
@@ -171,7 +171,8 @@ def test_a_member_is_one_of_an_ensembles_networks(tmp_path, monkeypatch):
 
 def test_the_report_shows_published_beside_measured():
     cell = {"row": "full {Jacobian} *", "column": "50", "published": 80.56, "spread": 0.1, "significant": True,
-            "digits": 2, "values": {1: 80.0, 2: 81.0}, "mean": 80.5, "error": 0.5, "direction": report.AS_THERE,
+            "digits": 2, "metric": "accuracy", "values": {1: 80.0, 2: 81.0}, "mean": 80.5, "error": 0.5,
+            "direction": report.AS_THERE,
             "clear": True, "gain": 12.0, "published gain": 12.07, "reason": ""}
     absent = {**cell, "row": "fine-tuned", "spread": None, "significant": None, "values": {}, "mean": None,
               "error": None, "direction": None, "clear": False, "gain": None, "reason": "There are no weights."}
@@ -185,6 +186,18 @@ def test_the_report_shows_published_beside_measured():
     assert "| fine-tuned | 50 | 80.56 |  | +12.07 |  |  |" in lines and "- There are no weights." in lines
     assert "Order, 50: Kendall's τ 0.33 (3 cells)." in lines
     assert lines[-1] == report.said({"cells": [cell, absent]}) and lines[-1].startswith("Of 1 direction")
+
+
+def test_what_the_paper_calls_no_difference_is_no_direction_to_find():
+    told = {"direction": report.AS_THERE, "clear": True, "published gain": 0.1, "significant": None}
+    assert report.said({"cells": [told, {**told, "significant": False}]}).startswith("Of 1 direction, 1 as published")
+    assert report.said({"cells": [{**told, "direction": None}]}) == "No direction can be told yet."
+    assert report.said({"cells": [{**told, "published gain": None}]}).startswith("The paper prints no baseline")
+
+
+def test_images_that_stand_in_have_an_experiment_and_a_report_of_their_own():
+    assert report.experiment("heo-1", "quick") == "heo-1 · quick"
+    assert report.experiment("heo-1", "quick", "/home/me/birds.zip") == "heo-1 · quick · birds.zip"
 
 
 def test_kendalls_tau():
