@@ -22,6 +22,8 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all when left out")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"for each case, {SECONDS:g} when left out, and "
                         f"{ROUNDS} rounds at least")
+    parser.add_argument("--memory", action="store_true", help="measure peak memory too, in processes of their own, "
+                        "which takes three times as long; what was measured before stays")
     options = parser.parse_args()
     for name in options.cases:
         if name not in CASES:
@@ -30,7 +32,9 @@ def main() -> None:
     found = before["cases"] if before.get("machine") == machine() else {}
     for name in options.cases or CASES:
         try:
-            found[name] = compare(name, options.seconds)
+            known = found.get(name, {}).get("megabytes", {})
+            found[name] = compare(name, options.seconds, options.memory)
+            found[name]["megabytes"] = found[name]["megabytes"] or known
         except UserError as reason:  # a set that is not on this machine
             print(f"{name}: left out. {reason}", file=sys.stderr)
             continue

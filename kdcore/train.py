@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -194,7 +195,6 @@ class _Training:
         self.silencing = models.places_for_dropout(self.network)
         self.network.to(self.device, memory_format=_memory_format(self.network, config, self.device))
         self.teacher = _frozen(teacher, config.teacher, self.device) if teacher is not None else None
-        self.probe = Probe(self.teacher, self.network, self.test, config.pair())
         # a network with other outputs, such as ImageNet's, has nothing to say about these labels
         self.answers_labels = len(config.side().classes) == len(data.source(config.data).classes)
         self.step, self.seconds, self.factors, self.bounds, self.sums = 0, 0.0, {}, {}, _Sums()
@@ -203,6 +203,11 @@ class _Training:
         self.resumed = None  # the state to go on from
         if resume:
             self._restore(resume)
+
+    @cached_property
+    def probe(self) -> Probe:
+        """What every measurement asks; the teacher answers at the first one."""
+        return Probe(self.teacher, self.network, self.test, self.config.pair())
 
     def records(self) -> Iterator[Record]:
         total = self.config.steps

@@ -19,13 +19,14 @@ from benchmarks.speed.cases import CASES, Work
 from kdcore import device
 
 WAYS = ("plain", "ours")
-SECONDS = 6.0
-ROUNDS = 5
+SECONDS = 3.0
+ROUNDS = 3
 
 
-def compare(name: str, seconds: float = SECONDS) -> dict:
+def compare(name: str, seconds: float = SECONDS, memory: bool = False) -> dict:
     """{"plain", "ours": median seconds, "ratio": median of the rounds' ratios, "low", "high": their quartiles,
-    "rounds", "megabytes": {way: peak memory}, "effort": {way: what `Effort` counts}, "rates": the device's}.
+    "rounds", "megabytes": {way: peak memory} where `memory` is asked for, "effort": {way: what `Effort` counts},
+    "rates": the device's}.
 
     Each round does the work both ways; there are ROUNDS of them and as many more as `seconds` hold, or two of what is
     whole, which has several processes and of which neither memory nor effort is counted.
@@ -45,7 +46,7 @@ def compare(name: str, seconds: float = SECONDS) -> dict:
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return {**{way: statistics.median(taken) for way, taken in times.items()}, "ratio": middle, "low": low,
             "high": high, "rounds": len(ratios), "effort": effort, "rates": measured,
-            "megabytes": {} if case.whole else {way: _in_own_process(name, way) for way in WAYS}}
+            "megabytes": {way: _in_own_process(name, way) for way in WAYS} if memory and not case.whole else {}}
 
 
 def rates(where: torch.device) -> dict[str, float]:
