@@ -271,7 +271,7 @@ def _sentence(model: type[BaseModel], fault: dict) -> str:
             return f"{where} may have {context['max_length']} entries at most."
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than" as kind:
             (_, limit), = context.items()
-            return f"{where} must be {_LIMITS[kind]} {limit:g}, and not {_shown(fault)}."
+            return f"{where} must be {_LIMITS[kind]} {limit:,.12g}, and not {_shown(fault)}."
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"{where} must be an object with named fields, not {_shown(fault)}."
     return f"{where} = {_shown(fault)} is not possible: {fault['msg'].lower()}."

@@ -255,6 +255,9 @@ class _Worker:
         for process, _ in self.running.values():  # each keeps where it is; of a cluster's, a thread here has heard it
             if isinstance(process, multiprocessing.process.BaseProcess):
                 process.terminate()
+            else:
+                process.join()
+        self._leave_cluster()  # before Python ends, during which Ray may abort the process
         self.store.queue.part(os.getpid())
 
     def _turn(self) -> None:

@@ -54,7 +54,7 @@ def within(limits: dict, value: float | None) -> float | None:
     past = {"minimum": float.__lt__, "exclusiveMinimum": float.__le__, "maximum": float.__gt__,
             "exclusiveMaximum": float.__ge__}
     if value is not None and any(limit in limits and past[limit](float(value), float(limits[limit])) for limit in past):
-        told = " and ".join(f"{words[limit]} {limits[limit]:,g}" for limit in words if limit in limits)
+        told = " and ".join(f"{words[limit]} {limits[limit]:,.12g}" for limit in words if limit in limits)
         st.caption(f":red[:material/error: It must be {told}.]")
     return value
 

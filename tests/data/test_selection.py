@@ -100,11 +100,11 @@ def test_what_cannot_be_drawn_is_a_sentence(settings, words):
     ({"name": "folder"}, "Give the path of a folder or zip file"), ({"name": "digits", "path": "x"}, "Give the path"),
     ({"name": "digits", "size": 16}, "Digits has one size"), ({"name": "shapes", "size": 64}, "Shapes has one size"),
     ({"name": "digits", "watermark": True}, "Only the shapes have a watermark"),
-    ({"name": "digits", "label_noise": 1.0}, "label_noise = 1.0 is not possible"),
+    ({"name": "digits", "label_noise": 1.0}, "label_noise must be less than 1, and not 1.0"),
     ({"name": "digits", "label_noise": float("nan")}, "label_noise = NaN is not possible"),
-    ({"name": "digits", "validation": -0.1}, "validation = -0.1 is not possible"),
+    ({"name": "digits", "validation": -0.1}, "validation must be at least 0, and not -0.1"),
     ({"name": "digits", "augment": "mixup"}, "augment = \"mixup\" is not possible"),
-    ({"name": "mit67", "size": 4}, "size = 4 is not possible"),
+    ({"name": "mit67", "size": 4}, "size must be at least 8, and not 4"),
     ({"name": "folder", "path": "missing.zip"}, "there is no such folder or file"),
     ({"name": "folder", "path": "missing.zip", "images": 5}, "there is no such folder or file")], ids=str)
 def test_an_impossible_configuration_is_a_sentence(settings, words):
