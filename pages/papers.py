@@ -28,7 +28,7 @@ with or_say_why(), st.spinner("Looking for what is there…"):
     made = papers.outline(name, budget, images)
     cells = papers.measured(name, made)
 if all(one["reason"] for one in made):
-    st.info(f"{figures.markdown(made[0]['reason'])} Or give images in place of them, above.",
+    st.info(figures.markdown(made[0]["reason"]) + " Or give images in place of them, above." * (not images),
             icon=":material/folder_open:")
 chosen = paper_table(cells, f"cells.{name}.{budget}")
 report = papers.whole(name, budget, images, cells)

@@ -46,8 +46,7 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
                                step=1 if each else classes, key=f"images.{name}.{entry['train']}.{each}", **KEPT,
                                help="How many the student trains on. Each seed draws images of its own; they lie "
                                "inside those that the teacher saw, where those are enough.")
-    with right:
-        within({"minimum": 1, "maximum": entry["train"] // (classes if each else 1)}, count)
+    within({"minimum": 1, "maximum": entry["train"] // (classes if each else 1)}, count)  # below the row
     note.caption(entry["sentence"] + (f" {count * classes} to train on." if each else ""))
     left_out(entry["left_out"])
     names = ("labelled_per_class", "label_noise", "validation", "augment", "seed")
