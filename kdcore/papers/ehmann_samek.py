@@ -67,6 +67,7 @@ SIGNIFICANT = {
 
 def _run(number: int, teacher: str, student: str, row: str, column: str, budget: str, seed: int) -> Run:
     size, whole = SIZES[budget], 20_000
+    teacher = student if row == "only labels" else teacher  # which then only looks on, and both tables share the runs
     shared = {"steps": size["steps"], "batch_size": 50, "optimiser": {"learning_rate": size["rate"]}}
     return {**shared, "data": {"name": "mnist", "images": int(column or whole)}, "seed": seed,
             "network": {"name": f"{student}_student", "width": size["width"]},
