@@ -46,8 +46,8 @@ def of_runs(runs: list[RunConfig]) -> dict:
     untrained teacher, as many kinds as take 20 seconds; the medians of a step and of a measurement count, for ten
     minutes, and for a kind that is not tried the mean of the others.
     """
-    began = time.monotonic()
     kinds = {_kind(run): run for run in [*(run.teacher for run in runs if run.teacher), *runs]}
+    began = time.monotonic()
     tried: dict[str, _Cost] = {}
     for kind in sorted(kinds, key=lambda kind: hashlib.sha256(kind.encode()).digest()):  # as if drawn
         now = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,7 +51,8 @@ def subset(config: DataConfig, run_seed: int, inside: Tensor | None = None) -> T
     found = source(config)
     classes = len(found.classes)
     counts = [config.per_class] * classes if config.per_class else _shared(config.images, classes)
-    of_class = order[labels[order].argsort(stable=True)].split(labels[order].bincount(minlength=classes).tolist())
+    drawn = labels[order].numpy().astype(np.int16)  # which numpy sorts by radix, hundreds of times faster than torch
+    of_class = order[np.argsort(drawn, kind="stable")].split(np.bincount(drawn, minlength=classes).tolist())
     for name, there, count in zip(found.classes, of_class, counts):
         if len(there) < count:
             raise UserError(f"Of class {name}, {found.title} has {len(there)} to draw from; {count} were asked for. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -15,39 +15,30 @@ from kdcore.papers import BUDGETS, TABLES
 from kdcore.papers.table import Cell, Table
 
 
-def planned(name: str, budget: str, images: str | None = None) -> list[dict]:
-    """What makes each cell of a table, in its order: {"runs": one a seed, as the store takes them, "reason"}.
+def outline(name: str, budget: str, images: str | None = None, present: bool = True) -> list[dict]:
+    """What makes each cell of a table, in its order: {"hashes" of its runs, one a seed, "reason"}.
 
     `images` is a folder or zip file of class folders that stands in for the table's image set. Where a cell cannot be
-    made on this machine, it has no runs, and the reason is a sentence. Raises UserError for an unknown table or budget.
+    made on this machine, the reason is a sentence. `present` says whether the table's own image set is here, so that
+    an answer can be kept. Raises UserError for an unknown table or budget.
     """
     table = named(name, TABLES, "table")
-    named(budget, BUDGETS, "budget")
-    known: dict[str, dict] = {}
-    return [_cell(table, cell, budget, images, known) for cell in table.cells]
-
-
-def outline(name: str, budget: str, images: str | None = None, present: bool = True) -> list[dict]:
-    """The same as far as a page needs it: {"hashes" of each cell's runs, "reason"}.
-
-    `present` says whether the table's own image set is here, so that an answer can be kept.
-    """
-    return [{"hashes": [run["hash"] for run in one["runs"]], "reason": one["reason"]}
-            for one in planned(name, budget, images)]
+    return [{"hashes": [run.hash() for run in runs], "reason": reason}
+            for runs, reason in _made(table, table.cells, budget, images)]
 
 
 def missing(name: str, budget: str, images: str | None = None, columns: Collection[str] = (),
             rows: Collection[str] = ()) -> list[dict]:
     """What makes the cells in these columns and rows, all where none are given: each run once, as the store takes it.
 
-    Raises UserError for a column or row that is not there, and where none of the cells can be made here.
+    Raises UserError for a table, budget, column or row that is not there, and where none of the cells can be made here.
     """
-    made, chosen = planned(name, budget, images), wanted(TABLES[name], columns, rows)
-    asked = [one for one, cell in zip(made, TABLES[name].cells) if cell in chosen]
-    runs = {run["hash"]: run for one in asked for run in one["runs"] if not one["reason"]}
-    if not runs:
-        raise UserError(asked[0]["reason"] if asked else "These rows have no cell in these columns.")
-    return list(runs.values())
+    table = named(name, TABLES, "table")
+    made = list(_made(table, wanted(table, columns, rows), budget, images))
+    found = {run.hash(): run for runs, reason in made for run in runs if not reason}
+    if not found:
+        raise UserError(made[0][1] if made else "These rows have no cell in these columns.")
+    return [run.planned() for run in found.values()]
 
 
 def wanted(table: Table, columns: Collection[str], rows: Collection[str]) -> list[Cell]:
@@ -67,24 +58,19 @@ def named(name: str, known: dict, what: str) -> Any:
     return known[name]
 
 
-def _cell(table: Table, cell: Cell, budget: str, images: str | None, known: dict[str, dict]) -> dict:
-    if not images and not SOURCES[table.data].present():
-        return {"runs": [], "reason": f"{SOURCES[table.data].title} is not on this machine. {whence(table.data)}"}
-    try:
-        runs = []
-        for seed in range(1, table.budgets[budget].seeds + 1):
-            config = run_of(table, cell, budget, seed, images)
-            key = config.hash()
-            if key not in known:  # what several cells measure is planned once
-                known[key] = config.planned()
-            runs.append(known[key])
-    except UserError as reason:
-        return {"runs": [], "reason": str(reason)}
-    return {"runs": runs, "reason": next(filter(None, (_obstacle(run) for run in runs)), "")}
-
-
-def _obstacle(run: dict) -> str:
-    return run["obstacle"] or (run["teacher"] or {"obstacle": ""})["obstacle"]
+def _made(table: Table, cells: Iterable[Cell], budget: str, images: str | None
+          ) -> Iterator[tuple[list[RunConfig], str]]:
+    """The runs of each cell, one a seed, and a sentence where they cannot be trained here."""
+    named(budget, BUDGETS, "budget")
+    here = images or SOURCES[table.data].present()
+    absent = "" if here else f"{SOURCES[table.data].title} is not on this machine. {whence(table.data)}"
+    for cell in cells:
+        try:
+            runs = [run_of(table, cell, budget, seed, images)
+                    for seed in range(1, table.budgets[budget].seeds + 1)]
+            yield runs, absent or runs[0].obstacle() or (runs[0].teacher.obstacle() if runs[0].teacher else "")
+        except UserError as reason:
+            yield [], absent or str(reason)
 
 
 def whence(data: str) -> str:

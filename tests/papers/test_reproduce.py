@@ -88,12 +88,14 @@ def test_only_some_columns_and_rows_are_filled(made, tmp_path):
     ("heo-1", "fast", "There is no budget 'fast'; choose one of quick, standard, paper.")])
 def test_what_is_not_there_is_a_sentence(name, budget, sentence):
     with pytest.raises(UserError) as error:
-        plan.planned(name, budget)
+        plan.outline(name, budget)
     assert sentence in str(error.value)
 
 
 def test_a_set_that_is_not_here_is_a_sentence_on_what_to_put_where(monkeypatch, tmp_path):
     monkeypatch.setenv("KD_DATA", str(tmp_path))
+    made = plan.outline("heo-1", "quick")
+    assert all(one["hashes"] for one in made), "runs made before the set was removed would not be found again"
     reasons = {one["reason"] for one in plan.outline("heo-4", "quick")}
     assert len(reasons) == 1
     assert "MIT Indoor Scenes 67 is not on this machine. Get it from" in reasons.pop()
