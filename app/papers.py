@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -10,6 +12,7 @@ from app import downloads, engine, planning
 from kdcore.papers import TABLES, report
 
 KEPT_SECONDS = 60
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "papers"
 LEVELS = tuple(sorted({cell.measure.noise for table in TABLES.values() for cell in table.cells if cell.measure.noise}))
 """All standard deviations of noise that figures are under: a network answers them in one question."""
 
@@ -26,10 +29,23 @@ def _asked(question: str, **arguments: Any) -> Any:
     return engine.ask(question, **arguments)
 
 
-def measured(name: str, made: list[dict]) -> list[dict]:
-    """Every cell as it is now, see `kdcore.papers.report.measured`, with its "reason"."""
+def committed(name: str, budget: str) -> dict | None:
+    """What this project itself reports of a table at a budget, on the images it had; None where it reports none."""
+    files = sorted(RESULTS.glob(f"{name}-{budget}*.json"))
+    return json.loads(files[0].read_text()) if files else None
+
+
+def measured(name: str, made: list[dict], before: dict | None) -> list[dict]:
+    """Every cell as it is now, see `kdcore.papers.report.measured`, with its "reason" and what this project's own
+    report has of it, as "before".
+    """
     found = report.measured(engine.store(), TABLES[name], [one["hashes"] for one in made], _noisy, find)
-    return [{**cell, "reason": one["reason"]} for cell, one in zip(found, made)]
+    own = {_place(cell): cell for cell in before["cells"]} if before else {}
+    return [{**cell, "reason": one["reason"], "before": own.get(_place(cell))} for cell, one in zip(found, made)]
+
+
+def _place(cell: dict) -> tuple[str, str, str]:
+    return cell["row"], cell["column"], cell["unit"]
 
 
 def find(hash: str) -> dict | None:

@@ -26,13 +26,14 @@ st.markdown(f"**The paper:** {figures.markdown(table.claim)}  \n**Here:** {table
             f"{table.budgets[budget].seeds} seed{'s' * (table.budgets[budget].seeds > 1)}.")
 with or_say_why(), st.spinner("Looking for what is there…"):
     made = papers.outline(name, budget, images)
-    cells = papers.measured(name, made)
+    before = papers.committed(name, budget)
+    cells = papers.measured(name, made, before)
 if all(one["reason"] for one in made):
     st.info(figures.markdown(made[0]["reason"]) + " Or give images in place of them, above." * (not images),
             icon=":material/folder_open:")
 chosen = paper_table(cells, f"cells.{name}.{budget}")
 report = papers.whole(name, budget, images, cells)
-what_was_found(report)
+what_was_found(report, before)
 if not chosen:  # whose own curves follow it
     follow(made, cells)
 for why, runs in papers.failed(name, budget, images, made).items():

@@ -14,20 +14,26 @@ from app.navigation import go_to
 from kdcore.papers.report import AS_THERE, LEVEL, OTHERWISE, found, in_words, markdown, of_day, printed, said
 
 
-def what_was_found(report: dict) -> None:
-    """The table in words: how to read it, how many directions are as published, and whether the order is."""
+def what_was_found(report: dict, before: dict | None) -> None:
+    """The table in words: how to read it, how many directions are as published, and whether the order is; `before` is
+    this project's own report.
+    """
     st.caption("In each cell the published figure, with * where the paper calls it significant, and under it what was "
                f"measured: mean ± standard error (seeds). Ahead of its baseline, or behind: {MARKS[AS_THERE]} as "
                f"published (blue), {MARKS[OTHERWISE]} the other way (orange), {MARKS[LEVEL]} level; in strong colour "
                f"where the seeds make it clear (Student's t, 95 %). {figures.markdown(report['images'])}")
-    if not any(one["mean"] is not None for one in report["cells"]):
-        return
+    for title, one in (("", report), ("*By this project, in italics where nothing was measured here:* ", before)):
+        if one and any(cell["mean"] is not None for cell in one["cells"]):
+            st.markdown(title + _in_words(one))
+
+
+def _in_words(report: dict) -> str:
     newest = max(one["when"] for one in report["cells"] if one["when"])
-    st.markdown(f"{said(report)} Budget *{report['budget']}*; the newest run ended on {of_day(newest)}.")
     told = [f"{figures.markdown(line['line'])} **{line['tau']:.2f}** ({len(line['published'])})"
             for line in report["orders"] if line["tau"] is not None]
-    if told:
-        st.markdown(f"Order, by Kendall's τ (cells): {'; '.join(told)}. 1 is the published order, −1 the reverse.")
+    where = f" on {report['machine']}" if report.get("machine") else ""
+    order = f" Order, by Kendall's τ (cells): {'; '.join(told)}. 1 is the published order, −1 the reverse." * bool(told)
+    return f"{said(report)} Budget *{report['budget']}*; the newest run ended on {of_day(newest)}{where}.{order}"
 
 
 def cell_opened(cells: list[dict], place: tuple[str, str], columns: bool) -> None:
@@ -41,6 +47,8 @@ def cell_opened(cells: list[dict], place: tuple[str, str], columns: bool) -> Non
                      and cell["unit"] == one["unit"]), None)
     st.markdown(f"{one['unit'].capitalize()}: published **{figures.markdown(printed(one)) or 'nothing'}**, measured "
                 f"**{found(one) or 'nothing yet'}**{', ' * bool(one['direction'])}{in_words(one)}."
+                + (f" By this project: *{found(before)}*{', ' * bool(before['direction'])}{in_words(before)}."
+                   if (before := one["before"]) and before["mean"] is not None else "")
                 + (f" {figures.markdown(one['reason'])}" if one["reason"] else ""))
     ids = [*(baseline["runs"] if baseline else []), *one["runs"]]
     if not ids:

@@ -16,7 +16,7 @@ MARKS = {AS_THERE: "✓", OTHERWISE: "✗", LEVEL: "="}  # so that no colour sta
 
 
 def paper_table(cells: list[dict], key: str) -> tuple[str, str] | None:
-    """Show the cells of `kdcore.papers.report.measured`, with the "reason" why one is not made.
+    """Show the cells of `app.papers.measured`: what was measured here or, where nothing was, by this project before.
 
     Returns the (row, column) of the cell that was clicked last, None before.
     """
@@ -27,13 +27,16 @@ def paper_table(cells: list[dict], key: str) -> tuple[str, str] | None:
 
 
 def _cell(one: dict) -> dict:
-    direction = one["direction"]
-    state = ("running" if one["running"] else "absent" if one["reason"] else
-             "" if one["mean"] is not None else "empty")
-    words = {"running": "training…", "absent": "not made", "empty": "—", "": ""}[state] if one["mean"] is None else ""
+    own = one["mean"] is not None
+    before = not own and not one["running"] and bool(one["before"]) and one["before"]["mean"] is not None
+    shown, direction = (one["before"] if before else one), (one["before"] if before else one)["direction"]
+    state = ("running" if one["running"] else "" if own else "before" if before else
+             "absent" if one["reason"] else "empty")
+    words = found(shown) or {"running": "training…", "absent": "not made", "empty": "—"}.get(state, "")
     return {"row": one["row"], "column": one["column"], "published": printed(one) or "—",
-            "measured": found(one) or words, "state": state,
+            "measured": words, "state": state,
             "mark": MARKS.get(direction, ""), "tone": {AS_THERE: "as", OTHERWISE: "other"}.get(direction, ""),
-            "clear": one["clear"],
+            "clear": shown["clear"],
             "said": ", ".join(filter(None, (f"{one['row']} {one['column']}", f"published {printed(one) or 'nothing'}",
-                                            f"measured {found(one) or words}", in_words(one), one["reason"])))}
+                                            f"measured{' by this project' * before} {words}", in_words(shown),
+                                            one["reason"])))}

@@ -136,6 +136,9 @@ def markdown(report: dict[str, Any]) -> str:
                                                      f"({len(line['published'])} cells)."]
     if reasons := dict.fromkeys(one["reason"] for one in report["cells"] if one["reason"]):
         lines += ["", "Not made here:", "", *(f"- {_text(reason)}" for reason in reasons)]
+    if newest := max((one["when"] for one in report["cells"] if one.get("when")), default=None):
+        where = f" on {report['machine']}" if report.get("machine") else ""
+        lines += ["", f"The newest run ended on {of_day(newest)}{where}."]
     return "\n".join([*lines, "", said(report)]) + "\n"
 
 

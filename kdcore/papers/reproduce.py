@@ -7,11 +7,13 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from kdcore import worker
 from kdcore.comparison import kendall
 from kdcore.data.sources import SOURCES
+from kdcore.device import describe
 from kdcore.errors import UserError
 from kdcore.inspect import robustness
 from kdcore.papers import TABLES
@@ -41,8 +43,8 @@ def reproduce(name: str, budget: str, store: Store, folder: Path, images: str | 
 
 
 def reported(store: Store, name: str, budget: str, images: str | None = None) -> dict:
-    """A table's report: what it is, its cells as `report.measured` has them with the "reason" why one is not made, and
-    the order of its lines with Kendall's "tau".
+    """A table's report: what it is, its cells as `report.measured` has them with the "reason" why one is not made, the
+    order of its lines with Kendall's "tau", and the "machine" that reports.
     """
     table, made = TABLES[name], outline(name, budget, images)
 
@@ -56,7 +58,8 @@ def reported(store: Store, name: str, budget: str, images: str | None = None) ->
     lines = orders(table, found)
     for line, tau in zip(lines, kendall([(line["published"], line["measured"]) for line in lines])):
         line["tau"] = tau
-    return whole(name, budget, SOURCES[table.data].title, images, found, lines)
+    machine = f"{describe()['title']}, torch {torch.__version__}"
+    return {**whole(name, budget, SOURCES[table.data].title, images, found, lines), "machine": machine}
 
 
 def _wait(store: Store, ids: list[int]) -> None:

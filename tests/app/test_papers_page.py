@@ -97,6 +97,22 @@ def test_runs_that_failed_or_were_stopped_are_said_and_can_be_filled_again(page,
     assert "full Jacobian · 20 · seed 2" in page.error[0].value and len(page.error) == 1
 
 
+def test_what_the_project_measured_stands_where_nothing_was_measured_here(page, shown, monkeypatch, tmp_path):
+    from app import papers
+
+    monkeypatch.setattr(papers, "RESULTS", tmp_path)
+    cells = [{**one, "mean": 51.0, "values": {1: 50.0, 2: 52.0}, "when": 9.0, "reason": ""}
+             for one in papers.measured("made", plan.outline("made", "quick"), None)]
+    reported = {**report.whole("made", "quick", "Digits", None, cells, []), "machine": "a made machine"}
+    (tmp_path / "made-quick-digits.zip.json").write_text(json.dumps(reported))
+    shown["clicked"] = PLACE
+    page.run()
+    assert not page.exception and not page.error
+    assert {one["mean"] for one in shown["cells"]} == {None} and "a made machine" in words(page)
+    opened = next(one for one in shown["cells"] if (one["row"], one["column"]) == PLACE)
+    assert f"By this project: *{report.found(opened['before'])}*" in words(page)
+
+
 def test_a_link_cannot_write_words_into_the_page(page, shown):
     page.query_params["images"] = "[sign in](https:evil.example)"
     page.run()
@@ -113,7 +129,7 @@ def test_a_set_that_is_not_here_says_how_it_comes(page, shown):
 def test_a_cell_is_told_in_words_and_marks():
     cell = {"row": "AT + KD", "column": "1%", "published": 37.11, "spread": None, "significant": None, "digits": 2,
             "values": {1: 40.0, 2: 41.0}, "mean": 40.5, "error": 0.5, "direction": report.OTHERWISE, "clear": True,
-            "running": False, "reason": "", "metric": "accuracy", "unit": "test error, %"}
+            "running": False, "reason": "", "before": None, "metric": "accuracy", "unit": "test error, %"}
     told = paper_table._cell(cell)
     assert (told["published"], told["measured"]) == ("37.11", "40.50 ± 0.50 (2)")
     assert (told["mark"], told["tone"], told["clear"]) == ("✗", "other", True)
@@ -122,4 +138,8 @@ def test_a_cell_is_told_in_words_and_marks():
     assert paper_table._cell({**empty, "running": True})["measured"] == "training…"
     absent = paper_table._cell({**empty, "reason": "There are no weights."})
     assert (absent["measured"], absent["state"]) == ("not made", "absent") and "There are no weights." in absent["said"]
+    before = paper_table._cell({**empty, "before": cell})
+    assert (before["measured"], before["state"], before["mark"]) == ("40.50 ± 0.50 (2)", "before", "✗")
+    assert "measured by this project 40.50 ± 0.50 (2)" in before["said"]
+    assert paper_table._cell({**cell, "before": {**cell, "mean": 3.0}})["state"] == ""
     json.dumps(told)
