@@ -14,6 +14,8 @@ from kdcore.methods import METHODS
 from kdcore.papers import BUDGETS, TABLES
 from kdcore.papers.table import Cell, Table
 
+EVALUATIONS = 20  # a table asks for the last one; a curve is drawn from as many
+
 
 def outline(name: str, budget: str, images: str | None = None, present: bool = True) -> list[dict]:
     """What makes each cell of a table, in its order: {"hashes" of its runs, one a seed, "reason"}.
@@ -86,7 +88,7 @@ def run_of(table: Table, cell: Cell, budget: str, seed: int, images: str | None 
     method = found.model_dump(mode="json")
     change = content.pop("change", {})
     title = " · ".join(filter(None, (cell.row, cell.column, f"seed {seed}")))
-    run = {**content, "name": title[:120], "method": grid.with_settings(method, change)}
+    run = {"evaluations": EVALUATIONS, **content, "name": title[:120], "method": grid.with_settings(method, change)}
     if not found.needs_teacher() and (run.get("teacher") or {}).get("steps") == 0:
         del run["teacher"]  # published weights, which nobody learns from here
     for one in filter(None, (run, run.get("teacher"))) if images else ():
