@@ -50,13 +50,13 @@ def cell_opened(cells: list[dict], place: tuple[str, str], columns: bool) -> Non
                 + (f" By this project: *{found(before)}*{', ' * bool(before['direction'])}{in_words(before)}."
                    if (before := one["before"]) and before["mean"] is not None else "")
                 + (f" {figures.markdown(one['reason'])}" if one["reason"] else ""))
-    ids = [*(baseline["runs"] if baseline else []), *one["runs"]]
+    ids = [*(baseline["networks"] if baseline else []), *one["networks"]]
     if not ids:
         st.caption("No run of it is there yet.")
         return
     metric = one["metric"] if one["metric"] in engine.store().metric_names(ids) else "accuracy"
     live_curves(ids, metric, f"paper.{place}", title=results.metrics(ids).get(metric, metric))
-    experiment = engine.store().run(one["runs"][0] if one["runs"] else ids[0])["experiment"]
+    experiment = engine.store().run((one["runs"] or baseline["runs"])[0])["experiment"]
     with st.container(horizontal=True):
         for page, words, icon in (("runs", "These runs", ":material/monitoring:"),
                                   ("side", "Their maps, side by side", ":material/view_column:"),

@@ -29,9 +29,9 @@ def measured(store: Store, table: Table, hashes: list[list[str]], noisy: Noisy, 
     """What the store has of each cell, in the table's order; `hashes` are those of each cell's runs, seed by seed.
 
     {"row", "column", "published", "spread", "significant", "unit", "metric", "digits", "against", "runs" their ids,
-    "missing" how many are not there or not done, "running" whether some wait or train, "values" as the paper prints
-    them by seed, "mean", "error", "when" the newest ended, "direction" and "clear", see `compared`}. What `find` does
-    not find is not there.
+    "networks" those whose curves end in the figures, "missing" how many are not there or not done, "running" whether
+    some wait or train, "values" as the paper prints them by seed, "mean", "error", "when" the newest ended, "direction"
+    and "clear", see `compared`}. What `find` does not find is not there.
     """
     rows = {one: find(one) for one in dict.fromkeys(one for own in hashes for one in own)}
     found = [_cell(store, cell, [rows[one] for one in own], noisy) for cell, own in zip(table.cells, hashes)]
@@ -51,9 +51,15 @@ def _cell(store: Store, cell: Cell, rows: list[dict | None], noisy: Noisy) -> di
     return {"row": cell.row, "column": cell.column, "published": cell.published, "spread": cell.spread,
             "significant": cell.significant, "unit": cell.measure.title, "metric": cell.measure.metric,
             "digits": cell.measure.digits, "against": cell.against, "runs": [row["id"] for row in there],
+            "networks": _own(store, [row["id"] for row in there], cell.measure),
             "missing": len(rows) - len(done),
             "running": len(there) > len(done), "values": values, "mean": average, "error": error,
             "when": max((row["finished"] or 0 for row in done.values()), default=None)}
+
+
+def _own(store: Store, runs: list[int], measure: Measure) -> list[int]:
+    """The runs themselves or, for one network of an ensemble, that network's."""
+    return runs if measure.member is None else [store.parts(run)[measure.member] for run in runs]
 
 
 def taken(store: Store, runs: list[int], measure: Measure, noisy: Noisy) -> list[float | None]:
@@ -63,8 +69,7 @@ def taken(store: Store, runs: list[int], measure: Measure, noisy: Noisy) -> list
     """
     if measure.noise is not None:
         return noisy(runs, measure.noise)
-    if measure.member is not None:
-        runs = [store.parts(run)[measure.member] for run in runs]
+    runs = _own(store, runs, measure)
     if measure.fall:
         curves = store.curves(runs, measure.metric)
         return [1 - curves[run][1][-1] / curves[run][1][0] if run in curves and curves[run][1][0] else None
