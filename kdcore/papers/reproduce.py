@@ -43,8 +43,8 @@ def reproduce(name: str, budget: str, store: Store, folder: Path, images: str | 
 
 
 def reported(store: Store, name: str, budget: str, images: str | None = None) -> dict:
-    """A table's report: what it is, its cells as `report.measured` has them with the "reason" why one is not made, the
-    order of its lines with Kendall's "tau", and the "machine" that reports.
+    """A table's report: what it is, its cells as `report.measured` has them with the "hashes" of their runs and the
+    "reason" why one is not made, the order of its lines with Kendall's "tau", and the "machine" that reports.
     """
     table, made = TABLES[name], outline(name, budget, images)
 
@@ -54,7 +54,7 @@ def reported(store: Store, name: str, budget: str, images: str | None = None) ->
 
     found = measured(store, table, [one["hashes"] for one in made], noisy, store.find)
     for cell, one in zip(found, made):
-        cell["reason"] = one["reason"]
+        cell |= one
     lines = orders(table, found)
     for line, tau in zip(lines, kendall([(line["published"], line["measured"]) for line in lines])):
         line["tau"] = tau
