@@ -62,7 +62,7 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 def write(name: str, content: dict, text: str, aloud: bool = True) -> None:
     """benchmarks/results/NAME.json, with the machine, and NAME.md, which is printed too where it is `aloud`."""
-    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / name).parent.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine(), **content}, indent=1) + "\n")
     (RESULTS / f"{name}.md").write_text(text)
     if aloud:

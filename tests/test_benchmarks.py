@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import agreement, causes, equal, memory, methods, stream, weights
+from benchmarks import agreement, causes, equal, few_labels, memory, methods, stream, weights
 from benchmarks.runs import RESULTS, spread
-from kdcore.data import batches
+from kdcore.data import batches, selection
 from kdcore.methods import METHODS
+from kdcore.papers import plan
 from kdcore.store import Store
 
 
@@ -170,3 +171,39 @@ def test_what_is_faster_is_compared_seed_by_seed(jpeg_zip):
     assert found["p"] == pytest.approx(0.7)
     assert "| 0.6000 ± 0.0577 (3) | 0.6100 ± 0.0577 (3) | 1.00 ± 0.00 (3) | 0.70 |" in equal.markdown(
         {"projection": found})
+
+
+@pytest.mark.parametrize("file", sorted((RESULTS / "papers").glob("*-*-*.json")), ids=lambda file: file.stem)
+def test_a_papers_table_was_measured_with_what_it_asks_for_today(file, jpeg_zip, real_data):
+    report = json.loads(file.read_text())
+    made = plan.outline(report["table"], report["budget"], report["path"])
+    assert [one["hashes"] for one in made] == [cell["hashes"] for cell in report["cells"]]
+    assert any(cell["mean"] is not None for cell in report["cells"])
+
+
+def test_few_labels_are_chosen_by_images_that_are_held_out(real_data, monkeypatch):
+    asked = []
+
+    def reached(store, configs, name):
+        asked.append((name, configs))
+        return [0.9 if config.method.name == "noisy_outputs" else 0.5 for config in configs]
+
+    monkeypatch.setattr(few_labels, "trained", reached)
+    found = few_labels.searched(None, 1)
+    assert set(found) == set(few_labels.TRIED) and next(iter(found)) == "logits under noise, crops"
+    assert {name for name, _ in asked} == {"accuracy.validation"}
+    for _, configs in asked:
+        for config in configs:
+            chosen = selection(config)
+            assert len(chosen.train) == 10 and len(chosen.validation) == few_labels.HELD_OUT
+            assert chosen.labels.bincount(minlength=10).tolist() == [1] * 10
+    asked.clear()
+    tested = few_labels.compared(None, 1, next(iter(found)))
+    assert [*tested] == [*few_labels.COMPARED, "logits under noise, crops"]
+    seeds = {config.seed for _, configs in asked for config in configs}
+    assert len(seeds) == 7 and not seeds & set(few_labels.TRIED_ON)
+    assert {(len(selection(config).train), config.steps, config.optimiser) for _, configs in asked
+            for config in configs} == {(10, 4000, asked[0][1][0].optimiser)}
+    text = few_labels.markdown({"fully connected": 0.967}, {"1": {"held out": found, "test": tested}})
+    assert "## One image a class" in text
+    assert "| logits under noise, crops | 0.9000 ± 0.0000 (7) | 40.0 ± 0.0 (7) |" in text
