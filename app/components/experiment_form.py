@@ -85,11 +85,11 @@ def pair_form(catalogue: dict, entry: dict, data: dict) -> tuple[dict, dict]:
             within({"minimum": 1, "maximum": most}, seen)
         with steps:
             within(schema["steps"], count)
-        asked = {name: schema[name] for name in ("batch_size", "seed")}
+        asked = {name: schema[name] for name in ("batch_size", "seed", "precision")}
         more, optimiser = defaults(asked), _adam(catalogue, suggested["teacher_learning_rate"])
         if box := folded("How it learns", "teaching"):
             with box:
-                more = fields(asked, more, f"teacher.{key}", places(2))
+                more = fields(asked, more, f"teacher.{key}", places(3))
                 choice, rate = st.columns(2)
                 optimiser = _optimiser_form(catalogue, suggested["teacher_learning_rate"], key, choice, rate,
                                             st.container(), "teacher.")
