@@ -291,6 +291,9 @@ def _worker(options: argparse.Namespace) -> None:
     from kdcore.worker import IDLE_SECONDS, work
 
     work(Store(options.store), math.inf if options.stay else IDLE_SECONDS)
+    if "ray" in sys.modules:  # its threads now and then abort a Python that ends in the usual way
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _inspector(options: argparse.Namespace) -> None:

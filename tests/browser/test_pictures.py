@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 from sklearn.datasets import load_digits
 from torch import Tensor
 
@@ -142,8 +142,11 @@ def drawn(page: Page, charts: int = 1) -> dict:
     before = None
     for _ in range(100):
         page.wait_for_function(READY, arg=charts, timeout=90_000)
-        now = page.evaluate(LOOK)
-        if now == before:
+        try:
+            now = page.evaluate(LOOK)
+        except Error:  # a chart was drawn anew since it was ready
+            now = None
+        if now and now == before:
             return now
         before = now
         page.wait_for_timeout(200)
