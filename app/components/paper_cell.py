@@ -11,7 +11,7 @@ from app import engine, figures, results
 from app.components.live import live_curves
 from app.components.paper_table import MARKS
 from app.navigation import go_to
-from kdcore.papers.report import AS_THERE, LEVEL, OTHERWISE, found, in_words, markdown, of_day, printed, said
+from kdcore.papers.report import AS_THERE, LEVEL, OTHERWISE, ended, found, in_words, markdown, printed, said
 
 
 def what_was_found(report: dict, before: dict | None) -> None:
@@ -22,18 +22,18 @@ def what_was_found(report: dict, before: dict | None) -> None:
                f"measured: mean ± standard error (seeds). Ahead of its baseline, or behind: {MARKS[AS_THERE]} as "
                f"published (blue), {MARKS[OTHERWISE]} the other way (orange), {MARKS[LEVEL]} level; in strong colour "
                f"where the seeds make it clear (Student's t, 95 %). {figures.markdown(report['images'])}")
-    for title, one in (("", report), ("*By this project, in italics where nothing was measured here:* ", before)):
-        if one and any(cell["mean"] is not None for cell in one["cells"]):
-            st.markdown(title + _in_words(one))
+    if any(one["mean"] is not None for one in report["cells"]):
+        st.markdown(_in_words(report))
+    if before:
+        st.markdown("*By this project, in italics where nothing was measured here:* " + _in_words(before)
+                    + f" {figures.markdown(before['images'])}")
 
 
 def _in_words(report: dict) -> str:
-    newest = max(one["when"] for one in report["cells"] if one["when"])
     told = [f"{figures.markdown(line['line'])} **{line['tau']:.2f}** ({len(line['published'])})"
             for line in report["orders"] if line["tau"] is not None]
-    where = f" on {report['machine']}" if report.get("machine") else ""
     order = f" Order, by Kendall's τ (cells): {'; '.join(told)}. 1 is the published order, −1 the reverse." * bool(told)
-    return f"{said(report)} Budget *{report['budget']}*; the newest run ended on {of_day(newest)}{where}.{order}"
+    return f"{said(report)} Budget *{report['budget']}*. {ended(report)}{order}"
 
 
 def cell_opened(cells: list[dict], place: tuple[str, str], columns: bool) -> None:

@@ -29,7 +29,8 @@ def paper_table(cells: list[dict], key: str) -> tuple[str, str] | None:
 def _cell(one: dict) -> dict:
     own = one["mean"] is not None
     before = not own and not one["running"] and bool(one["before"]) and one["before"]["mean"] is not None
-    shown, direction = (one["before"] if before else one), (one["before"] if before else one)["direction"]
+    shown = one["before"] if before else one
+    direction = shown["direction"]
     state = ("running" if one["running"] else "" if own else "before" if before else
              "absent" if one["reason"] else "empty")
     words = found(shown) or {"running": "training…", "absent": "not made", "empty": "—"}.get(state, "")

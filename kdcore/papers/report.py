@@ -141,10 +141,7 @@ def markdown(report: dict[str, Any]) -> str:
                                                      f"({len(line['published'])} cells)."]
     if reasons := dict.fromkeys(one["reason"] for one in report["cells"] if one["reason"]):
         lines += ["", "Not made here:", "", *(f"- {_text(reason)}" for reason in reasons)]
-    if newest := max((one["when"] for one in report["cells"] if one.get("when")), default=None):
-        where = f" on {report['machine']}" if report.get("machine") else ""
-        lines += ["", f"The newest run ended on {of_day(newest)}{where}."]
-    return "\n".join([*lines, "", said(report)]) + "\n"
+    return "\n".join([*lines, "", " ".join(filter(None, (said(report), ended(report))))]) + "\n"
 
 
 def said(report: dict[str, Any]) -> str:
@@ -184,6 +181,13 @@ def in_words(one: dict) -> str:
     return f"{one['direction']}{', clearly' * one['clear']}" if one["direction"] else ""
 
 
+def ended(report: dict[str, Any]) -> str:
+    """When the newest run ended and, where the report says so, on which machine; empty where none has."""
+    newest = max((one["when"] for one in report["cells"] if one.get("when")), default=None)
+    where = f" on {report['machine']}" if report.get("machine") else ""
+    return f"The newest run ended on {_of_day(newest)}{where}." if newest else ""
+
+
 def _signed(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:+.{digits}f}"
 
@@ -192,6 +196,5 @@ def _text(words: str) -> str:
     return "".join(f"\\{letter}" if letter in "|*_{}[]<>`" else letter for letter in words)
 
 
-def of_day(when: float | None) -> str:
-    """A date, in UTC."""
-    return time.strftime("%Y-%m-%d", time.gmtime(when)) if when else ""
+def _of_day(when: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(when))
