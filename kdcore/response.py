@@ -1,7 +1,7 @@
 """Response: one network's lazy answer to one batch."""
 
 from contextlib import contextmanager, nullcontext
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -40,11 +40,10 @@ class Response:
         lower = self._dtype != torch.float32
         with (torch.set_grad_enabled(torch.is_grad_enabled() or self.inputs.requires_grad), self._twice(),
               torch.autocast(self.inputs.device.type, self._dtype if lower else None, enabled=lower)):
-            read = tapped(self.network, (*self._taps, "logits")) if self._taps else self._outputs
-            return {name: value.float() if lower else value for name, value in read(self.inputs).items()}
-
-    def _outputs(self, images: Tensor) -> dict[str, Tensor]:
-        return {"logits": self.network(images)}
+            read = tapped(self.network, (*self._taps, "logits")).reader() if self._taps else _outputs
+            if levers.on("compiled", self.inputs.device) and not self.inputs.requires_grad:
+                read = _compiled(read)  # which has one derivative
+            return {name: value.float() if lower else value for name, value in read(self.network, self.inputs).items()}
 
     @contextmanager
     def _twice(self):
@@ -104,6 +103,13 @@ class Response:
                 response.logits  # noqa: B018
             self._noisy[std] = response
         return self._noisy[std]
+
+
+def _outputs(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    return {"logits": network(images)}
+
+
+_compiled = lru_cache(maxsize=8)(torch.compile)
 
 
 @contextmanager

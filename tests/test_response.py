@@ -1,9 +1,14 @@
 """Response: one network's lazy answer, computed once, with a graph where gradient mode is on."""
 
+from functools import lru_cache, partial
+
 import pytest
 import torch
+from torch._dynamo.utils import counters
 from torch.nn import functional
 
+from kdcore import levers
+from kdcore import response as module
 from kdcore.models import tapped
 from kdcore.response import Response
 from tests.conftest import WIDTHS, small
@@ -105,3 +110,27 @@ def test_tapped_shares_the_networks_weights(network, images):
 def test_only_the_wanted_taps_are_there(network, images):
     assert set(response(network, images).taps) == {"logits"}
     assert set(response(network, images, taps=("group1.pre",)).taps) == {"group1.pre", "logits"}
+
+
+@pytest.mark.parametrize("backend", ("aot_eager", pytest.param("inductor", marks=pytest.mark.heavy)))
+@pytest.mark.parametrize("taps", ((), ("group1.pre",)), ids=("outputs", "taps"))
+def test_a_compiled_network_answers_and_learns_alike(taps, backend, network, images, monkeypatch):
+    monkeypatch.setattr(module, "_compiled", lru_cache(partial(torch.compile, backend=backend)))
+    counters.clear()
+    found = []
+    for on in (False, True):
+        asked = response(network, images, taps=taps, differentiable=False)
+        network.zero_grad()
+        with levers.switched(compiled=on):
+            functional.cross_entropy(asked.logits, asked.labels).backward()
+        found.append([*asked.taps.values(), *(parameter.grad for parameter in network.parameters())])
+        assert counters["stats"]["unique_graphs"] == on
+    assert not counters["graph_break"]
+    for eager, compiled in zip(*found, strict=True):
+        torch.testing.assert_close(compiled, eager)
+
+
+def test_what_is_differentiated_twice_is_not_compiled(network, images, monkeypatch):
+    monkeypatch.setattr(module, "_compiled", None)
+    with levers.switched(compiled=True):
+        response(network, images).jacobian.square().sum().backward()

@@ -34,10 +34,14 @@ class Tapped(nn.Module):
         self.readers: dict[bool, Callable[[nn.Module, Tensor], Values]] = {}
 
     def forward(self, images: Tensor) -> Values:
+        return self.reader()(self.network, images)
+
+    def reader(self) -> Callable[[nn.Module, Tensor], Values]:
+        """What finds the values, given the network, in its present mode, and images."""
         training = self.network.training
         if training not in self.readers:  # a mode may have a graph of its own
             self.readers[training] = _reader(self.network, {name: self.network.taps[name] for name in self.names})
-        return self.readers[training](self.network, images)
+        return self.readers[training]
 
 
 tapped = lru_cache(maxsize=8)(Tapped)
