@@ -10,6 +10,7 @@ from benchmarks import __main__ as speed
 from benchmarks import runs
 from benchmarks.speed import cases, measure, plain, report
 from benchmarks.speed.cases import Networks
+from kdcore import levers
 from kdcore.train import build
 
 SMALL = Networks("small", "shapes", "wrn_16_1", "wrn_10_1", 4, cases.SGD)
@@ -63,6 +64,20 @@ def test_a_case_is_measured_both_ways_and_written(small, monkeypatch, capsys):
     bar, = re.findall(r'height="14" fill="(.*?)"', (small / "speed.svg").read_text())
     assert bar == report.MISSED
     assert "cheap" in capsys.readouterr().out
+
+
+def test_a_compiled_case_compiles_before_it_is_timed_and_only_itself(monkeypatch):
+    states = []
+
+    def building():
+        return lambda: states.append(levers.on("compiled", torch.device("cpu")))
+
+    case = cases.compiled(cases.Case("Soft targets", building, building, most=1e-9))
+    case.plain()()
+    work = case.ours()
+    assert states == [False, True] and not levers.on("compiled", torch.device("cpu"))
+    work()
+    assert states == [False, True, True] and case.title == "Soft targets, compiled" and case.most is None
 
 
 def test_what_a_product_and_what_a_sum_ask_of_the_device_is_counted():
