@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import agreement, causes, equal, few_labels, memory, methods, stream, weights
+from benchmarks import agreement, causes, directions, equal, few_labels, memory, methods, stream, weights
 from benchmarks.runs import RESULTS, spread
 from kdcore.data import batches, selection
 from kdcore.methods import METHODS
@@ -207,3 +207,28 @@ def test_few_labels_are_chosen_by_images_that_are_held_out(real_data, monkeypatc
     text = few_labels.markdown(0.977, {"1": {"held out": found, "test": tested}})
     assert "## One image a class" in text
     assert "| logits under noise, crops | 0.9000 ± 0.0000 (7) | 40.0 ± 0.0 (7) |" in text
+
+
+def test_a_direction_is_tried_with_one_thing_changed(real_data, monkeypatch):
+    trained = []
+    monkeypatch.setattr(directions, "execute", lambda store, runs, name: trained.extend(runs))
+    monkeypatch.setattr(directions, "failures", lambda store: {})
+    monkeypatch.setattr(directions, "result", lambda store, run, metric: {"last": run.steps / 100_000 + run.seed / 100})
+    for doubt in directions.DOUBTS:
+        planned = {run.hash() for row in doubt.rows for run in doubt.runs(row, {})}
+        outline = plan.outline(doubt.table, doubt.budget, doubt.images)
+        assert planned <= {hash for one in outline for hash in one["hashes"]}
+        for words, change in doubt.changes.items():
+            assert {run.hash() for row in doubt.rows for run in doubt.runs(row, change)} - planned, words
+    steps, weight = directions.DOUBTS[:2]
+    rows = directions.tried(None, steps)
+    assert rows["convolutional: cost"] == {"as in the table": [0.05, 0.06], "16 000 steps": [0.17, 0.18]}
+    assert {run.hash() for run in trained} == {
+        run.hash() for row in steps.rows for change in ({}, {"steps": 16_000}) for run in steps.runs(row, change)}
+    base, changed = (weight.runs("FC: summed Jacobian", change)[0] for change in ({}, *weight.changes.values()))
+    before, after = (run.method.stages[0].objective["summed_jacobian"].weight for run in (base, changed))
+    assert (before, after) == (0.1, 0.01) and base.steps == changed.steps
+    assert weight.runs("FC: only labels", {}) == weight.runs("FC: only labels", *weight.changes.values())
+    text = directions.markdown([(steps, rows)])
+    assert "20000, at *standard*" in text
+    assert "| convolutional: cost | 0.9854 | 0.0550 ± 0.0050 (2) | 0.1750 ± 0.0050 (2) |" in text

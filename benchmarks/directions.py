@@ -1,0 +1,100 @@
+"""Directions of the papers' tables that were not found, with one thing changed: python -m benchmarks.directions.
+
+Cells of a table are trained once more at another length or weight, beside the same cells as the table has them, on the
+same seeds: what brings the published direction back was in its way. Writes benchmarks/results/papers/directions.json
+and .md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+
+from benchmarks.runs import execute, failures, result, spread, write
+from kdcore import grid
+from kdcore.config import RunConfig, read
+from kdcore.errors import UserError
+from kdcore.papers import TABLES
+from kdcore.papers.plan import run_of
+from kdcore.papers.table import Cell, Measure
+from kdcore.store import Store
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Cells in one column of a table, the baseline first, and what is changed: {what, in words: {path: value}}."""
+
+    table: str
+    budget: str
+    column: str
+    rows: tuple[str, ...]
+    changes: dict[str, dict]
+    seeds: int = 2
+    images: str | None = None
+
+    def cell(self, row: str) -> Cell:
+        """The table's cell in this row. Raises ValueError where there is none."""
+        found, = (cell for cell in TABLES[self.table].cells if (cell.row, cell.column) == (row, self.column))
+        return found
+
+    def runs(self, row: str, change: dict) -> list[RunConfig]:
+        """The cell's runs, one a seed, with the change: what its method does not have of it stays as it is."""
+        return [self._run(row, change, seed) for seed in range(1, self.seeds + 1)]
+
+    def _run(self, row: str, change: dict, seed: int) -> RunConfig:
+        run = run_of(TABLES[self.table], self.cell(row), self.budget, seed, self.images).model_dump(mode="json")
+        method = grid.with_settings(run["method"], grid.of_method(change, run["method"]))
+        return read({**grid.changed(run, change), "method": method})
+
+
+DOUBTS = (
+    Doubt("ehmann-samek-1", "standard", "20000", ("convolutional: only labels", "convolutional: cost"),
+          {"16 000 steps": {"steps": 16_000}}),
+    Doubt("ehmann-samek-1", "standard", "50", ("FC: only labels", "FC: summed Jacobian"),
+          {"λ = 0.01": {"method.summed_jacobian": 0.01}}, seeds=7),
+)
+
+
+def tried(store: Store, doubt: Doubt) -> dict[str, dict[str, list[float]]]:
+    """{row: {"as in the table", or a change's words: what was measured, by seed}}. Raises UserError if one failed."""
+    ways = {"as in the table": {}, **doubt.changes}
+    wanted = {row: {words: doubt.runs(row, change) for words, change in ways.items()} for row in doubt.rows}
+    execute(store, [run for each in wanted.values() for runs in each.values() for run in runs], "Directions")
+    if failed := failures(store):
+        raise UserError(f"A run failed: {next(iter(failed.values()))}")
+    return {row: {words: [_measured(store, doubt.cell(row).measure, run) for run in runs]
+                  for words, runs in each.items()} for row, each in wanted.items()}
+
+
+def _measured(store: Store, measure: Measure, run: RunConfig) -> float:
+    return measure.printed(result(store, run, measure.metric)["last"])
+
+
+def markdown(found: list[tuple[Doubt, dict]]) -> str:
+    """A table for each doubt, with the published figures."""
+    lines = ["# Directions that were not found, with one thing changed", "", "Mean ± standard error (seeds)."]
+    for doubt, rows in found:
+        table = TABLES[doubt.table]
+        place = ", ".join(filter(None, (f"{table.paper}, {table.title}", doubt.column)))
+        lines += ["", f"## {place}, at *{doubt.budget}*", "",
+                  "| | published | as in the table | " + " | ".join(doubt.changes) + " |",
+                  "|---" * (3 + len(doubt.changes)) + "|"]
+        for row, ways in rows.items():
+            cell = doubt.cell(row)
+            digits = cell.measure.digits
+            lines.append(f"| {row} | {cell.published:.{digits}f} | "
+                         + " | ".join(spread(values, digits) for values in ways.values()) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Train what is missing and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
+    store = Store(parser.parse_args().store)
+    found = [(doubt, tried(store, doubt)) for doubt in DOUBTS]
+    write("papers/directions", {"doubts": [{**asdict(doubt), "found": rows} for doubt, rows in found]}, markdown(found))
+
+
+if __name__ == "__main__":
+    main()
