@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import agreement, causes, directions, equal, few_labels, memory, methods, stream, weights
+from benchmarks import agreement, causes, directions, equal, few_labels, findings, memory, methods, stream, weights
 from benchmarks.runs import RESULTS, spread
 from kdcore.data import batches, selection
 from kdcore.methods import METHODS
@@ -173,12 +173,29 @@ def test_what_is_faster_is_compared_seed_by_seed(jpeg_zip):
         {"projection": found})
 
 
-@pytest.mark.parametrize("file", sorted((RESULTS / "papers").glob("*-*-*.json")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", findings.reports(), ids=lambda file: file.stem)
 def test_a_papers_table_was_measured_with_what_it_asks_for_today(file, jpeg_zip, real_data):
     report = json.loads(file.read_text())
     made = plan.outline(report["table"], report["budget"], report["path"])
     assert [one["hashes"] for one in made] == [cell["hashes"] for cell in report["cells"]]
     assert any(cell["mean"] is not None for cell in report["cells"])
+
+
+def test_what_was_found_again_is_counted_from_the_reports():
+    assert (findings.FOLDER / "README.md").read_text() == findings.markdown()
+
+
+def test_a_report_in_one_line_of_the_findings():
+    cell = {"direction": "as published", "clear": True, "significant": None, "mean": 0.9, "values": {"1": 0.9}}
+    cells = [cell, {**cell, "direction": "the other way", "values": {"1": 0.9, "2": 0.9}},
+             {**cell, "significant": False}, {**cell, "direction": None, "mean": None, "values": {}, "clear": False}]
+    found = {"paper": "Heo et al. 2019", "title": "Table 2", "table": "heo-2", "budget": "quick", "path": None,
+             "cells": cells, "orders": [{"tau": 0.5}, {"tau": None}, {"tau": 1.0}]}
+    told = findings.line(findings.FOLDER / "heo-2-quick.json", found)
+    assert told == ("| [Heo et al. 2019, Table 2](heo-2-quick.md) | quick | cifar10 | 1 to 2 | 3 of 4 | 1 (1) | 1 (1) "
+                    "| 0.75 |")
+    elsewhere = findings.line(findings.FOLDER / "x.json", {**found, "path": "/data/cifar10-jpeg.zip", "orders": []})
+    assert "| quick | cifar10-jpeg.zip | 1 to 2 |" in elsewhere and elsewhere.endswith("| 1 (1) | 1 (1) |  |")
 
 
 def test_few_labels_are_chosen_by_images_that_are_held_out(real_data, monkeypatch):

@@ -146,18 +146,24 @@ def markdown(report: dict[str, Any]) -> str:
 
 def said(report: dict[str, Any]) -> str:
     """In a sentence, how many directions were found again."""
-    told = [one for one in report["cells"] if one["direction"] in (AS_THERE, OTHERWISE)
-            and one["significant"] is not False]  # the paper itself calls it no difference
-    again = sum(one["direction"] == AS_THERE for one in told)
-    clear = sum(one["direction"] == AS_THERE and one["clear"] for one in told)
-    against = sum(one["direction"] == OTHERWISE and one["clear"] for one in told)
+    again, clearly, otherwise, clearly_not = directions(report["cells"])
     if not any(one["published gain"] for one in report["cells"]):
         return "The paper prints no baseline, so that there is no direction to find again."
-    if not told:
+    if not (told := again + otherwise):
         return "No direction can be told yet."
-    return (f"Of {len(told)} direction{'s' * (len(told) > 1)}, {again} as published, {clear} of them clearly (by "
-            f"Student's t at 95 % over the seeds, uncorrected for many tests), and {len(told) - again} the other way, "
-            f"{against} clearly.")
+    return (f"Of {told} direction{'s' * (told > 1)}, {again} as published, {clearly} of them clearly (by Student's t "
+            "at 95 % over the seeds, uncorrected for many tests), and "
+            f"{otherwise} the other way, {clearly_not} clearly.")
+
+
+def directions(cells: list[dict]) -> tuple[int, int, int, int]:
+    """How many of a report's cells are as published, how many of these clearly, how many the other way, how many of
+    these clearly; what the paper itself calls no difference is not counted.
+    """
+    told = [one for one in cells if one["significant"] is not False]
+    counts = [(len(alike), sum(one["clear"] for one in alike)) for direction in (AS_THERE, OTHERWISE)
+              for alike in [[one for one in told if one["direction"] == direction]]]
+    return *counts[0], *counts[1]
 
 
 def printed(one: dict) -> str:
