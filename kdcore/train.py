@@ -112,7 +112,7 @@ def train(config: RunConfig | dict | str, *, teacher: nn.Module | None = None,
         teacher = fit(config.teacher)
     exact = settings.read().deterministic if deterministic is None else deterministic
     with device.threads(config.threads), device.determinism(exact):
-        yield from _Training(config, teacher, resume).records()
+        yield from Training(config, teacher, resume).records()
 
 
 def fit(config: RunConfig | dict | str, *, teacher: nn.Module | None = None) -> nn.Module:
@@ -168,7 +168,7 @@ class _Sums:
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """A stage and the steps that it takes."""
 
     number: int
@@ -181,8 +181,8 @@ class _Span:
         return (step - self.start) / (self.end - self.start)
 
 
-class _Training:
-    """The state of one training and its steps."""
+class Training:
+    """The state of one training and its steps: `train` is all of it, and who wants single steps enters a stage."""
 
     def __init__(self, config: RunConfig, teacher: nn.Module | None, resume: dict | None):
         self.config = config
@@ -210,22 +210,23 @@ class _Training:
         return Probe(self.teacher, self.network, self.test, self.config.pair())
 
     def records(self) -> Iterator[Record]:
+        """All stages and steps, from where it stands to its end."""
         total = self.config.steps
         snapshots = {*snapshot_steps(total, min(SNAPSHOTS, self.config.evaluations + 1)), self.config.shared_end()}
-        ends = {stage.end for stage in self._stages()}  # sums are of one stage
+        ends = {stage.end for stage in self.stages()}  # sums are of one stage
         evenly = {*np.linspace(0, total, self.config.evaluations + 1).round().astype(int).tolist()}
         measured = {*snapshots, *ends, *evenly}
         spoke = saved = time.monotonic()
         if self.resumed is None:
             yield self._snapshot()
             yield self._measure()
-        for stage in self._stages():
+        for stage in self.stages():
             if stage.end <= self.step:
                 continue
-            yield from self._enter(stage)
+            yield from self.enter(stage)
             while self.step < stage.end:
                 began = time.monotonic()
-                self._advance()
+                self.advance()
                 if self.step in measured:
                     device.finish(self.device)  # steps are handed to a GPU faster than it takes them
                 self.seconds += time.monotonic() - began
@@ -255,12 +256,14 @@ class _Training:
         self.best, self.waited = (now, 0) if now > self.best else (self.best, self.waited + 1)
         return self.waited >= self.config.patience
 
-    def _stages(self) -> Iterator[_Span]:
+    def stages(self) -> Iterator[Span]:
+        """The stages of the method, each with its steps."""
         ends = self.config.ends()
         for number, stage in enumerate(self.config.method.stages):
-            yield _Span(number, ends[number - 1] if number else 0, ends[number], stage)
+            yield Span(number, ends[number - 1] if number else 0, ends[number], stage)
 
-    def _enter(self, span: _Span) -> Iterator[Notice]:
+    def enter(self, span: Span) -> Iterator[Notice]:
+        """Make what the steps of a stage need; yields what is to be said of it."""
         fresh, stage = self.step == span.start, span.stage
         self.span, self.seed = span, self.config.seed_of(span.number)
         # in the order of their names: connectors are drawn, and sums made, the same in whatever order they were given
@@ -304,7 +307,7 @@ class _Training:
         if varied and self.lessons.anew:
             yield Notice(self.step, "The images are varied at random, so that the teacher answers anew in each step.")
 
-    def _sees(self, span: _Span) -> int:
+    def _sees(self, span: Span) -> int:
         """How many images the steps of a stage take, one that is seen twice counted twice."""
         return (span.end - span.start) * self.config.batch_size
 
@@ -314,7 +317,7 @@ class _Training:
         if wanted:
             self.network.train()
             with unrecorded(self.network, *self.bounds.values()):  # the first step is still to come
-                student, losses = self._losses(self._labelled())
+                student, losses = self.losses(self._labelled())
             known = bool((student.labels >= 0).any())  # else the cost that an untrained network has
             cost = float(CrossEntropy().loss(student, {}).detach()) if known else math.log(student.logits.shape[1])
             for key, share in wanted.items():
@@ -330,11 +333,12 @@ class _Training:
         batches = -(-len(self.images) // self.config.batch_size)
         return next((ahead for ahead in range(2 * batches) if (self.images.labels[self._batch(ahead)] >= 0).any()), 0)
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
+        """One step of the stage that was entered."""
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
-        student, losses = self._losses()
+        student, losses = self.losses()
         total = sum(factor * losses[key] for key, factor in self._factors().items())
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -355,7 +359,7 @@ class _Training:
         done = self.span.done(self.step)
         return {key: self.span.stage.objective[key].factor(self.factors[key], done) for key in self.terms}
 
-    def _losses(self, ahead: int = 0) -> tuple[Response, dict[str, Tensor]]:
+    def losses(self, ahead: int = 0) -> tuple[Response, dict[str, Tensor]]:
         """The student's response to this step's images, or a later one's, and each term's loss."""
         with self._dropping():
             student, taught = self._lesson(ahead)
@@ -449,15 +453,15 @@ def trial(config: RunConfig, teacher: nn.Module | None, steps: int, seconds: flo
     Each stage is tried for `steps`, fewer where these take longer than `seconds`; the measurement on some test images.
     """
     with device.threads(config.threads), device.determinism(settings.read().deterministic):
-        training = _Training(config, teacher, None)
+        training = Training(config, teacher, None)
         a_step = 0.0
-        for span in training._stages():
+        for span in training.stages():
             training.step = span.start
-            for _ in training._enter(span):
+            for _ in training.enter(span):
                 pass
             taken = []
             while training.step < span.end and len(taken) < steps and sum(taken) < seconds:
-                taken.append(device.seconds(training._advance, training.device))
+                taken.append(device.seconds(training.advance, training.device))
             a_step += span.stage.share * statistics.median(taken or [0.0])
         training.network.eval()
         some = training.test[:TRIED]

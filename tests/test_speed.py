@@ -26,7 +26,7 @@ def test_the_plain_way_minimises_the_same_loss(kind, monkeypatch):
     for (_, _, bound), key in zip(theirs.terms, config.method.stages[0].objective):
         bound.load_state_dict(ours.bounds[key].state_dict())
     ours.network.train()
-    student, losses = ours._losses()
+    student, losses = ours.losses()
     assert float(losses["knowledge"].detach()) > 0
     found = theirs.loss(student.inputs.detach(), student.labels)
     torch.testing.assert_close(sum(losses.values()).detach(), found.detach(), rtol=1e-4, atol=1e-4)

@@ -71,8 +71,8 @@ def final(records):
 
 def entered(config, teacher):
     """The training before its first step."""
-    training = trainer._Training(config, teacher, None)
-    list(training._enter(next(training._stages())))
+    training = trainer.Training(config, teacher, None)
+    list(training.enter(next(training.stages())))
     return training
 
 
@@ -294,7 +294,7 @@ def test_a_student_that_is_its_teacher_is_at_distance_zero(teacher):
     values = measured(train(config, teacher=network))[0]
     distances = {name: value for name, value in values.items() if name.startswith("knowledge.")}
     fitted = distances.pop("knowledge.second_head.fitted")  # slightly shrunk, so that it also serves other images
-    spread = network(trainer._Training(config, network, None).probe.images.pixels).detach().var(0).sum()
+    spread = network(trainer.Training(config, network, None).probe.images.pixels).detach().var(0).sum()
     assert 0 < fitted < 0.05 * float(spread)
     assert distances and max(distances.values()) < 1e-12
     assert {value for name, value in values.items() if name.startswith("agreement.")} == {1}
@@ -369,7 +369,7 @@ def test_a_share_of_nothing_is_refused(tmp_path):
 def each_step(config, teacher, monkeypatch):
     """The training, after each of its steps."""
     monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
-    training = trainer._Training(config, teacher, None)
+    training = trainer.Training(config, teacher, None)
     yield from (training for record in training.records() if isinstance(record, Progress))
 
 
@@ -390,8 +390,8 @@ def test_the_learning_rate_falls_over_the_run_or_over_the_stage(second, expected
 
 
 def test_a_weight_moves_in_a_straight_line_over_its_stage(teacher, monkeypatch):
-    factors, real = [], trainer._Training._factors
-    monkeypatch.setattr(trainer._Training, "_factors", lambda self: factors.append(real(self)) or factors[-1])
+    factors, real = [], trainer.Training._factors
+    monkeypatch.setattr(trainer.Training, "_factors", lambda self: factors.append(real(self)) or factors[-1])
     soft = {"weight": 4.0, "final": 1.0, "term": {"kind": "soft_targets"}}
     method = {"stages": [{"share": 0.5, "objective": {"soft": soft, "labels": CROSS_ENTROPY}},
                          {"share": 0.5, "objective": {"soft": {**soft, "weight": 0.0}}}]}
@@ -468,7 +468,7 @@ def test_dropout_differs_from_step_to_step(normed, monkeypatch):
     monkeypatch.setattr(training, "_batch", lambda ahead=0: torch.arange(20))
     before = torch.random.get_rng_state()
     with torch.no_grad():
-        logits = [training._losses()[0].logits for training.step in (0, 1, 0)]
+        logits = [training.losses()[0].logits for training.step in (0, 1, 0)]
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(logits[0], logits[2]) and not torch.equal(logits[0], logits[1])
 
@@ -547,10 +547,10 @@ def test_what_has_no_room_on_the_disk_is_not_kept_and_a_continued_run_keeps_what
 def test_no_step_waits_for_the_device(where, augment, teacher):
     training = entered(run("full_jacobian", device=where, data={"name": "digits", "images": 20, "augment": augment}),
                        teacher)
-    training._advance()  # the first one makes what later ones reuse
+    training.advance()  # the first one makes what later ones reuse
     torch.cuda.set_sync_debug_mode("error")
     try:
-        training._advance()
+        training.advance()
     finally:
         torch.cuda.set_sync_debug_mode("default")
 

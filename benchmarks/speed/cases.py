@@ -23,7 +23,7 @@ from kdcore.experiment import demo
 from kdcore.randomness import Draws
 from kdcore.response import Response
 from kdcore.store import ENDED, Store
-from kdcore.train import _Training, build, fit
+from kdcore.train import Training, build, fit
 
 Work = Callable[[], object]
 SGD = {"kind": "sgd", "learning_rate": 0.01, "nesterov": True, "weight_decay": 5e-4}
@@ -88,7 +88,7 @@ def step(title: str, networks: Networks, term: dict, most: float | None = None, 
 
     def ours() -> Work:
         config = networks.run(term, augment, alone)
-        return steps(config, build(config.teacher))._advance
+        return steps(config, build(config.teacher)).advance
 
     state = "kept" if augment == "none" else "running"
     return Case(f"{title}, {networks.title}, teacher {state}", plainly, ours, most)
@@ -109,10 +109,10 @@ def compiled(case: Case) -> Case:
     return replace(case, title=f"{case.title}, compiled", ours=ours, most=None)
 
 
-def steps(config: RunConfig, teacher: nn.Module | None) -> _Training:
+def steps(config: RunConfig, teacher: nn.Module | None) -> Training:
     """The project's own trainer before its first step."""
-    training = _Training(config, teacher, None)
-    for _ in training._enter(next(training._stages())):
+    training = Training(config, teacher, None)
+    for _ in training.enter(next(training.stages())):
         pass
     return training
 
