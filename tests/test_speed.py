@@ -86,6 +86,10 @@ def test_what_a_product_and_what_a_sum_ask_of_the_device_is_counted():
         (left @ right).t().add_(1)  # a view moves nothing
     assert counted.operations == 2 * 3 * 5 * 7
     assert counted.bytes == 4 * (15 + 35 + 21) + 4 * (21 + 21)
+    column = torch.ones(3, 1)
+    with measure.Effort() as counted:
+        column.expand(3, 100).sum()  # read from its three numbers
+    assert counted.bytes == 4 * (3 + 1)
 
 
 def test_an_unknown_case_is_a_sentence(monkeypatch, capsys):

@@ -83,7 +83,8 @@ class Effort(TorchDispatchMode):
             self.operations += count(*args, **(kwargs or {}), out_val=value)
         if not function.is_view:
             held = tree_leaves((args, kwargs, value))
-            self.bytes += sum(one.nbytes for one in held if isinstance(one, torch.Tensor))
+            self.bytes += sum(min(one.nbytes, one.untyped_storage().nbytes())  # what is expanded is read from there
+                              for one in held if isinstance(one, torch.Tensor))
         return value
 
 
