@@ -75,3 +75,13 @@ def test_the_pictures_are_there():
 
 def test_every_network_is_named():
     assert all(f"`{name}`" in README for name, network in ARCHITECTURES.items() if not network.own)
+
+
+def test_every_finding_stands_in_a_report():
+    findings = README[README.index("### Findings"):README.index("### What they give here")]
+    reports = "".join(file.read_text() for file in (ROOT / "benchmarks/results/papers").glob("*.md"))
+    told = re.findall(r"([\d.]+ ± [\d.]+)(?:\*\*)?(?: \(([\d.]+)\))?", findings)
+    assert len(told) > 18
+    for measured, published in told:
+        assert re.search(rf"{re.escape(f'| {published}')}[ *]*\| {re.escape(measured)} \(" if published
+                         else re.escape(f"{measured} ("), reports), (measured, published)
