@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from app import downloads, engine, planning
+from kdcore.comparison import mean
 from kdcore.papers import TABLES, report
 
 KEPT_SECONDS = 60
@@ -36,12 +38,38 @@ def committed(name: str, budget: str) -> dict | None:
 
 
 def measured(name: str, made: list[dict], before: dict | None) -> list[dict]:
-    """Every cell as it is now, see `kdcore.papers.report.measured`, with its "reason" and what this project's own
-    report has of it, as "before".
+    """Every cell as it is now, see `kdcore.papers.report.measured`, with its "reason", what this project's own report
+    has of it, as "before", and what this project found "again", see `tried_again`.
     """
     found = report.measured(engine.store(), TABLES[name], [one["hashes"] for one in made], _noisy, find)
     own = {_place(cell): cell for cell in before["cells"]} if before else {}
-    return [{**cell, "reason": one["reason"], "before": own.get(_place(cell))} for cell, one in zip(found, made)]
+    again = before and tried_again(name, before["budget"])
+    return [{**cell, "reason": one["reason"], "before": own.get(_place(cell)),
+             "again": again.get(_place(cell), []) if again else []} for cell, one in zip(found, made)]
+
+
+def tried_again(name: str, budget: str) -> dict[tuple[str, str, str], list[dict]]:
+    """{row, column and unit of a cell: what this project measured of it with one thing changed}: {"change" in words,
+    "baseline" and "own" {"mean", "error", "values", "digits"}}.
+    """
+    found: dict[tuple[str, str, str], list[dict]] = {}
+    of = {(cell.row, cell.column): cell for cell in TABLES[name].cells}
+    file = RESULTS / "directions.json"
+    for doubt in json.loads(file.read_text())["doubts"] if file.exists() else ():
+        if (doubt["table"], doubt["budget"]) != (name, budget):
+            continue
+        baseline, *rows = doubt["rows"]
+        for row, change in product(rows, doubt["changes"]):
+            cell = of[row, doubt["column"]]
+            own, beside = (_summary(doubt["found"][one][change], cell.measure.digits) for one in (row, baseline))
+            found.setdefault((row, doubt["column"], cell.measure.title), []).append(
+                {"change": change, "own": own, "baseline": beside})
+    return found
+
+
+def _summary(values: list[float], digits: int) -> dict:
+    average, error, _ = mean(values)
+    return {"mean": average, "error": error, "values": values, "digits": digits}
 
 
 def _place(cell: dict) -> tuple[str, str, str]:

@@ -105,12 +105,21 @@ def test_what_the_project_measured_stands_where_nothing_was_measured_here(page, 
              for one in papers.measured("made", plan.outline("made", "quick"), None)]
     reported = {**report.whole("made", "quick", "Digits", None, cells, []), "machine": "a made machine"}
     (tmp_path / "made-quick-digits.zip.json").write_text(json.dumps(reported))
+    (row, column), baseline = PLACE, next(cell["against"] for cell in cells if (cell["row"], cell["column"]) == PLACE)
+    doubt = {"table": "made", "budget": "quick", "column": column, "rows": [baseline, row], "changes": {"16 steps": {}},
+             "found": {row: {"as in the table": [51.0], "16 steps": [70.0, 72.0]}, baseline: {"16 steps": [69.0]}}}
+    (tmp_path / "directions.json").write_text(json.dumps({"doubts": [doubt, {**doubt, "budget": "paper"}]}))
     shown["clicked"] = PLACE
     page.run()
     assert not page.exception and not page.error
     assert {one["mean"] for one in shown["cells"]} == {None} and "a made machine" in words(page)
     opened = next(one for one in shown["cells"] if (one["row"], one["column"]) == PLACE)
     assert f"By this project: *{report.found(opened['before'])}*" in words(page)
+    digits = opened["digits"]
+    assert words(page).count("Tried again by this project") == 1
+    assert (f"with 16 steps: *{71:.{digits}f} ± {1:.{digits}f} (2)*; {baseline}: *{69:.{digits}f} (1)*."
+            in words(page))
+    assert not any(one["again"] for one in shown["cells"] if (one["row"], one["column"]) != PLACE)
 
 
 def test_a_link_cannot_write_words_into_the_page(page, shown):
