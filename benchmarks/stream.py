@@ -44,7 +44,7 @@ def measure(folder: str, way: str) -> dict[str, float]:
     """Seconds of decoding, of a step and of its input, and the largest memory of this process while it trains."""
     from kdcore.config import read
     from kdcore.device import threads
-    from kdcore.train import _Training
+    from kdcore.train import Training
 
     if way == "resident":
         batches.RESIDENT_BYTES = sys.maxsize
@@ -55,12 +55,12 @@ def measure(folder: str, way: str) -> dict[str, float]:
     _forget(Path(os.environ["KD_CACHE"]))
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     with threads(1):
-        training = _Training(config, None, None)
-        list(training._enter(next(training._stages())))
+        training = Training(config, None, None)
+        list(training.enter(next(training.stages())))
         training.images = _Timed(training.images)
         began = time.perf_counter()
         for _ in range(STEPS):
-            training._advance()
+            training.advance()
     return {"images": len(training.images), "decoding": decoding, "step": (time.perf_counter() - began) / STEPS,
             "input": training.images.seconds / STEPS, "megabytes": status("VmHWM") / 1024}
 

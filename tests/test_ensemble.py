@@ -17,7 +17,7 @@ from kdcore.ensemble import averaged
 from kdcore.errors import UserError
 from kdcore.methods import METHODS
 from kdcore.store import Store
-from kdcore.train import Snapshot, _Training, build, train
+from kdcore.train import Snapshot, Training, build, train
 
 FC = {"name": "fc_student", "width": 0.02, "initial": "he"}
 DIGITS = {"data": {"name": "digits", "per_class": 2}, "network": FC, "batch_size": 7, "device": "cpu",
@@ -131,8 +131,8 @@ def flat(store, run):
 
 def test_the_stages_that_members_share_are_trained_once(tmp_path, monkeypatch):
     """And every member keeps and ends with what it would have had alone, to the last bit."""
-    store, steps, advance = Store(tmp_path), [], _Training._advance
-    monkeypatch.setattr(_Training, "_advance", lambda training: (steps.append(training.step), advance(training)))
+    store, steps, advance = Store(tmp_path), [], Training.advance
+    monkeypatch.setattr(Training, "_advance", lambda training: (steps.append(training.step), advance(training)))
     run = executed(store, ensemble())
     assert sorted(steps[TEACHER["steps"]:]) == [0, 1, 2, *sorted(3 * [3, 4, 5])]
     teacher = snapshots.network(store, store.run(run)["teacher"])

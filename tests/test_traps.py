@@ -55,7 +55,7 @@ def test_the_teacher_is_in_evaluation_mode_and_its_statistics_stay(normed):
     config = run(**EVERYTHING)
     teacher = trainer.build(config.teacher).train()
     before = copy.deepcopy(teacher.state_dict())
-    training = trainer._Training(config, teacher, None)
+    training = trainer.Training(config, teacher, None)
     list(training.records())
     assert not any(module.training for module in training.teacher.modules())
     for network in (teacher, training.teacher):
@@ -220,9 +220,9 @@ def test_a_student_is_measured_as_its_labels_only_baseline_is(normed):
     taught = run(hint={"term": {"kind": "hint"}}, labels={"term": {"kind": "cross_entropy"}})
     baseline = read({**taught.model_dump(), "method": "labels_only"})
     teacher = trainer.build(taught.teacher)
-    ours, theirs = (trainer._Training(config, teacher, None) for config in (taught, baseline))
+    ours, theirs = (trainer.Training(config, teacher, None) for config in (taught, baseline))
     for training in (ours, theirs):
-        list(training._enter(next(training._stages())))
+        list(training.enter(next(training.stages())))
     for ours.step in range(8):
         theirs.step = ours.step
         assert torch.equal(ours._batch(), theirs._batch())
