@@ -132,7 +132,7 @@ def flat(store, run):
 def test_the_stages_that_members_share_are_trained_once(tmp_path, monkeypatch):
     """And every member keeps and ends with what it would have had alone, to the last bit."""
     store, steps, advance = Store(tmp_path), [], Training.advance
-    monkeypatch.setattr(Training, "_advance", lambda training: (steps.append(training.step), advance(training)))
+    monkeypatch.setattr(Training, "advance", lambda training: (steps.append(training.step), advance(training)))
     run = executed(store, ensemble())
     assert sorted(steps[TEACHER["steps"]:]) == [0, 1, 2, *sorted(3 * [3, 4, 5])]
     teacher = snapshots.network(store, store.run(run)["teacher"])
