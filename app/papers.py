@@ -43,9 +43,9 @@ def measured(name: str, made: list[dict], before: dict | None) -> list[dict]:
     """
     found = report.measured(engine.store(), TABLES[name], [one["hashes"] for one in made], _noisy, find)
     own = {_place(cell): cell for cell in before["cells"]} if before else {}
-    again = before and tried_again(name, before["budget"])
+    again = tried_again(name, before["budget"]) if before else {}
     return [{**cell, "reason": one["reason"], "before": own.get(_place(cell)),
-             "again": again.get(_place(cell), []) if again else []} for cell, one in zip(found, made)]
+             "again": again.get(_place(cell), [])} for cell, one in zip(found, made)]
 
 
 def tried_again(name: str, budget: str) -> dict[tuple[str, str, str], list[dict]]:

@@ -199,3 +199,12 @@ def test_ahns_labels():
     found = run("ahn-1b", "KD + MI", "500")
     assert (found.data.labelled_per_class, found.data.per_class, found.data.validation) == (500, None, 0.2)
     assert run("ahn-1a", "MI", "5000").data.per_class is None and run("ahn-1a", "MI", "100").data.per_class == 100
+
+
+def test_a_quick_run_and_its_teacher_are_measured_seldom_and_a_curve_often():
+    for name, often in (("ehmann-samek-1", 5), ("heo-2", 5), ("yim-figure-3", 20)):
+        for cell in TABLES[name].cells[:2]:
+            run = plan.run_of(TABLES[name], cell, "quick", 1)
+            assert run.evaluations == often and (run.teacher is None or run.teacher.evaluations == 5)
+    whole = plan.run_of(TABLES["heo-2"], TABLES["heo-2"].cells[0], "standard", 1)
+    assert (whole.evaluations, whole.teacher.evaluations) == (plan.EVALUATIONS, 60)
