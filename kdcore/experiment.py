@@ -133,8 +133,11 @@ def _stays(method: dict) -> bool:
     return method["name"] in (methods.BASELINE, methods.ENSEMBLE_BASELINE)
 
 
-def demo(seed: int = 1, seeds: int = 3) -> Experiment:
-    """The one-minute demo: the digits, one labelled image of each class, three methods, three seeds."""
+def demo(seed: int = 1, seeds: int = 4) -> Experiment:
+    """The one-minute demo: the digits, one labelled image of each class, three methods, four seeds.
+
+    With three, Student's t calls one demo in a hundred undecided whose gain is ten times its spread.
+    """
     adam = {"learning_rate": 1e-3}
     teacher = {"name": "Teacher of the demo", "data": {"name": "digits"}, "optimiser": adam, "steps": 1000,
                "network": {"name": "fc_teacher", "width": 0.2, "initial": "he"}}

@@ -29,7 +29,7 @@ with st.container(horizontal=True):
     if example := example_button():
         go_to("side", example)
 st.caption("Trains one teacher on 1297 handwritten digits, then three kinds of student on **ten** of them, one of each "
-           "digit, with three different draws of the ten. Nothing is recorded beforehand, nothing is downloaded.")
+           "digit, with four different draws of the ten. Nothing is recorded beforehand, nothing is downloaded.")
 
 demo = st.query_params.get("demo") or st.session_state.get("demo")
 if not demo:
