@@ -6,10 +6,12 @@ from pathlib import Path
 
 import torch
 
+from benchmarks import findings
 from kdcore import models
 from kdcore.__main__ import main
 from kdcore.config import parse, read
 from kdcore.models import ARCHITECTURES, NetworkConfig
+from kdcore.papers import report
 from kdcore.search import Search
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,10 +80,20 @@ def test_every_network_is_named():
 
 
 def test_every_finding_stands_in_a_report():
-    findings = README[README.index("### Findings"):README.index("### What they give here")]
+    section = README[README.index("### Findings"):README.index("### What they give here")]
     reports = "".join(file.read_text() for file in (ROOT / "benchmarks/results/papers").glob("*.md"))
-    told = re.findall(r"([\d.]+ ± [\d.]+)(?:\*\*)?(?: \(([\d.]+)\))?", findings)
+    told = re.findall(r"([\d.]+ ± [\d.]+)(?:\*\*)?(?: \(([\d.]+)\))?", section)
     assert len(told) > 18
     for measured, published in told:
         assert re.search(rf"{re.escape(f'| {published}')}[ *]*\| {re.escape(measured)} \(" if published
                          else re.escape(f"{measured} ("), reports), (measured, published)
+
+
+def test_every_count_of_directions_is_a_reports():
+    """Each table's paragraph begins with its paper and number in bold and says how many directions are as published."""
+    counted = {}
+    for found in findings.reports().values():
+        again, _, otherwise, _ = report.directions(found["cells"])
+        counted[f"{found['paper'][:-5]}, {found['title'].partition(':')[0]}"] = f"{again} of {again + otherwise}"
+    told = re.findall(r"\*\*([^*\n]+, Table [^*\n]+)\*\*[^*]*?(\d+ of \d+)\s+directions", README)
+    assert dict(told) == counted
