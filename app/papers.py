@@ -15,26 +15,30 @@ from kdcore.papers import TABLES, report
 
 KEPT_SECONDS = 60
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "papers"
-LEVELS = tuple(sorted({cell.measure.noise for table in TABLES.values() for cell in table.cells if cell.measure.noise}))
+LEVELS = tuple(sorted({cell.measure.noise for table in TABLES.values() for cell in table.cells
+                       if cell.measure.noise is not None}))
 """All standard deviations of noise that figures are under: a network answers them in one question."""
 
 
 def outline(name: str, budget: str, images: str | None) -> list[dict]:
     """What makes each cell: {"hashes" of its runs, "reason" why it is not made here}."""
     here = bool(images) or downloads.present()[TABLES[name].data] == 1
-    return _asked("paper", name=name, budget=budget, images=images, present=here)
+    return _asked("paper", here, name=name, budget=budget, images=images)
 
 
 @st.cache_data(ttl=KEPT_SECONDS, max_entries=50, show_spinner=False)
-def _asked(question: str, **arguments: Any) -> Any:
-    """An answer that depends on files that may come and change."""
+def _asked(question: str, here: bool = True, **arguments: Any) -> Any:
+    """An answer that depends on files that may come and change; with `here`, on whether they have come."""
     return engine.ask(question, **arguments)
 
 
-def committed(name: str, budget: str) -> dict | None:
-    """What this project itself reports of a table at a budget, on the images it had; None where it reports none."""
-    files = sorted(RESULTS.glob(f"{name}-{budget}*.json"))
-    return json.loads(files[0].read_text()) if files else None
+def committed(name: str, budget: str, images: str | None) -> dict | None:
+    """What this project itself reports of a table at a budget, on these images or else on those it had; None where it
+    reports none.
+    """
+    own = RESULTS / f"{report.file(name, budget, images)}.json"
+    found = next((file for file in (own, *sorted(RESULTS.glob(f"{name}-{budget}*.json"))) if file.exists()), None)
+    return json.loads(found.read_text()) if found else None
 
 
 def measured(name: str, made: list[dict], before: dict | None) -> list[dict]:
@@ -48,11 +52,11 @@ def measured(name: str, made: list[dict], before: dict | None) -> list[dict]:
              "again": again.get(_place(cell), [])} for cell, one in zip(found, made)]
 
 
-def tried_again(name: str, budget: str) -> dict[tuple[str, str, str], list[dict]]:
-    """{row, column and unit of a cell: what this project measured of it with one thing changed}: {"change" in words,
+def tried_again(name: str, budget: str) -> dict[tuple[str, str], list[dict]]:
+    """{row and column of a cell: what this project measured of it with one thing changed}: {"change" in words,
     "baseline" and "own" {"mean", "error", "values", "digits"}}.
     """
-    found: dict[tuple[str, str, str], list[dict]] = {}
+    found: dict[tuple[str, str], list[dict]] = {}
     of = {(cell.row, cell.column): cell for cell in TABLES[name].cells}
     file = RESULTS / "directions.json"
     for doubt in json.loads(file.read_text())["doubts"] if file.exists() else ():
@@ -62,7 +66,7 @@ def tried_again(name: str, budget: str) -> dict[tuple[str, str, str], list[dict]
         for row, change in product(rows, doubt["changes"]):
             cell = of[row, doubt["column"]]
             own, beside = (_summary(doubt["found"][one][change], cell.measure.digits) for one in (row, baseline))
-            found.setdefault((row, doubt["column"], cell.measure.title), []).append(
+            found.setdefault((row, doubt["column"]), []).append(
                 {"change": change, "own": own, "baseline": beside})
     return found
 
@@ -72,8 +76,8 @@ def _summary(values: list[float], digits: int) -> dict:
     return {"mean": average, "error": error, "values": values, "digits": digits}
 
 
-def _place(cell: dict) -> tuple[str, str, str]:
-    return cell["row"], cell["column"], cell["unit"]
+def _place(cell: dict) -> tuple[str, str]:
+    return cell["row"], cell["column"]
 
 
 def find(hash: str) -> dict | None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, dataclass
+from functools import partial
 
-from benchmarks.runs import execute, failures, result, spread, write
+from benchmarks.runs import spread, trained, write
 from kdcore import grid
 from kdcore.config import RunConfig, read
-from kdcore.errors import UserError
-from kdcore.papers import TABLES
+from kdcore.papers import TABLES, report
 from kdcore.papers.plan import run_of
+from kdcore.papers.reproduce import noisy
 from kdcore.papers.table import Cell, Measure
 from kdcore.store import Store
 
@@ -59,20 +60,27 @@ def tried(store: Store, doubt: Doubt) -> dict[str, dict[str, list[float]]]:
     """{row: {"as in the table", or a change's words: what was measured, by seed}}. Raises UserError if one failed."""
     ways = {"as in the table": {}, **doubt.changes}
     wanted = {row: {words: doubt.runs(row, change) for words, change in ways.items()} for row in doubt.rows}
-    execute(store, [run for each in wanted.values() for runs in each.values() for run in runs], "Directions")
-    if failed := failures(store):
-        raise UserError(f"A run failed: {next(iter(failed.values()))}")
-    return {row: {words: [_measured(store, doubt.cell(row).measure, run) for run in runs]
-                  for words, runs in each.items()} for row, each in wanted.items()}
+    trained(store, [run for each in wanted.values() for runs in each.values() for run in runs], "Directions")
+    return {row: {words: _measured(store, doubt.cell(row).measure, runs) for words, runs in each.items()}
+            for row, each in wanted.items()}
 
 
-def _measured(store: Store, measure: Measure, run: RunConfig) -> float:
-    return measure.printed(result(store, run, measure.metric)["last"])
+def _measured(store: Store, measure: Measure, runs: list[RunConfig]) -> list[float]:
+    ids = [store.find(run.hash())["id"] for run in runs]
+    return [measure.printed(value) for value in report.taken(store, ids, measure, partial(noisy, store))]
+
+
+def gains(measure: Measure, rows: dict[str, dict[str, list[float]]], row: str, words: str) -> list[float]:
+    """What a row is ahead of the first one, the baseline, on the same seeds; empty for the baseline itself."""
+    baseline = next(iter(rows.values()))
+    return [] if rows[row] is baseline else [
+        measure.gain(value, than) for value, than in zip(rows[row][words], baseline[words], strict=True)]
 
 
 def markdown(found: list[tuple[Doubt, dict]]) -> str:
     """A table for each doubt, with the published figures."""
-    lines = ["# Directions that were not found, with one thing changed", "", "Mean ± standard error (seeds)."]
+    lines = ["# Directions that were not found, with one thing changed", "",
+             "Mean ± standard error (seeds); in brackets what it gains over the first row on the same seeds."]
     for doubt, rows in found:
         table = TABLES[doubt.table]
         place = ", ".join(filter(None, (f"{table.paper}, {table.title}", doubt.column)))
@@ -82,8 +90,9 @@ def markdown(found: list[tuple[Doubt, dict]]) -> str:
         for row, ways in rows.items():
             cell = doubt.cell(row)
             digits = cell.measure.digits
-            lines.append(f"| {row} | {cell.published:.{digits}f} | "
-                         + " | ".join(spread(values, digits) for values in ways.values()) + " |")
+            told = [spread(values, digits) + "".join(f" [{spread(gained, digits)}]" for gained in filter(
+                None, [gains(cell.measure, rows, row, words)])) for words, values in ways.items()]
+            lines.append(f"| {row} | {cell.published:.{digits}f} | {' | '.join(told)} |")
     return "\n".join(lines) + "\n"
 
 

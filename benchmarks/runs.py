@@ -12,6 +12,7 @@ import torch
 from kdcore.comparison import mean
 from kdcore.config import RunConfig
 from kdcore.device import cores, describe
+from kdcore.errors import UserError
 from kdcore.store import Store
 from kdcore.worker import work
 
@@ -24,6 +25,17 @@ def execute(store: Store, configs: Sequence[RunConfig], experiment: str) -> None
     for config in configs:
         store.ensure(config.planned(), experiment)
     work(store, idle_seconds=IDLE_SECONDS)
+
+
+def trained(store: Store, configs: Sequence[RunConfig], experiment: str) -> list[int]:
+    """The runs of these configurations, all done. Raises UserError for one that failed."""
+    execute(store, configs, experiment)
+    rows = [store.find(config.hash()) for config in configs]
+    for config, row in zip(configs, rows):
+        if not row or row["state"] != "done":
+            raise UserError(f"{config.name or config.method.name} is not done: "
+                            f"{failures(store).get(config.hash(), 'it was stopped')}")
+    return [row["id"] for row in rows]
 
 
 def result(store: Store, config: RunConfig, name: str = "accuracy") -> dict | None:

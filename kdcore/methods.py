@@ -26,10 +26,11 @@ from kdcore.knowledge.sensitivity import (
     TargetedDoubleBackpropagation,
 )
 from kdcore.objective import Method, Optimiser, Stage, WeightedTerm
+from kdcore.papers import heo, yim
 
 EHMANN_SAMEK = "Ehmann & Samek 2018"
 HINTON = "Hinton et al. 2015"
-AHN = "Ahn et al. 2019"
+AHN = "Ahn et al. 2018"
 SRINIVAS_FLEURET = "Srinivas & Fleuret 2018"
 HEO = "Heo et al. 2019"
 YIM = "Yim et al. 2017"
@@ -92,16 +93,15 @@ VECTOR_INFORMATION = {"vector_information": (VECTOR, VectorInformation())}
 # for whole runs, as the papers print them; a form offers them, and the baseline has the same
 OPTIMISERS = {
     EHMANN_SAMEK: Optimiser(learning_rate=1e-4),
-    f"{HEO}, CIFAR-10": Optimiser(kind="sgd", learning_rate=0.1, nesterov=True, weight_decay=5e-4,
-                                  falls=(0.3, 0.6, 0.8), fall=0.2),
-    f"{HEO}, transfer": Optimiser(kind="sgd", learning_rate=0.01, nesterov=True, weight_decay=5e-4, falls=(0.5,)),
-    YIM: Optimiser(kind="sgd", learning_rate=0.1, weight_decay=1e-4, falls=(32 / 64, 48 / 64)),
-    f"{YIM}, fast": Optimiser(kind="sgd", learning_rate=0.1, weight_decay=1e-4, falls=(11 / 21, 16 / 21)),
-    f"{YIM}, transfer": Optimiser(kind="sgd", learning_rate=0.1, weight_decay=1e-4, falls=(1 / 3, 2 / 3)),
+    f"{HEO}, CIFAR-10": Optimiser(**heo.WIDE),
+    f"{HEO}, transfer": Optimiser(**heo.TRANSFER),
+    YIM: Optimiser(**yim.SLOW),
+    f"{YIM}, fast": Optimiser(**yim.QUICK),
+    f"{YIM}, transfer": Optimiser(**yim.OF_BIRDS),
 }
-YIM_FLOW = Optimiser(kind="sgd", learning_rate=1e-3, weight_decay=1e-4, falls=(11 / 21, 16 / 21))
+YIM_FAST = OPTIMISERS[f"{YIM}, fast"]
+YIM_FLOW = YIM_FAST.model_copy(update={"learning_rate": 1e-3})
 YIM_FLOW_LONG = YIM_FLOW.model_copy(update={"falls": (16 / 32, 24 / 32)})
-YIM_FAST = YIM_FLOW.model_copy(update={"learning_rate": 0.1})
 YIM_HINT = Optimiser(kind="sgd", learning_rate=1e-4, weight_decay=1e-4, falls=(25 / 35,))
 
 

@@ -26,7 +26,7 @@ st.markdown(f"**The paper:** {figures.markdown(table.claim)}  \n**Here:** {table
             f"{table.budgets[budget].seeds} seed{'s' * (table.budgets[budget].seeds > 1)}.")
 with or_say_why(), st.spinner("Looking for what is there…"):
     made = papers.outline(name, budget, images)
-    before = papers.committed(name, budget)
+    before = papers.committed(name, budget, images)
     cells = papers.measured(name, made, before)
 if all(one["reason"] for one in made):
     st.info(figures.markdown(made[0]["reason"]) + " Or give images in place of them, above." * (not images),

@@ -314,7 +314,7 @@ def second_head(term, teacher, student, images, labels, bound) -> Tensor:
 
 
 def information(term, teacher, student, images, labels, bound) -> Tensor:
-    """Ahn et al. 2019, eq. 3 and 4: Σ_k (1/CHW) Σ_c,h,w log σ_c + (t − μ(s))²/(2σ_c²), σ_c = log(1 + e^a_c) + 1e-5."""
+    """Ahn et al. 2018, eq. 3 and 4: Σ_k (1/CHW) Σ_c,h,w log σ_c + (t − μ(s))²/(2σ_c²), σ_c = log(1 + e^a_c) + 1e-5."""
     paid = []
     for x in images:
         layers = []

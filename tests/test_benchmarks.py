@@ -6,9 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import agreement, causes, directions, equal, few_labels, findings, memory, methods, stream, weights
+from benchmarks import (
+    agreement,
+    causes,
+    directions,
+    equal,
+    few_labels,
+    findings,
+    memory,
+    methods,
+    runs,
+    stream,
+    weights,
+)
 from benchmarks.runs import RESULTS, spread
 from kdcore.data import batches, selection
+from kdcore.errors import UserError
+from kdcore.experiment import demo
 from kdcore.methods import METHODS
 from kdcore.papers import plan
 from kdcore.store import Store
@@ -188,7 +202,8 @@ def test_what_was_found_again_is_counted_from_the_reports():
 def test_a_report_in_one_line_of_the_findings():
     cell = {"direction": "as published", "clear": True, "significant": None, "mean": 0.9, "values": {"1": 0.9}}
     cells = [cell, {**cell, "direction": "the other way", "values": {"1": 0.9, "2": 0.9}},
-             {**cell, "significant": False}, {**cell, "direction": None, "mean": None, "values": {}, "clear": False}]
+             {**cell, "direction": None, "clear": False},
+             {**cell, "direction": None, "mean": None, "values": {}, "clear": False}]
     found = {"paper": "Heo et al. 2019", "title": "Table 2", "table": "heo-2", "budget": "quick", "path": None,
              "cells": cells, "orders": [{"tau": 0.5}, {"tau": None}, {"tau": 1.0}]}
     told = findings.line(findings.FOLDER / "heo-2-quick.json", found)
@@ -205,7 +220,7 @@ def test_few_labels_are_chosen_by_images_that_are_held_out(real_data, monkeypatc
         asked.append((name, configs))
         return [0.9 if config.method.name == "noisy_outputs" else 0.5 for config in configs]
 
-    monkeypatch.setattr(few_labels, "trained", reached)
+    monkeypatch.setattr(few_labels, "reached", reached)
     found = few_labels.searched(None, 1)
     assert set(found) == set(few_labels.TRIED) and next(iter(found)) == "logits under noise, crops"
     assert {name for name, _ in asked} == {"accuracy.validation"}
@@ -216,7 +231,10 @@ def test_few_labels_are_chosen_by_images_that_are_held_out(real_data, monkeypatc
             assert chosen.labels.bincount(minlength=10).tolist() == [1] * 10
     asked.clear()
     tested = few_labels.compared(None, 1, next(iter(found)))
-    assert [*tested] == [*few_labels.COMPARED, "logits under noise, crops"]
+    assert [*tested] == [*few_labels.COMPARED, *(f"{name}, with the best one's crops" for name in few_labels.COMPARED),
+                         "logits under noise, crops"]
+    augmented = [configs[0].data.augment for _, configs in asked]
+    assert augmented == ["none", "none", "crop", "crop", "crop"]
     seeds = {config.seed for _, configs in asked for config in configs}
     assert len(seeds) == 7 and not seeds & set(few_labels.TRIED_ON)
     assert {(len(selection(config).train), config.steps, config.optimiser) for _, configs in asked
@@ -228,9 +246,9 @@ def test_few_labels_are_chosen_by_images_that_are_held_out(real_data, monkeypatc
 
 def test_a_direction_is_tried_with_one_thing_changed(real_data, monkeypatch):
     trained = []
-    monkeypatch.setattr(directions, "execute", lambda store, runs, name: trained.extend(runs))
-    monkeypatch.setattr(directions, "failures", lambda store: {})
-    monkeypatch.setattr(directions, "result", lambda store, run, metric: {"last": run.steps / 100_000 + run.seed / 100})
+    monkeypatch.setattr(directions, "trained", lambda store, runs, name: trained.extend(runs))
+    monkeypatch.setattr(directions, "_measured", lambda store, measure, runs: [
+        run.steps / 100_000 + run.seed / (100 if run.method.name == "cost_gradient" else 50) for run in runs])
     for doubt in directions.DOUBTS:
         planned = {run.hash() for row in doubt.rows for run in doubt.runs(row, {})}
         outline = plan.outline(doubt.table, doubt.budget, doubt.images)
@@ -248,4 +266,21 @@ def test_a_direction_is_tried_with_one_thing_changed(real_data, monkeypatch):
     assert weight.runs("FC: only labels", {}) == weight.runs("FC: only labels", *weight.changes.values())
     text = directions.markdown([(steps, rows)])
     assert "20000, at *standard*" in text
-    assert "| convolutional: cost | 0.9854 | 0.0550 ± 0.0050 (2) | 0.1750 ± 0.0050 (2) |" in text
+    assert ("| convolutional: cost | 0.9854 | 0.0550 ± 0.0050 (2) [-0.0150 ± 0.0050 (2)] "
+            "| 0.1750 ± 0.0050 (2) [-0.0150 ± 0.0050 (2)] |") in text
+    assert "| convolutional: only labels | 0.9814 | 0.0700 ± 0.0100 (2) | 0.1900 ± 0.0100 (2) |" in text
+
+
+def test_what_is_measured_has_been_trained_and_other_failures_are_no_matter(tmp_path, monkeypatch):
+    store, (labels, _, jacobian) = Store(tmp_path), demo(seeds=1).runs()
+
+    def work(store, idle_seconds):
+        while row := store.queue.claim(99):
+            state, message = ("failed", "It broke.") if row["title"] == "Full Jacobian" else ("done", "")
+            store.finish(row["id"], row["claim"], state, message)
+
+    monkeypatch.setattr(runs, "work", work)
+    with pytest.raises(UserError, match=r"is not done: It broke\."):
+        runs.trained(store, [labels, jacobian], "tried")
+    run, = runs.trained(store, [labels], "tried")
+    assert store.run(run)["title"] == "Labels only"

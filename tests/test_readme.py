@@ -89,11 +89,23 @@ def test_every_finding_stands_in_a_report():
                          else re.escape(f"{measured} ("), reports), (measured, published)
 
 
+def test_the_best_of_each_column_is_bold():
+    section = README[README.index("### Findings"):README.index("### What they give here")]
+    tables = re.findall(r"(?:^\|.*\n)+", section, flags=re.MULTILINE)
+    assert len(tables) > 2
+    for table in tables:
+        _, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
+        for column in zip(*(row[1:] for row in rows)):
+            figures = [float(re.match(r"(?:\*\*)?([\d.]+)", cell)[1]) for cell in column]
+            bold = [figure for figure, cell in zip(figures, column) if cell.startswith("**")]
+            assert bold == [max(figures)], column
+
+
 def test_every_count_of_directions_is_a_reports():
     """Each table's paragraph begins with its paper and number in bold and says how many directions are as published."""
     counted = {}
     for found in findings.reports().values():
         again, _, otherwise, _ = report.directions(found["cells"])
         counted[f"{found['paper'][:-5]}, {found['title'].partition(':')[0]}"] = f"{again} of {again + otherwise}"
-    told = re.findall(r"\*\*([^*\n]+, Table [^*\n]+)\*\*[^*]*?(\d+ of \d+)\s+directions", README)
+    told = re.findall(r"\*\*([^*\n]+, Table [^*\n]+)\*\*[^*]*?(\d+ of \d+) directions", " ".join(README.split()))
     assert dict(told) == counted

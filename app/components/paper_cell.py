@@ -11,7 +11,7 @@ from app import engine, figures, results
 from app.components.live import live_curves
 from app.components.paper_table import MARKS
 from app.navigation import go_to
-from kdcore.papers.report import AS_THERE, LEVEL, OTHERWISE, ended, found, in_words, markdown, printed, said
+from kdcore.papers.report import AS_THERE, LEVEL, OTHERWISE, ended, file, found, in_words, markdown, printed, said
 
 
 def what_was_found(report: dict, before: dict | None) -> None:
@@ -21,7 +21,8 @@ def what_was_found(report: dict, before: dict | None) -> None:
     st.caption("In each cell the published figure, with * where the paper calls it significant, and under it what was "
                f"measured: mean ± standard error (seeds). Ahead of its baseline, or behind: {MARKS[AS_THERE]} as "
                f"published (blue), {MARKS[OTHERWISE]} the other way (orange), {MARKS[LEVEL]} level; in strong colour "
-               f"where the seeds make it clear (Student's t, 95 %). {figures.markdown(report['images'])}")
+               "where the seeds make it clear (Student's t, 95 %); no mark where the paper calls it not significant. "
+               f"{figures.markdown(report['images'])}")
     if any(one["mean"] is not None for one in report["cells"]):
         st.markdown(_in_words(report))
     if before:
@@ -43,8 +44,7 @@ def cell_opened(cells: list[dict], place: tuple[str, str], columns: bool) -> Non
         return
     st.subheader(" · ".join(filter(None, place)))
     beside = (place[0], one["against"]) if columns else (one["against"], place[1])
-    baseline = next((cell for cell in cells if (cell["row"], cell["column"]) == beside
-                     and cell["unit"] == one["unit"]), None)
+    baseline = next((cell for cell in cells if (cell["row"], cell["column"]) == beside), None)
     st.markdown(f"{one['unit'].capitalize()}: published **{figures.markdown(printed(one)) or 'nothing'}**, measured "
                 f"**{found(one) or 'nothing yet'}**{', ' * bool(one['direction'])}{in_words(one)}."
                 + (f" By this project: *{found(before)}*{', ' * bool(before['direction'])}{in_words(before)}."
@@ -71,7 +71,7 @@ def cell_opened(cells: list[dict], place: tuple[str, str], columns: bool) -> Non
 def take_report(report: dict) -> None:
     """The table to take away, as Markdown and as JSON, and the line that fills it from a shell."""
     with st.popover("Report and command", icon=":material/download:"):
-        name = f"{report['table']}-{report['budget']}"
+        name = file(report["table"], report["budget"], report["path"])
         with st.container(horizontal=True):
             st.download_button("Markdown", markdown(report), f"{name}.md", on_click="ignore",
                                icon=":material/download:")

@@ -10,10 +10,14 @@ const cell = ({ published, measured, mark, tone, clear, state, said, row, column
   return button;
 };
 
-const head = (words, scope) => Object.assign(document.createElement('th'), { textContent: words, scope });
+const head = (words, scope, baselines = []) => {
+  const place = Object.assign(document.createElement('th'), { textContent: words, scope });
+  if (baselines.includes(words)) place.append(Object.assign(document.createElement('small'), { textContent: 'baseline' }));
+  return place;
+};
 
 export default function ({ parentElement, data, setStateValue }) {
-  const { rows, columns, cells } = data, table = parentElement.querySelector('table');
+  const { rows, columns, cells, baselines } = data, table = parentElement.querySelector('table');
   const pressed = () => table.querySelectorAll('button').forEach(button =>
     button.setAttribute('aria-pressed', button.dataset.cell === table.__chosen));
   const choose = (row, column) => {
@@ -24,10 +28,10 @@ export default function ({ parentElement, data, setStateValue }) {
   const of = new Map(cells.map(one => [JSON.stringify([one.row, one.column]), one]));
   const focused = parentElement.querySelector('button:focus')?.dataset.cell;
   const lead = document.createElement('tr');
-  lead.append(head('', 'col'), ...columns.map(column => head(column, 'col')));
+  lead.append(head('', 'col'), ...columns.map(column => head(column, 'col', baselines)));
   const body = rows.map(row => {
     const line = document.createElement('tr');
-    line.append(head(row, 'row'), ...columns.map(column => {
+    line.append(head(row, 'row', baselines), ...columns.map(column => {
       const place = document.createElement('td'), one = of.get(JSON.stringify([row, column]));
       if (one) place.append(cell(one, choose));
       return place;

@@ -22,7 +22,8 @@ def paper_table(cells: list[dict], key: str) -> tuple[str, str] | None:
     """
     told = _TABLE(key=key, on_cell_change=lambda: None, default={"cell": None}, data={
         "columns": list(dict.fromkeys(one["column"] for one in cells)),
-        "rows": list(dict.fromkeys(one["row"] for one in cells)), "cells": [_cell(one) for one in cells]}).cell
+        "rows": list(dict.fromkeys(one["row"] for one in cells)), "cells": [_cell(one) for one in cells],
+        "baselines": list(dict.fromkeys(filter(None, (one["against"] for one in cells))))}).cell
     return tuple(told) if told else None
 
 

@@ -159,7 +159,7 @@ def boundaries(ours, theirs, bound, term, images, labels) -> Tensor:
 
 
 def information(ours, theirs, bound, term, images, labels) -> Tensor:
-    """Ahn et al. 2019, eq. 4."""
+    """Ahn et al. 2018, eq. 4."""
     total = 0
     for layer, connector in zip(bound.layers, bound.connectors):
         target, (mean, scale) = theirs[layer.teacher], connector(ours[layer.student])

@@ -1,6 +1,6 @@
 """How much the student's features tell of the teacher's: a variational bound on their mutual information.
 
-Ahn et al. 2019, Variational Information Distillation for Knowledge Transfer.
+Ahn et al. 2018, the workshop form of Variational Information Distillation for Knowledge Transfer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FIRST_SCALE = math.sqrt(5)
 
 
 def gaussian_cost(prediction: Tensor, target: Tensor, scale: Tensor) -> Tensor:
-    """−log q(t | s) up to a constant (Ahn et al. 2019, eq. 3 and 4): (N, C, ...), (N, C, ...), (C,) -> ().
+    """−log q(t | s) up to a constant (Ahn et al. 2018, eq. 3 and 4): (N, C, ...), (N, C, ...), (C,) -> ().
 
     Σ over elements of log σ_c + (t − μ)²/2σ_c², with one σ a channel, batch mean. A sum, as printed: it grows with
     the layer.
@@ -74,7 +74,7 @@ class _Information(LayerTerm):
     Never zero: the entropy of what the student cannot know remains.
     """
 
-    paper = "Ahn et al. 2019"
+    paper = "Ahn et al. 2018"
     zero_at_equality = False
     recorded: ClassVar[bool] = True
 
@@ -95,7 +95,7 @@ class _Information(LayerTerm):
 
 
 class MapInformation(_Information, GroupTerm):
-    """Information about maps, MI-I (Ahn et al. 2019, eq. 4)."""
+    """Information about maps, MI-I (Ahn et al. 2018, eq. 4)."""
 
     title = "Information of maps"
     sentence = "All that the student's maps can tell of the teacher's, as a code: a predicted mean and a certainty."
@@ -114,7 +114,7 @@ class MapInformation(_Information, GroupTerm):
 
 
 class VectorInformation(_Information):
-    """Information about vectors, MI-L: the teacher's logits from the student's embedding (Ahn et al. 2019, eq. 3)."""
+    """Information about vectors, MI-L: the teacher's logits from the student's embedding (Ahn et al. 2018, eq. 3)."""
 
     title = "Information of outputs"
     sentence = "What the student's last hidden layer can tell of the teacher's outputs, even of other classes."

@@ -94,8 +94,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         "Residual net, 20 layers", "20 layers with shortcuts in four groups.", "Yim et al. 2017", residual.Basic,
         (2, 2, 3, 2)),
     **{f"wrn_{depth}_{widening}": _wide(depth, widening, paper) for depth, widening, paper in (
-        (10, 1, "Heo et al. 2019"), (10, 4, "Heo et al. 2019"), (16, 1, "Ahn et al. 2019"), (16, 2, "Heo et al. 2019"),
-        (16, 4, "Heo et al. 2019"), (22, 4, "Heo et al. 2019"), (40, 2, "Ahn et al. 2019"))},
+        (10, 1, "Heo et al. 2019"), (10, 4, "Heo et al. 2019"), (16, 1, "Ahn et al. 2018"), (16, 2, "Heo et al. 2019"),
+        (16, 4, "Heo et al. 2019"), (22, 4, "Heo et al. 2019"), (40, 2, "Ahn et al. 2018"))},
     "vgg4": _vgg(4, "Three convolutions, each with a pooling after it, and one fully connected layer; at width 1, 64, "
                  "128 and 256 maps.", 1, (64, 128, 256)),
     "vgg9": _vgg(9, "Eight convolutions, a pooling after each second one, and one fully connected layer; at width 1, "
@@ -104,7 +104,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         "MobileNet", "28 light layers, half of which look at each map on its own; at width 1, 1024 last maps. For "
         "images of some 100 pixels and more.", "Heo et al. 2019", smallest=32,
         build=lambda shape, classes, width: mobilenet.MobileNet(shape[0], classes, width)),
-    "resnet18": _resnet("ResNet-18", "18 layers with shortcuts in four groups.", "Ahn et al. 2019", residual.Basic,
+    "resnet18": _resnet("ResNet-18", "18 layers with shortcuts in four groups.", "Ahn et al. 2018", residual.Basic,
                         (2, 2, 2, 2), "resnet18"),
     "resnet34": _resnet("ResNet-34", "34 layers with shortcuts in four groups.", "Yim et al. 2017", residual.Basic,
                         (3, 4, 6, 3), "resnet34"),

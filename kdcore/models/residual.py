@@ -1,4 +1,4 @@
-"""Residual networks: He et al. 2016, and the ones that Yim et al. 2017 and Ahn et al. 2019 train.
+"""Residual networks: He et al. 2016, and the ones that Yim et al. 2017 and Ahn et al. 2018 train.
 
 `for_small_images` is He's CIFAR family: 6n + 2 layers, 16, 32 and 64 maps, shortcuts without parameters (option A).
 `for_large_images` is the ImageNet family. Its parameters have torchvision's names, so that its published weights fit.

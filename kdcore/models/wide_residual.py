@@ -1,4 +1,4 @@
-"""Wide residual networks (Zagoruyko & Komodakis 2016): teachers and students of Heo et al. and Ahn et al. 2019.
+"""Wide residual networks (Zagoruyko & Komodakis 2016): teachers and students of Heo et al. and Ahn et al. 2018.
 
 WRN-d-k has d = 6n + 4 layers: three groups of n blocks with 16k, 32k and 64k maps. Blocks begin with batch norm and
 ReLU, so that a group's end has no activation of its own: `groupK` is the block's sum, `groupK.pre` the batch norm that

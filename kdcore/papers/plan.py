@@ -18,12 +18,11 @@ EVALUATIONS = 20  # a table asks for the last one; a curve is drawn from as many
 QUICK = {"evaluations": 5}  # on a CPU ten thousand photographs take as long as seventy steps
 
 
-def outline(name: str, budget: str, images: str | None = None, present: bool = True) -> list[dict]:
+def outline(name: str, budget: str, images: str | None = None) -> list[dict]:
     """What makes each cell of a table, in its order: {"hashes" of its runs, one a seed, "reason"}.
 
     `images` is a folder or zip file of class folders that stands in for the table's image set. Where a cell cannot be
-    made on this machine, the reason is a sentence. `present` says whether the table's own image set is here, so that
-    an answer can be kept. Raises UserError for an unknown table or budget.
+    made on this machine, the reason is a sentence. Raises UserError for an unknown table or budget.
     """
     table = named(name, TABLES, "table")
     return [{"hashes": [run.hash() for run in runs], "reason": reason}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ Noisy = Callable[[list[int], float], list[float | None]]
 Find = Callable[[str], dict | None]
 """The hash of a run -> the run that is there, done, waiting or running."""
 
-AS_THERE, OTHERWISE, LEVEL = "as published", "the other way", "level"
+AS_THERE, OTHERWISE, LEVEL, INSIGNIFICANT = "as published", "the other way", "level", "not significant in the paper"
 
 
 def experiment(name: str, budget: str, images: str | None = None) -> str:
@@ -25,20 +26,27 @@ def experiment(name: str, budget: str, images: str | None = None) -> str:
     return " · ".join(filter(None, (name, budget, images and Path(images).name)))
 
 
+def file(name: str, budget: str, images: str | None = None) -> str:
+    """What the report of a table is called as a file, without its ending."""
+    return experiment(name, budget, images).replace(" · ", "-")
+
+
 def measured(store: Store, table: Table, hashes: list[list[str]], noisy: Noisy, find: Find) -> list[dict]:
     """What the store has of each cell, in the table's order; `hashes` are those of each cell's runs, seed by seed.
 
-    {"row", "column", "published", "spread", "significant", "unit", "metric", "digits", "against", "runs" their ids,
-    "networks" those whose curves end in the figures, "missing" how many are not there or not done, "running" whether
-    some wait or train, "values" as the paper prints them by seed, "mean", "error", "when" the newest ended, "direction"
-    and "clear", see `compared`}. What `find` does not find is not there.
+    {"row", "column", "published", "spread", "significant", "unit", "metric", "digits", "against", "baseline" whether
+    others are compared with it, "runs" their ids, "networks" those whose curves end in the figures, "missing" how many
+    are not there or not done, "running" whether some wait or train, "values" as the paper prints them by seed, "mean"
+    and its standard "error", "when" the newest ended, "direction" and "clear", see `compared`}. What `find` does not
+    find is not there.
     """
     rows = {one: find(one) for one in dict.fromkeys(one for own in hashes for one in own)}
     found = [_cell(store, cell, [rows[one] for one in own], noisy) for cell, own in zip(table.cells, hashes)]
-    of = {(one["row"], one["column"], one["unit"]): one for one in found}
+    of = {(one["row"], one["column"]): one for one in found}
+    baselines = {table.baseline(cell) for cell in table.cells}
     for cell, one in zip(table.cells, found):
-        beside = (cell.row, cell.against) if table.columns else (cell.against, cell.column)
-        one |= compared(one, of.get((*beside, one["unit"])), cell.measure)
+        one |= {"baseline": (cell.row, cell.column) in baselines,
+                **compared(one, of.get(table.baseline(cell)), cell.measure)}
     return found
 
 
@@ -79,9 +87,9 @@ def taken(store: Store, runs: list[int], measure: Measure, noisy: Noisy) -> list
 
 
 def compared(one: dict, baseline: dict | None, measure: Measure) -> dict:
-    """{"direction": whether a cell is ahead of its baseline or behind as in the paper, None where that is not known;
-    "clear": whether its gain on the same seeds differs from 0, by Student's t at 95 %, which takes two seeds; "gain" of
-    the means, and "published gain"}.
+    """{"direction": whether a cell is ahead of its baseline or behind as in the paper, None where that is not known or
+    the paper calls its own difference not significant; "clear": whether its gain on the same seeds differs from 0, by
+    Student's t at 95 %, which takes two seeds; "gain" of the means, and "published gain"}.
     """
     unknown = {"direction": None, "clear": False, "gain": None, "published gain": None}
     if not baseline or None in (one["published"], baseline["published"]):
@@ -93,21 +101,21 @@ def compared(one: dict, baseline: dict | None, measure: Measure) -> dict:
         return {**unknown, "published gain": there}
     here, *_ = mean(gains)
     direction = LEVEL if not here or not there else AS_THERE if here * there > 0 else OTHERWISE
-    return {"direction": direction, "clear": direction != LEVEL and bool(sign(mean(gains))), "gain": here,
-            "published gain": there}
+    told = {"direction": direction, "clear": direction != LEVEL and bool(sign(mean(gains)))}
+    return {**unknown, **(told if one["significant"] is not False else {}), "gain": here, "published gain": there}
 
 
 def orders(table: Table, found: list[dict]) -> list[dict]:
     """The lines of a table whose order is compared, see `Table.lines`: {"line" in words, "published" and "measured" (of
     at least three cells that have both, in the same order)}.
     """
-    of = dict(zip(map(id, table.cells), found))
-    several = len({cell.measure.title for cell in table.cells}) > 1
+    of = {(one["row"], one["column"]): one for one in found}
     lines = []
-    for (beside, group, unit), cells in table.lines().items():
-        both = [of[id(cell)] for cell in cells if None not in (of[id(cell)]["published"], of[id(cell)]["mean"])]
+    for (line, baseline), cells in table.lines().items():
+        there = [of[cell.row, cell.column] for cell in cells]
+        both = [one for one in there if None not in (one["published"], one["mean"])]
         if len(both) > 2:
-            words = ", ".join(filter(None, (beside, _group(group), unit if several else "")))
+            words = ", ".join(filter(None, (line, _group(baseline))))
             lines.append({"line": words or "all", "published": [one["published"] for one in both],
                           "measured": [one["mean"] for one in both]})
     return lines
@@ -148,22 +156,23 @@ def said(report: dict[str, Any]) -> str:
     """In a sentence, how many directions were found again."""
     again, clearly, otherwise, clearly_not = directions(report["cells"])
     if not any(one["published gain"] for one in report["cells"]):
-        return "The paper prints no baseline, so that there is no direction to find again."
+        return "The paper compares these with no baseline's figure, so that there is no direction to find again."
     if not (told := again + otherwise):
         return "No direction can be told yet."
-    return (f"Of {told} direction{'s' * (told > 1)}, {again} as published, {clearly} of them clearly (by Student's t "
-            "at 95 % over the seeds, uncorrected for many tests), and "
-            f"{otherwise} the other way, {clearly_not} clearly.")
+    baseline, *others = dict.fromkeys(one["against"] for one in report["cells"] if one["direction"])
+    against = "their baselines" if others else baseline
+    return (f"Of {told} direction{'s' * (told > 1)} against {against}, {again} as published, {clearly} of them clearly "
+            f"(by Student's t at 95 % over the seeds, uncorrected for many tests), and {otherwise} the other way, "
+            f"{clearly_not} clearly.")
 
 
 def directions(cells: list[dict]) -> tuple[int, int, int, int]:
     """How many of a report's cells are as published, how many of these clearly, how many the other way, how many of
-    these clearly; what the paper itself calls no difference is not counted.
+    these clearly.
     """
-    told = [one for one in cells if one["significant"] is not False]
-    counts = [(len(alike), sum(one["clear"] for one in alike)) for direction in (AS_THERE, OTHERWISE)
-              for alike in [[one for one in told if one["direction"] == direction]]]
-    return *counts[0], *counts[1]
+    found = Counter((one["direction"], one["clear"]) for one in cells)
+    clearly, clearly_not = found[AS_THERE, True], found[OTHERWISE, True]
+    return found[AS_THERE, False] + clearly, clearly, found[OTHERWISE, False] + clearly_not, clearly_not
 
 
 def printed(one: dict) -> str:
@@ -184,7 +193,11 @@ def found(one: dict) -> str:
 
 def in_words(one: dict) -> str:
     """Which way a cell points, in words."""
-    return f"{one['direction']}{', clearly' * one['clear']}" if one["direction"] else ""
+    if one["baseline"]:
+        return "baseline"
+    if one["direction"]:
+        return f"{one['direction']}{', clearly' * one['clear']}"
+    return INSIGNIFICANT if one["significant"] is False else ""
 
 
 def ended(report: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from kdcore.errors import UserError
 from kdcore.inspect import robustness
 from kdcore.papers import TABLES
 from kdcore.papers.plan import missing, outline
-from kdcore.papers.report import experiment, markdown, measured, orders, whole
+from kdcore.papers.report import experiment, file, markdown, measured, orders, whole
 from kdcore.store import Store
 
 
@@ -36,9 +37,9 @@ def reproduce(name: str, budget: str, store: Store, folder: Path, images: str | 
     _wait(store, ids)
     report = reported(store, name, budget, images)
     folder.mkdir(parents=True, exist_ok=True)
-    file = experiment(name, budget, images).replace(" · ", "-")
-    (folder / f"{file}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    (folder / f"{file}.md").write_text(markdown(report))
+    stem = folder / file(name, budget, images)
+    stem.with_name(f"{stem.name}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    stem.with_name(f"{stem.name}.md").write_text(markdown(report))
     return report
 
 
@@ -47,12 +48,7 @@ def reported(store: Store, name: str, budget: str, images: str | None = None) ->
     "reason" why one is not made, the order of its lines with Kendall's "tau", and the "machine" that reports.
     """
     table, made = TABLES[name], outline(name, budget, images)
-
-    def noisy(runs: list[int], std: float) -> list[float | None]:
-        each = [robustness(store, [(run, None)], of=run, stds=[std])[0]["accuracy"] for run in runs]
-        return [None if accuracy is None else float(accuracy[0]) for accuracy in each]
-
-    found = measured(store, table, [one["hashes"] for one in made], noisy, store.find)
+    found = measured(store, table, [one["hashes"] for one in made], partial(noisy, store), store.find)
     for cell, one in zip(found, made):
         cell |= one
     lines = orders(table, found)
@@ -60,6 +56,12 @@ def reported(store: Store, name: str, budget: str, images: str | None = None) ->
         line["tau"] = tau
     machine = f"{describe()['title']}, torch {torch.__version__}"
     return {**whole(name, budget, SOURCES[table.data].title, images, found, lines), "machine": machine}
+
+
+def noisy(store: Store, runs: list[int], std: float) -> list[float | None]:
+    """The accuracy of each run's network under noise of this standard deviation, see `inspect.robustness`."""
+    each = [robustness(store, [(run, None)], of=run, stds=[std])[0]["accuracy"] for run in runs]
+    return [None if accuracy is None else float(accuracy[0]) for accuracy in each]
 
 
 def _wait(store: Store, ids: list[int]) -> None:

@@ -17,7 +17,9 @@ class Measure:
 
     `metric` is what the run recorded, its last value or, for a `fall`, how much of the first one is gone at the end;
     `error` says that a figure is what is missing to 1, and less of it better. `member` is one network of an ensemble,
-    by its number; with `noise` it is the accuracy under Gaussian noise of this standard deviation, of images in [0, 1].
+    by its number; with `noise` it is the accuracy under Gaussian noise of this standard deviation, of images in [0, 1],
+    on the test images that `inspect.robustness` takes. It is printed `scale` times as large, with so many `digits`
+    after the point.
     """
 
     title: str
@@ -57,8 +59,9 @@ Run = dict[str, Any]
 class Cell:
     """One figure, and the run that makes it.
 
-    `published` is None where the paper prints none and a baseline is needed all the same; `spread` and `significant`
-    (against what the cell is compared with) are None where the paper does not say. `run(budget, seed)` is a run as
+    `published` is None where the paper prints none and a baseline is needed all the same; `spread`, what the paper
+    prints after ±, and `significant`, whether it finds a difference from what the cell is compared with, are None where
+    it does not say. `run(budget, seed)` is a run as
     data, whose "method" is the row of the paper's tables as `Method.rows` has it; what of the method is otherwise than
     there is its "change", by path. `against` is the row, or in a table that compares columns the column, that a paper
     compares this one with.
@@ -94,17 +97,17 @@ class Table:
         """The label by which a cell is compared with others."""
         return cell.column if self.columns else cell.row
 
-    def line(self, cell: Cell) -> tuple:
-        """What is alike in the cells that a cell is compared with."""
-        beside = cell.row if self.columns else cell.column
-        return beside, cell.against or self.compared(cell) if any(
-            other.against for other in self.cells) else None, cell.measure.title
+    def baseline(self, cell: Cell) -> tuple[str, str] | None:
+        """The row and column of what a cell is compared with."""
+        return cell.against and ((cell.row, cell.against) if self.columns else (cell.against, cell.column))
 
-    def lines(self) -> dict[tuple, list[Cell]]:
-        """The cells that are compared with each other."""
-        found: dict[tuple, list[Cell]] = {}
+    def lines(self) -> dict[tuple[str, str | None], list[Cell]]:
+        """{column, or row where columns are compared, and baseline: the cells that are compared with each other}."""
+        baselines = any(cell.against for cell in self.cells)
+        found: dict[tuple[str, str | None], list[Cell]] = {}
         for cell in self.cells:
-            found.setdefault(self.line(cell), []).append(cell)
+            line = cell.row if self.columns else cell.column
+            found.setdefault((line, (cell.against or self.compared(cell)) if baselines else None), []).append(cell)
         return found
 
 

@@ -58,16 +58,19 @@ BIRDS = {"Teacher - fine tuning": 30, "Teacher - training from scratch": 30, "St
 SGD = {"kind": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4}
 SLOW, QUICK, OF_BIRDS = ({**SGD, "falls": list(falls)} for falls in (
     (32 / 64, 48 / 64), (11 / 21, 16 / 21), (1 / 3, 2 / 3)))
+_STAGES = "a first stage comes on top of the baseline's steps, as there; one teacher of all seeds"
+_OWN = f"the paper's own steps and learning rates, weights of terms that it does not print; {_STAGES}"
 BUDGETS = {
-    "quick": Budget("networks of half the width, 10 000 images, batches of 64, a fiftieth of the steps", 2),
-    "standard": Budget("a quarter of the steps", 1),
-    "paper": Budget("the paper's own", 3)}
+    "quick": Budget("networks of half the width, 10 000 images, batches of 64, a fiftieth of the steps; "
+                    f"{_STAGES}", 2),
+    "standard": Budget(f"a quarter of the steps; {_STAGES}", 2),
+    "paper": Budget(_OWN, 3)}
 SIZES = {"quick": {"width": 0.5, "images": 10_000, "batch_size": 64, "steps": 1 / 50},
          "standard": {"width": 1.0, "images": None, "batch_size": 256, "steps": 1 / 4},
          "paper": {"width": 1.0, "images": None, "batch_size": 256, "steps": 1.0}}
 BUDGETS_TRANSFER = {"quick": Budget("images of 64 pixels, batches of 16, a three-hundredth of the steps", 1),
-                    "standard": Budget("images of 128 pixels, batches of 64, a quarter of the steps", 1),
-                    "paper": Budget("the paper's own", 3)}
+                    "standard": Budget("images of 128 pixels, batches of 64, a quarter of the steps", 2),
+                    "paper": Budget(f"{_OWN}; crops and mirror images are this project's choice", 3)}
 SIZES_TRANSFER = {"quick": {"size": 64, "batch_size": 16, "steps": 1 / 300},
                   "standard": {"size": 128, "batch_size": 64, "steps": 1 / 4},
                   "paper": {"size": 224, "batch_size": 256, "steps": 1.0}}
@@ -121,8 +124,9 @@ def _birds(row: str, column: str, budget: str, seed: int) -> Run:
 
 
 def _ensembles(number: int, on: tuple, thousands: dict[str, int], printed: dict) -> tuple[Cell, ...]:
-    return tuple(replace(cell, measure=MEASURES[cell.column]) for cell in against(
-        "Teacher *", cells(printed, NETS, partial(_row, number, on, thousands))))
+    """The three networks of a row are alike: their mean and their ensemble alone are compared with the baseline's."""
+    return tuple(replace(cell, measure=MEASURES[cell.column], against=cell.against if cell.column in NETS[3:] else None)
+                 for cell in against("Teacher *", cells(printed, NETS, partial(_row, number, on, thousands))))
 
 
 TABLES = {

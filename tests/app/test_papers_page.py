@@ -69,7 +69,8 @@ def test_an_empty_table_shows_what_is_published_and_what_filling_it_costs(page, 
     next(button for button in page.button if button.label == "Start").click().run()
     assert not page.exception
     assert sum(run["role"] == "student" for run in engine.store().runs("made · quick")) == 6
-    assert {(one["column"], one["running"]) for one in shown["cells"]} == {("20", True), ("50", False)}
+    assert {(one["column"], one["running"]) for one in shown["cells"]} == {
+        ("20", True), ("20, noisy", True), ("50", False)}
     assert "0 running, 6 waiting, 0 of 6 done" in page.get("progress")[0].proto.text
 
 
@@ -138,7 +139,8 @@ def test_a_set_that_is_not_here_says_how_it_comes(page, shown):
 def test_a_cell_is_told_in_words_and_marks():
     cell = {"row": "AT + KD", "column": "1%", "published": 37.11, "spread": None, "significant": None, "digits": 2,
             "values": {1: 40.0, 2: 41.0}, "mean": 40.5, "error": 0.5, "direction": report.OTHERWISE, "clear": True,
-            "running": False, "reason": "", "before": None, "metric": "accuracy", "unit": "test error, %"}
+            "running": False, "reason": "", "before": None, "metric": "accuracy", "unit": "test error, %",
+            "baseline": False}
     told = paper_table._cell(cell)
     assert (told["published"], told["measured"]) == ("37.11", "40.50 ± 0.50 (2)")
     assert (told["mark"], told["tone"], told["clear"]) == ("✗", "other", True)

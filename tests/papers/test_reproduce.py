@@ -3,6 +3,7 @@
 import json
 import statistics
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,7 @@ from kdcore import papers, worker
 from kdcore.comparison import kendall
 from kdcore.errors import UserError
 from kdcore.papers import TABLES, plan, report, reproduce
-from kdcore.papers.table import ACCURACY, ERROR, Budget, Measure, Table, against, cells, figures
+from kdcore.papers.table import ACCURACY, ERROR, Budget, Cell, Measure, Table, against, cells, figures
 from kdcore.store import Store
 
 PRINTED = figures("""
@@ -30,7 +31,7 @@ def run(row, column, budget, seed):
 
 MADE = Table("Ehmann & Samek 2018", "Table 1: a made table", "It is made.", "digits",
              (*against("only labels", cells(PRINTED, ("20", "50"), run)),
-              *cells({"only labels": PRINTED["only labels"][:1]}, ("20",), run, measure=NOISY)),
+              Cell("only labels", "20, noisy", 50.0, partial(run, "only labels", "20"), NOISY)),
              {"quick": Budget("digits in six steps", 2)})
 
 
@@ -134,28 +135,43 @@ def test_a_failed_run_is_a_sentence_and_the_next_call_goes_on(made, tmp_path, mo
     assert all(not one["missing"] for one in found["cells"])
 
 
-def one(published, values):
-    return {"published": published, "values": dict(enumerate(values))}
+BASELINE = {3: 80.0, 1: 40.0, 2: 60.0}  # far apart, in no order: gains of other seeds would be other ones
+
+
+def one(published, values, significant=None):
+    return {"published": published, "values": values, "significant": significant}
+
+
+def over(*gains):
+    """What is so far above the baseline on the seeds 1, 2 and 3."""
+    return {seed: BASELINE[seed] + gain for seed, gain in enumerate(gains, start=1)}
 
 
 @pytest.mark.parametrize("published, values, measure, direction, clear", [
-    (62.0, [70.0, 71.0, 70.5], ACCURACY, report.AS_THERE, True),
-    (62.0, [50.0, 70.0, 60.5], ACCURACY, report.AS_THERE, False),
-    (62.0, [50.0, 51.0, 50.5], ACCURACY, report.OTHERWISE, True),
-    (40.0, [50.0, 51.0, 50.5], ACCURACY, report.AS_THERE, True),
-    (62.0, [70.0, 71.0, 70.5], ERROR, report.AS_THERE, True),
-    (62.0, [50.0, 51.0, 50.5], ERROR, report.OTHERWISE, True),
-    (50.0, [70.0, 71.0, 70.5], ACCURACY, report.LEVEL, False),
-    (62.0, [70.0], ACCURACY, report.AS_THERE, False), (62.0, [], ACCURACY, None, False),
-    (None, [70.0], ACCURACY, None, False)])
+    (62.0, over(10, 11, 10.5), ACCURACY, report.AS_THERE, True),
+    (62.0, over(-10, 10, 0.5), ACCURACY, report.AS_THERE, False),
+    (62.0, over(-10, -9, -9.5), ACCURACY, report.OTHERWISE, True),
+    (40.0, over(-10, -9, -9.5), ACCURACY, report.AS_THERE, True),
+    (62.0, over(10, 11, 10.5), ERROR, report.AS_THERE, True),
+    (62.0, over(-10, -9, -9.5), ERROR, report.OTHERWISE, True),
+    (50.0, over(10, 11, 10.5), ACCURACY, report.LEVEL, False),
+    (62.0, over(10, 11), ACCURACY, report.AS_THERE, True),
+    (62.0, {9: 10.0, **over(10)}, ACCURACY, report.AS_THERE, False), (62.0, {9: 10.0}, ACCURACY, None, False),
+    (62.0, {}, ACCURACY, None, False), (None, over(10), ACCURACY, None, False)])
 def test_a_direction_is_that_of_the_same_seeds(published, values, measure, direction, clear):
-    """Against a published 50 and measured 60, 60.1 and 59.9 on the seeds 0, 1 and 2."""
-    found = report.compared(one(published, values), one(50.0, [60.0, 60.1, 59.9]), measure)
+    """Against a published 50."""
+    found = report.compared(one(published, values), one(50.0, BASELINE), measure)
     assert (found["direction"], found["clear"]) == (direction, clear)
-    if values and published is not None:
-        gains = [sign * (value - base) for value, base, sign in zip(
-            values, [60.0, 60.1, 59.9], [-1 if measure.error else 1] * 3, strict=False)]
-        assert found["gain"] == pytest.approx(statistics.mean(gains))
+    if direction:
+        gains = [value - BASELINE[seed] for seed, value in values.items() if seed in BASELINE]
+        assert found["gain"] == pytest.approx(statistics.mean(gains) * (-1 if measure.error else 1))
+
+
+def test_where_the_paper_finds_nothing_significant_there_is_no_direction_to_find():
+    found = report.compared(one(62.0, over(10, 11, 10.5), significant=False), one(50.0, BASELINE), ACCURACY)
+    assert (found["direction"], found["clear"], found["gain"]) == (None, False, 10.5)
+    assert report.in_words({**found, "significant": False, "baseline": False}) == "not significant in the paper"
+    assert report.directions([{**found, "direction": None}]) == (0, 0, 0, 0)
 
 
 def test_what_falls_is_what_is_gone_at_the_end(tmp_path, monkeypatch):
@@ -174,7 +190,7 @@ def test_a_member_is_one_of_an_ensembles_networks(tmp_path, monkeypatch):
 def test_the_report_shows_published_beside_measured():
     cell = {"row": "full {Jacobian} *", "column": "50", "published": 80.56, "spread": 0.1, "significant": True,
             "digits": 2, "metric": "accuracy", "values": {1: 80.0, 2: 81.0}, "mean": 80.5, "error": 0.5,
-            "direction": report.AS_THERE,
+            "direction": report.AS_THERE, "against": "only labels", "baseline": False,
             "clear": True, "gain": 12.0, "published gain": 12.07, "reason": ""}
     absent = {**cell, "row": "fine-tuned", "spread": None, "significant": None, "values": {}, "mean": None,
               "error": None, "direction": None, "clear": False, "gain": None, "reason": "There are no weights."}
@@ -187,14 +203,17 @@ def test_the_report_shows_published_beside_measured():
            "clearly |" in lines
     assert "| fine-tuned | 50 | 80.56 |  | +12.07 |  |  |" in lines and "- There are no weights." in lines
     assert "Order, 50: Kendall's τ 0.33 (3 cells)." in lines
-    assert lines[-1] == report.said({"cells": [cell, absent]}) and lines[-1].startswith("Of 1 direction")
+    assert lines[-1] == report.said({"cells": [cell, absent]})
+    assert lines[-1].startswith("Of 1 direction against only labels, 1 as published")
 
 
-def test_what_the_paper_calls_no_difference_is_no_direction_to_find():
-    told = {"direction": report.AS_THERE, "clear": True, "published gain": 0.1, "significant": None}
-    assert report.said({"cells": [told, {**told, "significant": False}]}).startswith("Of 1 direction, 1 as published")
+def test_directions_are_counted_and_say_against_what():
+    told = {"direction": report.AS_THERE, "clear": True, "published gain": 0.1, "against": "KD"}
+    others = [{**told, "clear": False}, {**told, "direction": report.OTHERWISE}, {**told, "direction": report.LEVEL}]
+    assert report.said({"cells": [told, *others]}).startswith("Of 3 directions against KD, 2 as published, 1 of them")
+    assert report.directions([told, *others]) == (2, 1, 1, 1)
     assert report.said({"cells": [{**told, "direction": None}]}) == "No direction can be told yet."
-    assert report.said({"cells": [{**told, "published gain": None}]}).startswith("The paper prints no baseline")
+    assert report.said({"cells": [{**told, "published gain": None}]}).startswith("The paper compares")
 
 
 def test_images_that_stand_in_have_an_experiment_and_a_report_of_their_own():
