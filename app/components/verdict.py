@@ -8,6 +8,7 @@ from app import engine, figures, results
 from app.components import tables
 from app.components.maps import map_picture
 from app.navigation import go_to
+from kdcore.comparison import sign
 
 
 def verdict(students: list[dict]) -> None:
@@ -26,15 +27,16 @@ def verdict(students: list[dict]) -> None:
     with st.container(horizontal=True):
         for title, group in groups.items():
             st.metric(figures.markdown(title), results.per_cent(group["accuracy"][0]), results.points(group["gain"]),
-                      delta_arrow="off", border=True, width="content", height="stretch")
+                      delta_arrow="off", delta_color="normal" if sign(group["gain"]) else "off", border=True,
+                      width="content", height="stretch")
         if teacher:
             st.metric("Teacher", results.per_cent(teacher), border=True, width="content", height="stretch")
     fewest = min(group["accuracy"][2] for group in groups.values())
     st.caption("Accuracy on the test images at the last step, and points gained over labels alone: "
                + (f"mean over {seeds if fewest == seeds else f'{fewest} to {seeds}'} seeds, ± standard error of the "
-                  "gain, paired by seed. A method is called better where the 95 % interval of its gain (Student's t) "
-                  "lies above 0; over two seeds that is six times as wide as over many." if seeds > 1 else
-                  "one seed; more seeds show the spread.")
+                  "gain, paired by seed. A gain is coloured, and a method called better, where 0 lies outside of its "
+                  "95 % interval (Student's t), which over two seeds is six times as wide as over many." if seeds > 1
+                  else "one seed; more seeds show the spread.")
                + (" Several networks are no match for one: an ensemble is compared with an ensemble of labels alone."
                   if any(run["role"] == "ensemble" for run in students) else ""))
 
