@@ -22,9 +22,9 @@ IDLE_SECONDS = 5
 
 def execute(store: Store, configs: Sequence[RunConfig], experiment: str) -> None:
     """Train what the store does not have yet; an interrupted line goes on where it was."""
-    for config in configs:
-        store.ensure(config.planned(), experiment)
-    work(store, idle_seconds=IDLE_SECONDS)
+    ids = [store.ensure(config.planned(), experiment) for config in configs]
+    while any(row["state"] in ("queued", "running") for row in store.runs(ids=ids)):
+        work(store, idle_seconds=IDLE_SECONDS)  # which returns while another worker has all cores
 
 
 def trained(store: Store, configs: Sequence[RunConfig], experiment: str) -> list[int]:
