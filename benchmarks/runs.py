@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def execute(store: Store, configs: Sequence[RunConfig], experiment: str) -> None
     """Train what the store does not have yet; an interrupted line goes on where it was."""
     ids = [store.ensure(config.planned(), experiment) for config in configs]
     while any(row["state"] in ("queued", "running") for row in store.runs(ids=ids)):
-        work(store, idle_seconds=IDLE_SECONDS)  # which returns while another worker has all cores
+        work(store, idle_seconds=IDLE_SECONDS)  # which returns at once where another worker is at it
+        time.sleep(1)
 
 
 def trained(store: Store, configs: Sequence[RunConfig], experiment: str) -> list[int]:

@@ -280,6 +280,7 @@ def test_what_is_measured_has_been_trained_and_other_failures_are_no_matter(tmp_
             store.finish(row["id"], row["claim"], state, message)
 
     monkeypatch.setattr(runs, "work", work)
+    monkeypatch.setattr(runs.time, "sleep", lambda seconds: None)
     with pytest.raises(UserError, match=r"is not done: It broke\."):
         runs.trained(store, [labels, jacobian], "tried")
     run, = runs.trained(store, [labels], "tried")
