@@ -53,6 +53,8 @@ DOUBTS = (
           {"16 000 steps": {"steps": 16_000}}),
     Doubt("ehmann-samek-1", "standard", "50", ("FC: only labels", "FC: summed Jacobian"),
           {"λ = 0.01": {"method.summed_jacobian": 0.01}}, seeds=7),
+    Doubt("heo-1", "quick", "1+1", ("Cross-Entropy", "AT + KD", "Proposed + KD"),
+          {"the paper's 781 steps": {"steps": 781}}, images="cifar10-jpeg.zip"),
     Doubt("yim-3", "quick", "", ("Student-original", "FitNet", "Proposed Method"),
           {"a teacher of five times the steps": {"teacher.steps": 6400}}, images="cifar10-jpeg.zip"),
 )
