@@ -11,18 +11,30 @@ from app import engine, figures, results
 from app.components.live import live_curves
 from app.components.paper_table import MARKS
 from app.navigation import go_to
-from kdcore.papers.report import AS_THERE, LEVEL, OTHERWISE, ended, file, found, in_words, markdown, printed, said
+from kdcore.papers.report import (
+    AS_THERE,
+    LEVEL,
+    OTHERWISE,
+    ended,
+    file,
+    found,
+    in_words,
+    markdown,
+    printed,
+    said,
+    units,
+)
 
 
 def what_was_found(report: dict, before: dict | None) -> None:
     """The table in words: how to read it, how many directions are as published, and whether the order is; `before` is
     this project's own report.
     """
-    st.caption("In each cell the published figure, with * where the paper calls it significant, and under it what was "
-               f"measured: mean ± standard error (seeds). Ahead of its baseline, or behind: {MARKS[AS_THERE]} as "
-               f"published (blue), {MARKS[OTHERWISE]} the other way (orange), {MARKS[LEVEL]} level; in strong colour "
-               "where the seeds make it clear (Student's t, 95 %); no mark where the paper calls it not significant. "
-               f"{figures.markdown(report['images'])}")
+    st.caption(f"In each cell the published figure ({figures.markdown(units(report))}), with * where the paper calls "
+               "it significant, and under it what was measured: mean ± standard error (seeds). Ahead of its baseline, "
+               f"or behind: {MARKS[AS_THERE]} as published (blue), {MARKS[OTHERWISE]} the other way (orange), "
+               f"{MARKS[LEVEL]} level; in strong colour where the seeds make it clear (Student's t, 95 %); no mark "
+               f"where the paper calls it not significant. {figures.markdown(report['images'])}")
     if any(one["mean"] is not None for one in report["cells"]):
         st.markdown(_in_words(report))
     if before:

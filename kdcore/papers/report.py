@@ -137,8 +137,9 @@ def whole(name: str, budget: str, data: str, images: str | None, cells: list[dic
 
 def markdown(report: dict[str, Any]) -> str:
     """A report as a Markdown table: published beside measured, mean ± standard error (number of seeds)."""
+    what = f"{_text(report['images'])} Figures: {_text(units(report))}."
     lines = [f"# {report['paper']}, {report['title']}", "", report["claim"], "",
-             f"Budget *{report['budget']}*: {report['note']}. {_text(report['images'])}", "",
+             f"Budget *{report['budget']}*: {report['note']}. {what}", "",
              "| row | column | published | measured | gain, published | gain, measured | direction |",
              "|---|---|---|---|---|---|---|",
              *(f"| {_text(one['row'])} | {_text(one['column'])} | {printed(one)} | {found(one)} | "
@@ -150,6 +151,11 @@ def markdown(report: dict[str, Any]) -> str:
     if reasons := dict.fromkeys(one["reason"] for one in report["cells"] if one["reason"]):
         lines += ["", "Not made here:", "", *(f"- {_text(reason)}" for reason in reasons)]
     return "\n".join([*lines, "", " ".join(filter(None, (said(report), ended(report))))]) + "\n"
+
+
+def units(report: dict[str, Any]) -> str:
+    """What the figures of a table are."""
+    return "; ".join(dict.fromkeys(one["unit"] for one in report["cells"]))
 
 
 def said(report: dict[str, Any]) -> str:

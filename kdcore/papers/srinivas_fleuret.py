@@ -108,7 +108,7 @@ def _under_noise() -> list[Cell]:
 
 
 def _noisy(std: float) -> Measure:
-    return Measure(f"test accuracy under noise of {std:g}, %", noise=std / NORMALISED)
+    return Measure("test accuracy under noise, %", noise=std / NORMALISED)
 
 
 TABLES = {

@@ -189,7 +189,8 @@ def test_a_member_is_one_of_an_ensembles_networks(tmp_path, monkeypatch):
 
 def test_the_report_shows_published_beside_measured():
     cell = {"row": "full {Jacobian} *", "column": "50", "published": 80.56, "spread": 0.1, "significant": True,
-            "digits": 2, "metric": "accuracy", "values": {1: 80.0, 2: 81.0}, "mean": 80.5, "error": 0.5,
+            "digits": 2, "metric": "accuracy", "unit": "test accuracy, %", "values": {1: 80.0, 2: 81.0}, "mean": 80.5,
+            "error": 0.5,
             "direction": report.AS_THERE, "against": "only labels", "baseline": False,
             "clear": True, "gain": 12.0, "published gain": 12.07, "reason": ""}
     absent = {**cell, "row": "fine-tuned", "spread": None, "significant": None, "values": {}, "mean": None,
@@ -203,6 +204,7 @@ def test_the_report_shows_published_beside_measured():
            "clearly |" in lines
     assert "| fine-tuned | 50 | 80.56 |  | +12.07 |  |  |" in lines and "- There are no weights." in lines
     assert "Order, 50: Kendall's τ 0.33 (3 cells)." in lines
+    assert "Budget *quick*: smaller. Images: digits. Figures: test accuracy, %." in lines
     assert lines[-1] == report.said({"cells": [cell, absent]})
     assert lines[-1].startswith("Of 1 direction against only labels, 1 as published")
 
