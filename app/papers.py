@@ -54,7 +54,7 @@ def measured(name: str, made: list[dict], before: dict | None) -> list[dict]:
 
 def tried_again(name: str, budget: str) -> dict[tuple[str, str], list[dict]]:
     """{row and column of a cell: what this project measured of it with one thing changed}: {"change" in words,
-    "baseline" and "own" {"mean", "error", "values", "digits"}}.
+    "own", "baseline" and "gain" on the same seeds {"mean", "error", "values", "digits"}}.
     """
     found: dict[tuple[str, str], list[dict]] = {}
     of = {(cell.row, cell.column): cell for cell in TABLES[name].cells}
@@ -65,9 +65,11 @@ def tried_again(name: str, budget: str) -> dict[tuple[str, str], list[dict]]:
         baseline, *rows = doubt["rows"]
         for row, change in product(rows, doubt["changes"]):
             cell = of[row, doubt["column"]]
-            own, beside = (_summary(doubt["found"][one][change], cell.measure.digits) for one in (row, baseline))
-            found.setdefault((row, doubt["column"]), []).append(
-                {"change": change, "own": own, "baseline": beside})
+            own, than = (doubt["found"][one][change] for one in (row, baseline))
+            gains = [*map(cell.measure.gain, own, than)]
+            found.setdefault((row, doubt["column"]), []).append({"change": change, **{
+                what: _summary(values, cell.measure.digits)
+                for what, values in (("own", own), ("baseline", than), ("gain", gains))}})
     return found
 
 

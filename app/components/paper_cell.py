@@ -63,8 +63,9 @@ def cell_opened(cells: list[dict], place: tuple[str, str], columns: bool) -> Non
                    if (before := one["before"]) and before["mean"] is not None else "")
                 + (f" {figures.markdown(one['reason'])}" if one["reason"] else ""))
     for again in one["again"]:
-        st.markdown(f"Tried again by this project with {figures.markdown(again['change'])}: *{found(again['own'])}*; "
-                    f"{figures.markdown(one['against'])}: *{found(again['baseline'])}*.")
+        st.markdown(f"Tried again by this project with {figures.markdown(again['change'])}: *{found(again['own'])}*, "
+                    f"beside *{found(again['baseline'])}* of {figures.markdown(one['against'])}; the gain on the same "
+                    f"seeds is *{found(again['gain'])}*.")
     ids = [*(baseline["networks"] if baseline else []), *one["networks"]]
     if not ids:
         st.caption("No run of it is there yet.")
