@@ -58,8 +58,8 @@ def cell_opened(cells: list[dict], place: tuple[str, str], columns: bool) -> Non
     beside = (place[0], one["against"]) if columns else (one["against"], place[1])
     baseline = next((cell for cell in cells if (cell["row"], cell["column"]) == beside), None)
     st.markdown(f"{one['unit'].capitalize()}: published **{figures.markdown(printed(one)) or 'nothing'}**, measured "
-                f"**{found(one) or 'nothing yet'}**{', ' * bool(one['direction'])}{in_words(one)}."
-                + (f" By this project: *{found(before)}*{', ' * bool(before['direction'])}{in_words(before)}."
+                + _pointing(f"**{found(one) or 'nothing yet'}**", one) + "."
+                + (" By this project: " + _pointing(f"*{found(before)}*", before) + "."
                    if (before := one["before"]) and before["mean"] is not None else "")
                 + (f" {figures.markdown(one['reason'])}" if one["reason"] else ""))
     for again in one["again"]:
@@ -79,6 +79,11 @@ def cell_opened(cells: list[dict], place: tuple[str, str], columns: bool) -> Non
                                   ("compare", "Compare", ":material/balance:")):
             if st.button(words, icon=icon, key=f"paper.to.{page}"):
                 go_to(page, experiment)
+
+
+def _pointing(figure: str, one: dict) -> str:
+    """A figure, and which way it points."""
+    return ", ".join(filter(None, (figure, in_words(one))))
 
 
 def take_report(report: dict) -> None:

@@ -84,6 +84,9 @@ def test_a_filled_table_says_what_was_found_again_and_a_click_opens_its_runs(pag
     assert "full Jacobian · 20" in [one.value for one in page.subheader]
     opened = next(one for one in shown["cells"] if (one["row"], one["column"]) == PLACE)
     assert f"measured **{report.found(opened)}**" in words(page)
+    shown["clicked"] = ("only labels", "20")
+    page.run()
+    assert ")**, baseline." in words(page)
     assert {button.label for button in page.button} >= {"These runs", "Their maps, side by side", "Compare"}
 
 
