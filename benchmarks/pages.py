@@ -17,7 +17,7 @@ from app.uploads import EXAMPLE
 from benchmarks.runs import write
 from kdcore.bundle import import_experiment
 from kdcore.store import Store
-from tests.browser.conftest import CHROMIUM, Server
+from tests.browser.server import CHROMIUM, Server
 
 DONE = """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
   && document.querySelector('h1')?.innerText === %r && !document.querySelector('[data-testid=stSpinner]')

@@ -23,7 +23,7 @@ from benchmarks.runs import write
 from kdcore import worker
 from kdcore.experiment import demo
 from kdcore.store import Store
-from tests.browser.conftest import CHROMIUM, Server
+from tests.browser.server import CHROMIUM, Server
 
 TIMES = 5
 HEADING = "What does a student network learn from its teacher?"

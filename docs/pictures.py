@@ -21,7 +21,7 @@ from kdcore import inspect, worker  # noqa: E402
 from kdcore.bundle import import_experiment  # noqa: E402
 from kdcore.experiment import demo  # noqa: E402
 from kdcore.store import Store  # noqa: E402
-from tests.browser.conftest import CHROMIUM, Server  # noqa: E402
+from tests.browser.server import CHROMIUM, Server  # noqa: E402
 
 PAGES = {"compare": "compare?view=Over+training", "noise": "noise?world=Two+inputs"}
 WIDE, HIGH = 1280, 1080

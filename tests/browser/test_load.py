@@ -16,7 +16,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from kdcore.config import read
 from kdcore.store import Store
-from tests.browser.conftest import Server
+from tests.browser.server import Server
 from tests.test_worker import RUN, TEACHER, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy]

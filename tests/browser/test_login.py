@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from kdcore.store import Store
-from tests.browser.conftest import Server
+from tests.browser.server import Server
 
 pytestmark = pytest.mark.browser
 CLIENT, SECRET = "apprentice", "of the client"

@@ -30,7 +30,7 @@ from kdcore.store import Store
 from kdcore.worlds.learning import drawn as drawn_from
 from kdcore.worlds.line import Waves
 from tests import replicas
-from tests.browser.conftest import Server
+from tests.browser.server import Server
 
 pytestmark = pytest.mark.browser
 IMAGE = 3
