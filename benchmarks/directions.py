@@ -55,8 +55,14 @@ DOUBTS = (
           {"λ = 0.01": {"method.summed_jacobian": 0.01}}, seeds=7),
     Doubt("heo-1", "quick", "1+1", ("Cross-Entropy", "AT + KD", "Proposed + KD"),
           {"the paper's 781 steps": {"steps": 781}}, images="cifar10-jpeg.zip"),
+    Doubt("heo-2", "quick", "0.1%", ("Cross-Entropy", "KD training", "FITNET + KD", "FSP + KD"),
+          {"a teacher that knows its images by heart": {"teacher.data.augment": "none", "teacher.steps": 4000}},
+          images="cifar10-jpeg.zip"),
     Doubt("yim-3", "quick", "", ("Student-original", "FitNet", "Proposed Method"),
-          {"a teacher of five times the steps": {"teacher.steps": 6400}}, images="cifar10-jpeg.zip"),
+          {"a teacher of five times the steps": {"teacher.steps": 6400},
+           "6400 steps each, the teacher too": {"steps": 6400, "teacher.steps": 6400}}, images="cifar10-jpeg.zip"),
+    Doubt("srinivas-fleuret-2", "quick", "0.4", ("λ = 0", "λ = 0.1", "λ = 1"), {"5000 steps": {"steps": 5000}},
+          images="cifar10-jpeg.zip"),
 )
 
 
