@@ -30,6 +30,10 @@ LEVERS = {
     "batch_norm": Lever(
         "Batch norm, differentiated twice", "Its second derivative by six operations on the maps instead of 41.",
         {"cpu": True, "cuda": None, "mps": None}),
+    "by_rows": Lever(
+        "Large kernels by rows", "Where derivatives with respect to the images are asked for, an image's rows are the "
+        "channels of a convolution whose kernel is at least a third as high.",
+        {"cpu": True, "cuda": None, "mps": None}),
     "disk": Lever(
         "Kept on the disk", "What the teacher hands over is kept in a file, where memory is too small for it.",
         {"cpu": True, "cuda": None, "mps": None}),

@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from kdcore import derivatives, levers
 from kdcore.batch_norm import TwiceDifferentiable
+from kdcore.by_rows import ByRows
 from kdcore.models import tapped
 from kdcore.randomness import Draws
 
@@ -51,8 +52,10 @@ class Response:
         if not self.inputs.requires_grad:
             yield
             return
-        normalised = TwiceDifferentiable() if levers.on("batch_norm", self.inputs.device) else nullcontext()
-        with sdpa_kernel(SDPBackend.MATH), normalised:  # fused attention has one derivative
+        device = self.inputs.device
+        normalised = TwiceDifferentiable() if levers.on("batch_norm", device) else nullcontext()
+        rows = ByRows() if levers.on("by_rows", device) else nullcontext()
+        with sdpa_kernel(SDPBackend.MATH), normalised, rows:  # fused attention has one derivative
             yield
 
     @property
