@@ -50,7 +50,7 @@ class Doubt:
 
 DOUBTS = (
     Doubt("ehmann-samek-1", "standard", "20000", ("convolutional: only labels", "convolutional: cost"),
-          {"16 000 steps": {"steps": 16_000}}),
+          {"16 000 steps": {"steps": 16_000}, "50 000 steps, as printed": {"steps": 50_000}}),
     Doubt("ehmann-samek-1", "standard", "50", ("FC: only labels", "FC: summed Jacobian"),
           {"λ = 0.01": {"method.summed_jacobian": 0.01}}, seeds=7),
     Doubt("heo-1", "quick", "1+1", ("Cross-Entropy", "AT + KD", "Proposed + KD"),
