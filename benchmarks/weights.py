@@ -19,6 +19,7 @@ from kdcore.store import Store
 
 SEEDS = (11, 12)
 VALIDATION = {"cifar10": {"per_class": 300, "validation": 2 / 3},
+              "cifar10-equal": {"per_class": 300, "validation": 2 / 3},
               "cifar10-vgg": {"per_class": 210, "validation": 200 / 210},
               "mnist": {"per_class": 205, "validation": 200 / 205},
               "mnist-20000": {"per_class": 2200, "validation": 200 / 2200}}
@@ -38,6 +39,8 @@ GRID = {  # (method, key of the term, or of one of its settings): weights, or va
     ("vector_information", "vector_information"): (0.1, 0.3, 1, 3, 10),
     ("flow_then_soft_targets", "flow"): (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1),
     ("flow_then_labels", "flow"): (0.001, 0.01, 0.1, 1),
+    **{(f"values_{power}_then_soft_targets", "values"): (0.00003, 0.0001, 0.0003, 0.001, 0.003)
+       for power in ("l2", "l1", "l05")},
 }
 
 
