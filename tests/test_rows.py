@@ -82,7 +82,7 @@ TRAINED = {
        for name, margin in (("075", "0.75"), ("15", "1.5"), ("2", "2"), ("4", "4"))},
     "values_l2_then_soft_targets": f"1/6: VALUES activation_values(connectors=never) | 5/6: {KD}",
     "values_l1_then_soft_targets": f"1/6: VALUES activation_values(connectors=never, power=1) | 5/6: {KD}",
-    "values_l05_then_soft_targets": f"1/6: VALUES activation_values(connectors=never, power=0.5) | 5/6: {KD}",
+    "values_l05_then_soft_targets": f"1/6: VALUES_ROOTS activation_values(connectors=never, power=0.5) | 5/6: {KD}",
     # Heo et al., transfer: 60 + 40 epochs; AT and Jacobian in one stage
     "centred_second_head": DTL,
     "hint_centred_second_head": f"3/5: HINT hint(groups=last, batch_norm=True) | 2/5: {DTL}",
@@ -159,8 +159,8 @@ def _part(share: float) -> str:
 
 def numbered(text: str) -> str:
     """The table's text with the weights of kdcore/methods.py for their names."""
-    for name in ("ATTENTION_JACOBIAN", "ATTENTION", "HINT_SUM", "HINT", "MAPS", "VECTOR", "FLOW_SLOW", "FLOW", "VALUES",
-                 "LOGITS", "JACOBIAN"):
+    for name in ("ATTENTION_JACOBIAN", "ATTENTION", "HINT_SUM", "HINT", "MAPS", "VECTOR", "FLOW_SLOW", "FLOW",
+                 "VALUES_ROOTS", "VALUES", "LOGITS", "JACOBIAN"):
         value = getattr(methods, name)
         text = text.replace(f"{name} ", "" if value == 1 else f"{value:g} ")
     return text.replace("(, ", "(").replace("()", "")
