@@ -56,7 +56,7 @@ DOUBTS = (
     Doubt("heo-1", "quick", "1+1", ("Cross-Entropy", "AT + KD", "Proposed + KD"),
           {"the paper's 781 steps": {"steps": 781}}, images="cifar10-jpeg.zip"),
     Doubt("heo-2", "quick", "0.1%", ("Cross-Entropy", "KD training", "FITNET + KD", "FSP + KD"),
-          {"a teacher that knows its images by heart": {"teacher.data.augment": "none", "teacher.steps": 4000}},
+          {"a teacher of 4000 steps, on images as they are": {"teacher.data.augment": "none", "teacher.steps": 4000}},
           images="cifar10-jpeg.zip"),
     Doubt("yim-3", "quick", "", ("Student-original", "FitNet", "Proposed Method"),
           {"a teacher of five times the steps": {"teacher.steps": 6400},
