@@ -48,6 +48,7 @@ def test_small_kernels_many_maps_and_padded_ones_are_left_to_torch(counted):
             ours = functional.conv2d(images, weight, **others)
         assert torch.equal(ours, functional.conv2d(images, weight, **others))
     assert not counted
+    images, weight, _ = tensors(1, (12, 12), (5, 5))
     with by_rows.ByRows():
         functional.conv2d(images, weight, None, (1, 1), padding=(0, 0))
     assert counted == [(5, 1, 5, 5)]
