@@ -1,9 +1,9 @@
 """Convolutions of images by large kernels, whose derivative with respect to the image is slow on a processor.
 
 An image has one or three channels, so that what comes back to it keeps most lanes of a vector unit idle: less than a
-tenth of the matrix rate where a kernel is half as large as the image. With its rows as channels (I·H of them in, O·(H − h + 1) out,
-a Toeplitz matrix of kernels between them) it is a one-dimensional convolution of many channels: H/h times the
-operations, in less than half of the time.
+tenth of the matrix rate where a kernel is half as large as the image. With its rows as channels (I·H of them in,
+O·(H − h + 1) out, a Toeplitz matrix of kernels between them) it is a one-dimensional convolution of many channels: H/h
+times the operations, in less than half of the time.
 """
 
 from __future__ import annotations
