@@ -8,10 +8,11 @@ and .md.
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, dataclass
+from collections.abc import Container
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from benchmarks.runs import spread, trained, write
+from benchmarks.runs import kept, reached, spread, write
 from kdcore import grid
 from kdcore.config import RunConfig, read
 from kdcore.papers import TABLES, report
@@ -19,6 +20,8 @@ from kdcore.papers.plan import run_of
 from kdcore.papers.reproduce import noisy
 from kdcore.papers.table import Cell, Measure
 from kdcore.store import Store
+
+NAME = "papers/directions"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class Doubt:
     def runs(self, row: str, change: dict) -> list[RunConfig]:
         """The cell's runs, one a seed, with the change: what its method does not have of it stays as it is."""
         return [self._run(row, change, seed) for seed in range(1, self.seeds + 1)]
+
+    def measured(self, known: Container[str]) -> Doubt:
+        """With only those changes all of whose runs are known, by their hash."""
+        return replace(self, changes={words: change for words, change in self.changes.items() if all(
+            run.hash() in known for row in self.rows for run in self.runs(row, change))})
 
     def _run(self, row: str, change: dict, seed: int) -> RunConfig:
         run = run_of(TABLES[self.table], self.cell(row), self.budget, seed, self.images).model_dump(mode="json")
@@ -66,18 +74,16 @@ DOUBTS = (
 )
 
 
-def tried(store: Store, doubt: Doubt) -> dict[str, dict[str, list[float]]]:
-    """{row: {"as in the table", or a change's words: what was measured, by seed}}. Raises UserError if one failed."""
+def tried(store: Store, doubt: Doubt, known: dict[str, float]) -> dict[str, dict[str, list[float]]]:
+    """{row: {"as in the table", or a change's words: what was measured, by seed}}, see `reached`."""
     ways = {"as in the table": {}, **doubt.changes}
-    wanted = {row: {words: doubt.runs(row, change) for words, change in ways.items()} for row in doubt.rows}
-    trained(store, [run for each in wanted.values() for runs in each.values() for run in runs], "Directions")
-    return {row: {words: _measured(store, doubt.cell(row).measure, runs) for words, runs in each.items()}
-            for row, each in wanted.items()}
+    return {row: reached(store, {words: doubt.runs(row, change) for words, change in ways.items()}, "Directions", known,
+                         partial(printed, store, doubt.cell(row).measure)) for row in doubt.rows}
 
 
-def _measured(store: Store, measure: Measure, runs: list[RunConfig]) -> list[float]:
-    ids = [store.find(run.hash())["id"] for run in runs]
-    return [measure.printed(value) for value in report.taken(store, ids, measure, partial(noisy, store))]
+def printed(store: Store, measure: Measure, runs: list[int]) -> list[float]:
+    """What was measured of each run, as the paper prints it."""
+    return [measure.printed(value) for value in report.taken(store, runs, measure, partial(noisy, store))]
 
 
 def gains(measure: Measure, rows: dict[str, dict[str, list[float]]], row: str, words: str) -> list[float]:
@@ -109,10 +115,18 @@ def markdown(found: list[tuple[Doubt, dict]]) -> str:
 def main() -> None:
     """Train what is missing and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("changes", nargs="*", help="only these, in their words, beside what was measured before")
     parser.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
-    store = Store(parser.parse_args().store)
-    found = [(doubt, tried(store, doubt)) for doubt in DOUBTS]
-    write("papers/directions", {"doubts": [{**asdict(doubt), "found": rows} for doubt, rows in found]}, markdown(found))
+    options = parser.parse_args()
+    store, known, found = Store(options.store), kept(NAME)["runs"], []
+    for doubt in DOUBTS:
+        asked = doubt if not options.changes else replace(doubt, changes={
+            words: change for words, change in doubt.changes.items() if words in
+            {*options.changes, *doubt.measured(known).changes}})
+        if asked.changes:
+            found.append((asked, tried(store, asked, known)))
+    doubts = [{**asdict(doubt), "found": rows} for doubt, rows in found]
+    write(NAME, {"doubts": doubts, "runs": known}, markdown(found))
 
 
 if __name__ == "__main__":

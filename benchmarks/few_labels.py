@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import statistics
+from functools import partial
 
 from benchmarks.methods import ON_MNIST
-from benchmarks.runs import result, spread, trained, write
+from benchmarks.runs import kept, reached, result, spread, write
 from kdcore.config import RunConfig, read
 from kdcore.store import Store
 
+NAME = "papers/few-labels"
 TRIED_ON, SEEDS = (11, 12), tuple(range(1, 8))
 HELD_OUT = 2000
 EACH = {5: "50 labels", 1: "one image a class"}
@@ -61,28 +63,29 @@ def run(tried: dict, each: int, seed: int, held_out: int = 0) -> RunConfig:
     return read({**STEPS, **tried, "data": data, "seed": seed})
 
 
-def reached(store: Store, configs: list[RunConfig], name: str) -> list[float]:
-    """What each run reaches at the end. Raises UserError for one that failed."""
-    last = store.summary(ids := trained(store, configs, "Few labels"), name)
-    return [last[run]["last"] for run in ids]
+def last(store: Store, name: str, runs: list[int]) -> list[float]:
+    """What each run reaches at the end."""
+    ends = store.summary(runs, name)
+    return [ends[run]["last"] for run in runs]
 
 
-def searched(store: Store, each: int) -> dict[str, list[float]]:
-    """{composition: its accuracies on held-out images, by seed}, the best one first."""
-    found = {name: reached(store, [run(tried, each, seed, HELD_OUT) for seed in TRIED_ON], "accuracy.validation")
-             for name, tried in TRIED.items()}
+def searched(store: Store, each: int, known: dict[str, float]) -> dict[str, list[float]]:
+    """{composition: its accuracies on held-out images, by seed}, the best one first; see `reached`."""
+    wanted = {name: [run(tried, each, seed, HELD_OUT) for seed in TRIED_ON] for name, tried in TRIED.items()}
+    found = reached(store, wanted, "Few labels", known, partial(last, store, "accuracy.validation"))
     return dict(sorted(found.items(), key=lambda entry: -statistics.mean(entry[1])))
 
 
-def compared(store: Store, each: int, best: str) -> dict[str, list[float]]:
+def compared(store: Store, each: int, best: str, known: dict[str, float]) -> dict[str, list[float]]:
     """{way: its accuracies on the test images, by seed}, the best composition last, and before it each of `COMPARED`
     with the best one's network and treatment of the images, which are no knowledge of the teacher's.
     """
     apart = {name: value for name, value in TRIED[best].items() if name != "method"}
     alike = {f"{name}, with the best one's {' and '.join(LENT[lent] for lent in apart)}": {**tried, **apart}
              for name, tried in COMPARED.items() if apart}
-    return {name: reached(store, [run(tried, each, seed) for seed in SEEDS], "accuracy")
-            for name, tried in {**COMPARED, **alike, best: TRIED[best]}.items()}
+    wanted = {name: [run(tried, each, seed) for seed in SEEDS]
+              for name, tried in {**COMPARED, **alike, best: TRIED[best]}.items()}
+    return reached(store, wanted, "Few labels", known, partial(last, store, "accuracy"))
 
 
 def markdown(teacher: float, found: dict[str, dict]) -> str:
@@ -108,12 +111,14 @@ def main() -> None:
     """Train what is missing and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--store", help="folder of the runs, instead of $KD_STORE")
-    store, found = Store(parser.parse_args().store), {}
+    store, earlier = Store(parser.parse_args().store), {"labels": {}, **kept(NAME)}
+    known, found = earlier["runs"], earlier["labels"]
     for each in EACH:
-        held_out = searched(store, each)
-        found[str(each)] = {"held out": held_out, "test": compared(store, each, next(iter(held_out)))}
-    teacher = result(store, read(TEACHER))["last"]
-    write("papers/few-labels", {"budget": STEPS, "teacher": teacher, "labels": found}, markdown(teacher, found))
+        held_out = searched(store, each, known)
+        found[str(each)] = {"held out": held_out, "test": compared(store, each, next(iter(held_out)), known)}
+        end = result(store, read(TEACHER))
+        teacher = end["last"] if end else earlier["teacher"]
+        write(NAME, {"budget": STEPS, "teacher": teacher, "labels": found, "runs": known}, markdown(teacher, found))
 
 
 if __name__ == "__main__":

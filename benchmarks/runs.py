@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -38,6 +38,17 @@ def trained(store: Store, configs: Sequence[RunConfig], experiment: str) -> list
             raise UserError(f"{config.name or config.method.name} is not done: "
                             f"{failures(store).get(config.hash(), 'it was stopped')}")
     return [row["id"] for row in rows]
+
+
+def reached(store: Store, wanted: dict[str, list[RunConfig]], experiment: str, known: dict[str, float],
+            taken: Callable[[list[int]], list[float]]) -> dict[str, list[float]]:
+    """{words: what each of these runs reached}, seed by seed.
+
+    Runs whose value is `known`, by their hash, are not trained again; what `taken` reads of the others is added to it.
+    """
+    new = {run.hash(): run for runs in wanted.values() for run in runs if run.hash() not in known}
+    known |= zip(new, taken(trained(store, [*new.values()], experiment)))
+    return {words: [known[run.hash()] for run in runs] for words, runs in wanted.items()}
 
 
 def result(store: Store, config: RunConfig, name: str = "accuracy") -> dict | None:

@@ -217,12 +217,13 @@ def test_a_report_in_one_line_of_the_findings():
 def test_few_labels_are_chosen_by_images_that_are_held_out(real_data, monkeypatch):
     asked = []
 
-    def reached(store, configs, name):
-        asked.append((name, configs))
-        return [0.9 if config.method.name == "noisy_outputs" else 0.5 for config in configs]
+    def reached(store, wanted, experiment, known, taken):
+        asked.extend((taken.args[1], configs) for configs in wanted.values())
+        return {name: [0.9 if config.method.name == "noisy_outputs" else 0.5 for config in configs]
+                for name, configs in wanted.items()}
 
     monkeypatch.setattr(few_labels, "reached", reached)
-    found = few_labels.searched(None, 1)
+    found = few_labels.searched(None, 1, {})
     assert set(found) == set(few_labels.TRIED) and next(iter(found)) == "logits under noise, crops"
     assert {name for name, _ in asked} == {"accuracy.validation"}
     for _, configs in asked:
@@ -231,7 +232,7 @@ def test_few_labels_are_chosen_by_images_that_are_held_out(real_data, monkeypatc
             assert len(chosen.train) == 10 and len(chosen.validation) == few_labels.HELD_OUT
             assert chosen.labels.bincount(minlength=10).tolist() == [1] * 10
     asked.clear()
-    tested = few_labels.compared(None, 1, next(iter(found)))
+    tested = few_labels.compared(None, 1, next(iter(found)), {})
     assert [*tested] == [*few_labels.COMPARED, *(f"{name}, with the best one's crops" for name in few_labels.COMPARED),
                          "logits under noise, crops"]
     augmented = [configs[0].data.augment for _, configs in asked]
@@ -247,9 +248,13 @@ def test_few_labels_are_chosen_by_images_that_are_held_out(real_data, monkeypatc
 
 def test_a_direction_is_tried_with_one_thing_changed(real_data, monkeypatch):
     trained = []
-    monkeypatch.setattr(directions, "trained", lambda store, runs, name: trained.extend(runs))
-    monkeypatch.setattr(directions, "_measured", lambda store, measure, runs: [
-        run.steps / 100_000 + run.seed / (100 if run.method.name == "cost_gradient" else 50) for run in runs])
+
+    def reached(store, wanted, experiment, known, taken):
+        trained.extend(run for runs in wanted.values() for run in runs)
+        return {words: [run.steps / 100_000 + run.seed / (100 if run.method.name == "cost_gradient" else 50)
+                        for run in runs] for words, runs in wanted.items()}
+
+    monkeypatch.setattr(directions, "reached", reached)
     for doubt in directions.DOUBTS:
         planned = {run.hash() for row in doubt.rows for run in doubt.runs(row, {})}
         outline = plan.outline(doubt.table, doubt.budget, doubt.images)
@@ -258,7 +263,7 @@ def test_a_direction_is_tried_with_one_thing_changed(real_data, monkeypatch):
             assert {run.hash() for row in doubt.rows for run in doubt.runs(row, change)} - planned, words
     longer, weight = directions.DOUBTS[:2]
     steps = replace(longer, changes={"16 000 steps": {"steps": 16_000}})
-    rows = directions.tried(None, steps)
+    rows = directions.tried(None, steps, {})
     assert rows["convolutional: cost"] == {"as in the table": [0.05, 0.06], "16 000 steps": [0.17, 0.18]}
     assert {run.hash() for run in trained} == {
         run.hash() for row in steps.rows for change in ({}, {"steps": 16_000}) for run in steps.runs(row, change)}
@@ -271,6 +276,39 @@ def test_a_direction_is_tried_with_one_thing_changed(real_data, monkeypatch):
     assert ("| convolutional: cost | 0.9854 | 0.0550 ± 0.0050 (2) [-0.0150 ± 0.0050 (2)] "
             "| 0.1750 ± 0.0050 (2) [-0.0150 ± 0.0050 (2)] |") in text
     assert "| convolutional: only labels | 0.9814 | 0.0700 ± 0.0100 (2) | 0.1900 ± 0.0100 (2) |" in text
+
+
+def test_of_a_direction_only_what_was_measured_is_written_beside_what_is_asked_for(real_data, tmp_path, monkeypatch):
+    known = {run.hash(): 0.5 for doubt in directions.DOUBTS[:2] for row in doubt.rows
+             for change in ({}, *[*doubt.changes.values()][:1]) for run in doubt.runs(row, change)}
+    written = {}
+    monkeypatch.setattr(directions, "kept", lambda name: {"runs": known})
+    monkeypatch.setattr(directions, "reached", lambda store, wanted, experiment, known, taken: {
+        words: [known.get(run.hash(), 0.7) for run in runs] for words, runs in wanted.items()})
+    monkeypatch.setattr(directions, "write", lambda name, content, text: written.update(content))
+    monkeypatch.setattr("sys.argv", ["directions", "5000 steps", "--store", str(tmp_path)])
+    directions.main()
+    assert [[*doubt["changes"]] for doubt in written["doubts"]] == [["16 000 steps"], ["λ = 0.01"], ["5000 steps"]]
+    assert written["doubts"][2]["found"]["λ = 1"] == {"as in the table": [0.7] * 2, "5000 steps": [0.7] * 2}
+
+
+def test_what_is_known_is_not_trained_again(monkeypatch):
+    labels, _, jacobian = demo(seeds=1).runs()
+    known, asked = {labels.hash(): 0.5}, []
+    monkeypatch.setattr(runs, "trained", lambda store, configs, experiment: asked.extend(configs) or [7])
+    found = runs.reached(None, {"one": [labels, jacobian], "other": [jacobian]}, "tried", known,
+                         lambda ids: [run / 10 for run in ids])
+    assert asked == [jacobian] and found == {"one": [0.5, 0.7], "other": [0.7]}
+    assert known == {labels.hash(): 0.5, jacobian.hash(): 0.7}
+
+
+def test_directions_were_trained_as_they_would_be_today(jpeg_zip, real_data, monkeypatch):
+    asked = set()
+    monkeypatch.setattr(directions, "reached", lambda store, wanted, *_: asked.update(
+        run.hash() for runs in wanted.values() for run in runs))
+    for doubt in directions.DOUBTS:
+        directions.tried(None, doubt, {})
+    assert set(json.loads((RESULTS / "papers/directions.json").read_text())["runs"]) <= asked
 
 
 def test_what_is_measured_has_been_trained_and_other_failures_are_no_matter(tmp_path, monkeypatch):

@@ -30,16 +30,22 @@ def outline(name: str, budget: str, images: str | None = None) -> list[dict]:
 
 
 def missing(name: str, budget: str, images: str | None = None, columns: Collection[str] = (),
-            rows: Collection[str] = ()) -> list[dict]:
+            rows: Collection[str] = (), known: Collection[tuple] = ()) -> list[dict]:
     """What makes the cells in these columns and rows, all where none are given: each run once, as the store takes it.
 
-    Raises UserError for a table, budget, column or row that is not there, and where none of the cells can be made here.
+    Cells that are `known`, see `report.known`, are left out. Raises UserError for a table, budget, column or row that
+    is not there, and where none of the cells can be made here.
     """
     table = named(name, TABLES, "table")
-    made = list(_made(table, wanted(table, columns, rows), budget, images))
-    found = {run.hash(): run for runs, reason in made for run in runs if not reason}
-    if not found:
+    asked = wanted(table, columns, rows)
+    made = list(_made(table, asked, budget, images))
+    if not any(runs and not reason for runs, reason in made):
         raise UserError(made[0][1] if made else "These rows have no cell in these columns.")
+    found = {}
+    for cell, (runs, reason) in zip(asked, made):
+        own = {run.hash(): run for run in runs}
+        if not reason and (cell.row, cell.column, *own) not in known:
+            found |= own
     return [run.planned() for run in found.values()]
 
 

@@ -31,17 +31,33 @@ def file(name: str, budget: str, images: str | None = None) -> str:
     return experiment(name, budget, images).replace(" · ", "-")
 
 
-def measured(store: Store, table: Table, hashes: list[list[str]], noisy: Noisy, find: Find) -> list[dict]:
+def known(earlier: dict | None) -> dict[tuple, dict]:
+    """{row, column and the hashes of the runs: what an earlier report has of a cell all of whose runs were done}.
+
+    The runs themselves may have been another store's.
+    """
+    return {(one["row"], one["column"], *one["hashes"]): {
+        "missing": 0, "running": False, "runs": [], "networks": [],
+        "values": {int(seed): value for seed, value in one["values"].items()},
+        **{name: one[name] for name in ("mean", "error", "when")}}
+        for one in (earlier["cells"] if earlier else ()) if one.get("hashes") and not one["missing"]}
+
+
+def measured(store: Store, table: Table, hashes: list[list[str]], noisy: Noisy, find: Find,
+             earlier: dict | None = None) -> list[dict]:
     """What the store has of each cell, in the table's order; `hashes` are those of each cell's runs, seed by seed.
 
     {"row", "column", "published", "spread", "significant", "unit", "metric", "digits", "against", "baseline" whether
     others are compared with it, "runs" their ids, "networks" those whose curves end in the figures, "missing" how many
     are not there or not done, "running" whether some wait or train, "values" as the paper prints them by seed, "mean"
     and its standard "error", "when" the newest ended, "direction" and "clear", see `compared`}. What `find` does not
-    find is not there.
+    find is not there, but for what an `earlier` report has of the same runs.
     """
     rows = {one: find(one) for one in dict.fromkeys(one for own in hashes for one in own)}
     found = [_cell(store, cell, [rows[one] for one in own], noisy) for cell, own in zip(table.cells, hashes)]
+    before = known(earlier)
+    for one, own in zip(found, hashes):
+        one |= before.get((one["row"], one["column"], *own), {}) if one["missing"] else {}
     of = {(one["row"], one["column"]): one for one in found}
     baselines = {table.baseline(cell) for cell in table.cells}
     for cell, one in zip(table.cells, found):

@@ -19,7 +19,7 @@ from kdcore.errors import UserError
 from kdcore.inspect import robustness
 from kdcore.papers import TABLES
 from kdcore.papers.plan import missing, outline
-from kdcore.papers.report import experiment, file, markdown, measured, orders, whole
+from kdcore.papers.report import experiment, file, known, markdown, measured, orders, whole
 from kdcore.store import Store
 
 
@@ -28,34 +28,40 @@ def reproduce(name: str, budget: str, store: Store, folder: Path, images: str | 
     """Fill the table at a budget and return its report; also written to `folder` as Markdown and JSON.
 
     `images` is a folder or zip file that stands in for the table's image set. Only cells in these `columns` and `rows`
-    are filled, all where none are given; the report has whatever is there. Raises UserError for an unknown table,
-    budget, column or row, where no cell can be made here, and for runs that failed.
+    are filled, all where none are given; the report has whatever is there. What an earlier report in the folder, of
+    this machine or another, has of the same runs is kept instead of trained again. Raises UserError for an unknown
+    table, budget, column or row, where no cell can be made here, and for runs that failed.
     """
-    runs = missing(name, budget, images, columns, rows)
+    stem = folder / file(name, budget, images)
+    written = stem.with_name(f"{stem.name}.json")
+    earlier = json.loads(written.read_text()) if written.exists() else None
+    runs = missing(name, budget, images, columns, rows, known(earlier))
     with store.transaction():
         ids = [store.ensure(run, experiment(name, budget, images)) for run in runs]
     _wait(store, ids)
-    report = reported(store, name, budget, images)
+    report = reported(store, name, budget, images, earlier)
     folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / file(name, budget, images)
-    stem.with_name(f"{stem.name}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    written.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     stem.with_name(f"{stem.name}.md").write_text(markdown(report))
     return report
 
 
-def reported(store: Store, name: str, budget: str, images: str | None = None) -> dict:
+def reported(store: Store, name: str, budget: str, images: str | None = None, earlier: dict | None = None) -> dict:
     """A table's report: what it is, its cells as `report.measured` has them with the "hashes" of their runs and the
-    "reason" why one is not made, the order of its lines with Kendall's "tau", and the "machine" that reports.
+    "reason" why one is not made, the order of its lines with Kendall's "tau", and the "machine" that reports, after
+    that of the `earlier` report where cells are kept from there.
     """
     table, made = TABLES[name], outline(name, budget, images)
-    found = measured(store, table, [one["hashes"] for one in made], partial(noisy, store), store.find)
+    found = measured(store, table, [one["hashes"] for one in made], partial(noisy, store), store.find, earlier)
     for cell, one in zip(found, made):
         cell |= one
     lines = orders(table, found)
     for line, tau in zip(lines, kendall([(line["published"], line["measured"]) for line in lines])):
         line["tau"] = tau
-    machine = f"{describe()['title']}, torch {torch.__version__}"
-    return {**whole(name, budget, SOURCES[table.data].title, images, found, lines), "machine": machine}
+    kept = any(cell["values"] and not cell["runs"] for cell in found)
+    before = earlier.get("machine", "").split("; ") if kept else []
+    machines = dict.fromkeys(filter(None, [*before, f"{describe()['title']}, torch {torch.__version__}"]))
+    return {**whole(name, budget, SOURCES[table.data].title, images, found, lines), "machine": "; ".join(machines)}
 
 
 def noisy(store: Store, runs: list[int], std: float) -> list[float | None]:
@@ -66,7 +72,7 @@ def noisy(store: Store, runs: list[int], std: float) -> list[float | None]:
 
 def _wait(store: Store, ids: list[int]) -> None:
     with tqdm(total=len(ids), unit="run") as bar:
-        while True:
+        while bar.n < len(ids):
             worker.ensure(store)
             rows = store.runs(ids=ids)
             bar.update(sum(row["state"] == "done" for row in rows) - bar.n)
@@ -74,6 +80,5 @@ def _wait(store: Store, ids: list[int]) -> None:
             if broken:
                 raise UserError(f"{broken[0]['name']} {broken[0]['state']}: {broken[0]['message']} "
                                 "Call the same line again to go on with the rest.")
-            if bar.n == len(ids):
-                return
-            time.sleep(0.5)
+            if bar.n < len(ids):
+                time.sleep(0.5)

@@ -84,6 +84,29 @@ def test_only_some_columns_and_rows_are_filled(made, tmp_path):
         reproduce.reproduce("made", "quick", store, tmp_path, rows=["costs"])
 
 
+def test_what_another_store_measured_is_kept_where_its_report_lies(made, tmp_path):
+    folder = tmp_path / "reports"
+    there = reproduce.reproduce("made", "quick", Store(tmp_path / "there"), folder, rows=["only labels"])
+    trained = len(made)
+    here = reproduce.reproduce("made", "quick", store := Store(tmp_path / "here"), folder)
+    assert {run.split(" · ")[0] for run in (row["name"] for row in store.runs() if row["role"] == "student")} == {
+        "full Jacobian", "cost"}, "what the report has was trained again"
+    for place in (0, 1, 6):
+        kept, before = here["cells"][place], there["cells"][place]
+        assert kept["values"] == before["values"] and (kept["missing"], kept["runs"]) == (0, [])
+    assert all(one["gain"] is not None for one in here["cells"][2:6]), "no gain over what was kept"
+    assert len(made) == trained + 1 + 4 * 2
+
+    written = folder / "made-quick.json"
+    other = json.loads(written.read_text())
+    other["cells"][0]["hashes"][0] = "of another plan"
+    other["machine"] = "another machine; a third one"
+    written.write_text(json.dumps(other))
+    again = reproduce.reproduce("made", "quick", store, folder)
+    assert again["cells"][0]["runs"] and len(made) == trained + 1 + 4 * 2 + 2
+    assert again["machine"].startswith("another machine; a third one; ") and "another" in report.ended(again)
+
+
 @pytest.mark.parametrize("name, budget, sentence", [
     ("heo-9", "quick", "There is no table 'heo-9' (did you mean 'heo-"),
     ("heo-1", "fast", "There is no budget 'fast'; choose one of quick, standard, paper.")])
