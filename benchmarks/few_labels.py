@@ -24,7 +24,8 @@ FALLING = {"learning_rate": 1e-3, "falls": (0.6, 0.9), "fall": 0.2}
 TEACHER = {**ON_MNIST["teacher"], "optimiser": {"learning_rate": 1e-3, "falls": (0.5,), "fall": 0.1}, "steps": 8000}
 STEPS = {**ON_MNIST, "optimiser": FALLING, "steps": 8000, "evaluations": 4, "teacher": TEACHER}
 LABELS = {"cross_entropy": {"weight": 1, "term": {"kind": "cross_entropy"}}}
-COMPARED = {"labels only": {"method": "labels_only"},
+LABELS_ONLY = "labels only"
+COMPARED = {LABELS_ONLY: {"method": "labels_only"},
             "full Jacobian, λ = 0.1 and exact, as published": {"method": "full_jacobian"}}
 
 
@@ -77,12 +78,12 @@ def searched(store: Store, each: int, known: dict[str, float]) -> dict[str, list
 
 
 def compared(store: Store, each: int, best: str, known: dict[str, float]) -> dict[str, list[float]]:
-    """{way: its accuracies on the test images, by seed}, the best composition last, and before it each of `COMPARED`
-    with the best one's network and treatment of the images, which are no knowledge of the teacher's.
+    """{way: its accuracies on the test images, by seed}, the best composition last, and before it labels only with its
+    network and treatment of the images, which are no knowledge of the teacher's.
     """
     apart = {name: value for name, value in TRIED[best].items() if name != "method"}
-    alike = {f"{name}, with the best one's {' and '.join(LENT[lent] for lent in apart)}": {**tried, **apart}
-             for name, tried in COMPARED.items() if apart}
+    alike = {f"{LABELS_ONLY}, with the best one's {' and '.join(LENT[lent] for lent in apart)}": {
+        **COMPARED[LABELS_ONLY], **apart}} if apart else {}
     wanted = {name: [run(tried, each, seed) for seed in SEEDS]
               for name, tried in {**COMPARED, **alike, best: TRIED[best]}.items()}
     return reached(store, wanted, "Few labels", known, partial(last, store, "accuracy"))

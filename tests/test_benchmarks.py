@@ -233,10 +233,9 @@ def test_few_labels_are_chosen_by_images_that_are_held_out(real_data, monkeypatc
             assert chosen.labels.bincount(minlength=10).tolist() == [1] * 10
     asked.clear()
     tested = few_labels.compared(None, 1, next(iter(found)), {})
-    assert [*tested] == [*few_labels.COMPARED, *(f"{name}, with the best one's crops" for name in few_labels.COMPARED),
-                         "logits under noise, crops"]
+    assert [*tested] == [*few_labels.COMPARED, "labels only, with the best one's crops", "logits under noise, crops"]
     augmented = [configs[0].data.augment for _, configs in asked]
-    assert augmented == ["none", "none", "crop", "crop", "crop"]
+    assert augmented == ["none", "none", "crop", "crop"]
     seeds = {config.seed for _, configs in asked for config in configs}
     assert len(seeds) == 7 and not seeds & set(few_labels.TRIED_ON)
     assert {(len(selection(config).train), config.steps, config.optimiser) for _, configs in asked
