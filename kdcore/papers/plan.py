@@ -44,7 +44,7 @@ def missing(name: str, budget: str, images: str | None = None, columns: Collecti
     found = {}
     for cell, (runs, reason) in zip(asked, made):
         own = {run.hash(): run for run in runs}
-        if not reason and (cell.row, cell.column, *own) not in known:
+        if not reason and (cell.measure, *own) not in known:
             found |= own
     return [run.planned() for run in found.values()]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kdcore.comparison import mean, sign
@@ -31,33 +32,38 @@ def file(name: str, budget: str, images: str | None = None) -> str:
     return experiment(name, budget, images).replace(" · ", "-")
 
 
-def known(earlier: dict | None) -> dict[tuple, dict]:
-    """{row, column and the hashes of the runs: what an earlier report has of a cell all of whose runs were done}.
+def known(reports: Iterable[dict]) -> dict[tuple, dict]:
+    """{the `Measure` and the hashes of the runs: what reports have of a cell all of whose runs were done}.
 
-    The runs themselves may have been another store's.
+    The runs themselves may have been another store's, on the "machine" that is named.
     """
-    return {(one["row"], one["column"], *one["hashes"]): {
-        "missing": 0, "running": False, "runs": [], "networks": [],
-        "values": {int(seed): value for seed, value in one["values"].items()},
-        **{name: one[name] for name in ("mean", "error", "when")}}
-        for one in (earlier["cells"] if earlier else ()) if one.get("hashes") and not one["missing"]}
+    found = {}
+    for report in reports:
+        measures = {(cell.row, cell.column): cell.measure for cell in TABLES[report["table"]].cells}
+        for one in report["cells"]:
+            if one.get("hashes") and not one["missing"]:
+                found[measures.get((one["row"], one["column"])), *one["hashes"]] = {
+                    "missing": 0, "running": False, "runs": [], "networks": [],
+                    "values": {int(seed): value for seed, value in one["values"].items()},
+                    **{name: one[name] for name in ("mean", "error", "when")},
+                    "machine": one.get("machine", report.get("machine"))}
+    return found
 
 
 def measured(store: Store, table: Table, hashes: list[list[str]], noisy: Noisy, find: Find,
-             earlier: dict | None = None) -> list[dict]:
+             known: Mapping[tuple, dict] = MappingProxyType({})) -> list[dict]:
     """What the store has of each cell, in the table's order; `hashes` are those of each cell's runs, seed by seed.
 
     {"row", "column", "published", "spread", "significant", "unit", "metric", "digits", "against", "baseline" whether
     others are compared with it, "runs" their ids, "networks" those whose curves end in the figures, "missing" how many
     are not there or not done, "running" whether some wait or train, "values" as the paper prints them by seed, "mean"
     and its standard "error", "when" the newest ended, "direction" and "clear", see `compared`}. What `find` does not
-    find is not there, but for what an `earlier` report has of the same runs.
+    find is not there, but for what is `known`, see above.
     """
     rows = {one: find(one) for one in dict.fromkeys(one for own in hashes for one in own)}
     found = [_cell(store, cell, [rows[one] for one in own], noisy) for cell, own in zip(table.cells, hashes)]
-    before = known(earlier)
-    for one, own in zip(found, hashes):
-        one |= before.get((one["row"], one["column"], *own), {}) if one["missing"] else {}
+    for cell, one, own in zip(table.cells, found, hashes):
+        one |= known.get((cell.measure, *own), {}) if one["missing"] else {}
     of = {(one["row"], one["column"]): one for one in found}
     baselines = {table.baseline(cell) for cell in table.cells}
     for cell, one in zip(table.cells, found):

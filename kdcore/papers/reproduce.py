@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from tqdm import tqdm
@@ -28,40 +29,44 @@ def reproduce(name: str, budget: str, store: Store, folder: Path, images: str | 
     """Fill the table at a budget and return its report; also written to `folder` as Markdown and JSON.
 
     `images` is a folder or zip file that stands in for the table's image set. Only cells in these `columns` and `rows`
-    are filled, all where none are given; the report has whatever is there. What an earlier report in the folder, of
-    this machine or another, has of the same runs is kept instead of trained again. Raises UserError for an unknown
-    table, budget, column or row, where no cell can be made here, and for runs that failed.
+    are filled, all where none are given; the report has whatever is there. What reports in the folder have of the same
+    runs, of this machine or another, is kept instead of trained again. Raises UserError for an unknown table, budget,
+    column or row, where no cell can be made here, and for runs that failed.
     """
     stem = folder / file(name, budget, images)
-    written = stem.with_name(f"{stem.name}.json")
-    earlier = json.loads(written.read_text()) if written.exists() else None
-    runs = missing(name, budget, images, columns, rows, known(earlier))
+    before = known(_reports(folder))
+    runs = missing(name, budget, images, columns, rows, before)
     with store.transaction():
         ids = [store.ensure(run, experiment(name, budget, images)) for run in runs]
     _wait(store, ids)
-    report = reported(store, name, budget, images, earlier)
+    report = reported(store, name, budget, images, before)
     folder.mkdir(parents=True, exist_ok=True)
-    written.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    stem.with_name(f"{stem.name}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     stem.with_name(f"{stem.name}.md").write_text(markdown(report))
     return report
 
 
-def reported(store: Store, name: str, budget: str, images: str | None = None, earlier: dict | None = None) -> dict:
+def reported(store: Store, name: str, budget: str, images: str | None = None,
+             before: Mapping[tuple, dict] = MappingProxyType({})) -> dict:
     """A table's report: what it is, its cells as `report.measured` has them with the "hashes" of their runs and the
-    "reason" why one is not made, the order of its lines with Kendall's "tau", and the "machine" that reports, after
-    that of the `earlier` report where cells are kept from there.
+    "reason" why one is not made and the "machine", the order of its lines with Kendall's "tau", and all machines as its
+    own "machine". What the store does not have comes from `before`, see `report.known`.
     """
     table, made = TABLES[name], outline(name, budget, images)
-    found = measured(store, table, [one["hashes"] for one in made], partial(noisy, store), store.find, earlier)
+    found = measured(store, table, [one["hashes"] for one in made], partial(noisy, store), store.find, before)
+    here = f"{describe()['title']}, torch {torch.__version__}"
     for cell, one in zip(found, made):
-        cell |= one
+        cell |= {"machine": here, **cell, **one}
     lines = orders(table, found)
     for line, tau in zip(lines, kendall([(line["published"], line["measured"]) for line in lines])):
         line["tau"] = tau
-    kept = any(cell["values"] and not cell["runs"] for cell in found)
-    before = earlier.get("machine", "").split("; ") if kept else []
-    machines = dict.fromkeys(filter(None, [*before, f"{describe()['title']}, torch {torch.__version__}"]))
+    machines = dict.fromkeys(cell["machine"] for cell in found if cell["values"])
     return {**whole(name, budget, SOURCES[table.data].title, images, found, lines), "machine": "; ".join(machines)}
+
+
+def _reports(folder: Path) -> list[dict]:
+    found = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+    return [one for one in found if one.get("table") in TABLES]
 
 
 def noisy(store: Store, runs: list[int], std: float) -> list[float | None]:
