@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from benchmarks.runs import RESULTS
 from kdcore import papers, worker
 from kdcore.comparison import kendall
 from kdcore.errors import UserError
@@ -106,6 +107,13 @@ def test_what_another_store_measured_is_kept_where_its_report_lies(made, tmp_pat
     again = reproduce.reproduce("made", "quick", store, folder)
     assert again["cells"][0]["runs"] and len(made) == trained + 1 + 4 * 2 + 2
     assert again["machine"] == f"{here['machine']}; another machine" and "another" in report.ended(again)
+
+
+def test_a_table_keeps_what_another_ones_report_has_of_the_same_runs(real_data):
+    shared = report.known([json.loads((RESULTS / "papers/ehmann-samek-1-standard.json").read_text())])
+    whole, rest = (plan.missing("ehmann-samek-2", "standard", known=known) for known in ((), shared))
+    assert len(rest) == len(whole) - 2 * 3 * 7
+    assert {run["config"]["method"]["name"] for run in rest} == {"cost_gradient", "full_jacobian"}
 
 
 @pytest.mark.parametrize("name, budget, sentence", [
