@@ -108,8 +108,8 @@ def test_the_best_of_each_column_is_bold():
 
 
 def test_every_count_of_directions_is_a_reports():
-    """Each table has a row that begins with its paper and number in bold and says how many directions are as published;
-    its reasons, and what was seen, are in a paragraph that begins so.
+    """Each table has a row that begins with its paper and number in bold and says how many directions are as published,
+    at the largest budget that was measured; its reasons, and what was seen, are in a paragraph that begins so.
     """
     counted = {}
     for found in findings.reports().values():
