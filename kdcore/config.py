@@ -192,9 +192,10 @@ class RunConfig(BaseModel):
         """
         content = self.model_dump(mode="json", exclude=_LABELS | {"teacher": _LABELS})
         for run in filter(None, (content, content["teacher"])):
-            for name, default in _LATER.items():
-                if run[name] == default:
-                    del run[name]
+            for part, later in ((run, _LATER), (run["data"], _LATER_OF_DATA)):
+                for name, default in later.items():
+                    if part[name] == default:
+                        del part[name]
         if any(outside := self._outside()):
             content["outside"] = outside
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -206,7 +207,7 @@ class RunConfig(BaseModel):
 
 
 # Fields that were added later, with what runs did before: these keep their hash.
-_LATER = {"patience": None, "precision": "float32"}
+_LATER, _LATER_OF_DATA = {"patience": None, "precision": "float32"}, {"labelled_share": 0.0}
 _LABELS = {"name": True, "device": True, "method": {
     **dict.fromkeys(("name", "title", "sentence", "paper", "equations", "rows", "optimiser", "ablation"), True),
     "stages": {"__all__": {"name"}}}}

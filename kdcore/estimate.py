@@ -100,7 +100,7 @@ def _tried(run: RunConfig) -> _Cost:
     teacher = train.build(run.teacher).eval() if run.teacher else None
     smaller = run.data.model_copy(update={
         "images": _enough(run, len(data.training_images(run))), "per_class": None, "validation": 0.0,
-        "labelled_per_class": None, "label_noise": 0.0})
+        "labelled_per_class": None, "labelled_share": 0.0, "label_noise": 0.0})
     step, measurement = train.trial(run.model_copy(update={"data": smaller}), teacher, TRIAL_STEPS, TRIAL_SECONDS)
     weights = sum(p.numel() * p.element_size() for p in train.build(run).parameters())
     return _Cost(step, measurement, _teaching(run, teacher), weights)

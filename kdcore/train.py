@@ -199,7 +199,8 @@ class Training:
         self.answers_labels = len(config.side().classes) == len(data.source(config.data).classes)
         self.step, self.seconds, self.factors, self.bounds, self.sums = 0, 0.0, {}, {}, _Sums()
         self.best, self.waited = -math.inf, 0  # the best measurement of the last stage, and how many came after it
-        self.orders: dict[tuple[int, int], Tensor] = {}
+        self.pools = _pools(self.images.labels, config)
+        self.orders: dict[tuple[int, int, int], Tensor] = {}
         self.resumed = None  # the state to go on from
         if resume:
             self._restore(resume)
@@ -389,20 +390,28 @@ class Training:
             yield
 
     def _batch(self, ahead: int = 0) -> Tensor:
-        """Positions of this step's images, or a later one's: consecutive pieces of an endless row of shuffles."""
-        count = len(self.images)
-        size = min(self.config.batch_size, count)
-        first = (self.step + ahead) * size
-        return torch.cat([self._order(epoch)[max(first - epoch * count, 0) : first + size - epoch * count]
-                          for epoch in range(first // count, (first + size - 1) // count + 1)])
+        """Positions of this step's images, or a later one's: of each pool the next ones."""
+        return torch.cat([piece for pool in range(len(self.pools)) for piece in self._pieces(pool, self.step + ahead)])
 
-    def _order(self, epoch: int) -> Tensor:
-        if (self.seed, epoch) not in self.orders:
-            self.orders = {known: order for known, order in self.orders.items() if known[1] >= epoch - AHEAD - 1}
-            generator = torch.Generator().manual_seed(stream(self.seed, 3, epoch))
-            order = torch.randperm(len(self.images), generator=generator)
-            self.orders[self.seed, epoch] = order.to(self.images.index_device)
-        return self.orders[self.seed, epoch]
+    def _pieces(self, pool: int, step: int) -> Iterator[Tensor]:
+        """What a step takes of an endless row of shuffles of the pool."""
+        positions, most = self.pools[pool]
+        count = len(positions)
+        size = min(most, count)
+        first = step * size
+        for epoch in range(first // count, (first + size - 1) // count + 1):
+            yield self._order(pool, epoch)[max(first - epoch * count, 0) : first + size - epoch * count]
+
+    def _order(self, pool: int, epoch: int) -> Tensor:
+        key = self.seed, pool, epoch
+        if key not in self.orders:
+            self.orders = {known: order for known, order in self.orders.items()
+                           if known[1] != pool or known[2] >= epoch - AHEAD - 1}
+            positions, _ = self.pools[pool]
+            generator = torch.Generator().manual_seed(stream(self.seed, 3, epoch, *[pool] * (pool > 0)))
+            order = positions[torch.randperm(len(positions), generator=generator)]
+            self.orders[key] = order.to(self.images.index_device)
+        return self.orders[key]
 
     def _measure(self) -> Measurement:
         means = self.sums.means()
@@ -483,6 +492,18 @@ def _kept(state):
         case list() | tuple():
             return type(state)(map(_kept, state))
     return state
+
+
+def _pools(labels: Tensor, config: RunConfig) -> list[tuple[Tensor, int]]:
+    """Positions, and how many of them a batch takes: of all images or, where a share of it is to have labels, of those
+    that have one and of the others.
+    """
+    known, size = labels.cpu() >= 0, config.batch_size
+    if not config.data.labelled_share or known.all():
+        return [(torch.arange(len(labels)), size)]
+    labelled = max(1, min(size - 1, round(config.data.labelled_share * size)))
+    parts = [(known.nonzero().flatten(), labelled), ((~known).nonzero().flatten(), size - labelled)]
+    return [part for part in parts if part[1]]
 
 
 def _memory_format(network: nn.Module, config: RunConfig | None, where: torch.device) -> torch.memory_format:

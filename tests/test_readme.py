@@ -89,7 +89,8 @@ REASONS = section((ROOT / "benchmarks/README.md").read_text(), "## The papers' t
 
 def test_every_finding_stands_in_a_report():
     reports = "".join(file.read_text() for file in (ROOT / "benchmarks/results/papers").glob("*.md"))
-    told = re.findall(r"(\d[\d.]*\d ± \d[\d.]*\d)(?:\*\*)?(?: \(([\d.]+)\))?", " ".join(f"{FINDINGS} {REASONS}".split()))
+    told = re.findall(r"(\d[\d.]*\d ± \d[\d.]*\d)(?:\*\*)?(?: \(([\d.]+)\))?",
+                      " ".join(f"{FINDINGS} {REASONS}".split()))
     assert len(told) > 36
     for measured, published in told:
         assert re.search(rf"{re.escape(f'| {published}')}[ *]*\| {re.escape(measured)} \(" if published

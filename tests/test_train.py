@@ -745,6 +745,27 @@ def test_every_image_is_seen_once_an_epoch(teacher):
     assert all(sorted(epoch) == list(range(20)) for epoch in epochs) and epochs[0] != epochs[1]
 
 
+def test_a_share_of_each_batch_has_labels_and_each_kind_is_seen_once_in_its_own_epoch(teacher):
+    few = run(data={"name": "digits", "per_class": 6, "labelled_per_class": 1, "labelled_share": 0.5}, batch_size=4)
+    training, seen = entered(few, teacher), []
+    labels = training.images.labels
+    for training.step in range(25):
+        seen.append(training._batch())
+    assert {tuple((labels[batch] >= 0).tolist()) for batch in seen} == {(True, True, False, False)}
+    for part, once in ((slice(2), 5), (slice(2, 4), 25)):
+        kind = torch.cat([batch[part] for batch in seen[:once]]).tolist()
+        assert sorted(kind) == (labels >= 0).eq(part == slice(2)).nonzero().flatten().tolist()
+    assert run(data=few.data.model_copy(update={"labelled_share": 0.0}).model_dump()).hash() != few.hash()
+
+
+@pytest.mark.parametrize("batch_size, labelled", [(1, 1), (2, 1), (3, 2), (50, 49)])
+def test_a_batch_has_a_label_and_one_image_without_where_it_has_room(teacher, batch_size, labelled):
+    few = run(data={"name": "digits", "per_class": 50, "labelled_per_class": 10, "labelled_share": 0.99},
+              batch_size=batch_size)
+    training = entered(few, teacher)
+    assert int((training.images.labels[training._batch()] >= 0).sum()) == labelled
+
+
 def test_the_demos_claim():
     """On the digits, one image a class, the teacher's full Jacobian teaches far more than the labels."""
     teacher_run = {**TEACHER, "network": {"name": "fc_teacher", "width": 0.2, "initial": "he"}, "steps": 300,

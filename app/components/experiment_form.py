@@ -49,12 +49,12 @@ def data_form(catalogue: dict) -> tuple[dict, dict]:
     within({"minimum": 1, "maximum": entry["train"] // (classes if each else 1)}, count)  # below the row
     note.caption(entry["sentence"] + (f" {count * classes} to train on." if each else ""))
     left_out(entry["left_out"])
-    names = ("labelled_per_class", "label_noise", "validation", "augment", "seed")
+    names = ("labelled_per_class", "labelled_share", "label_noise", "validation", "augment", "seed")
     schemas = {field: catalogue["schemas"]["data"][field] for field in names}
     more = defaults(schemas)
     if box := folded("Labels, validation, variation", "labels"):
         with box:
-            more = fields(schemas, more, f"data.{name}", places(5))
+            more = fields(schemas, more, f"data.{name}", places(3))
     taken = {"per_class": count} if each else {"images": None if count == entry["train"] else count}
     return entry, {**which, **taken, **more}
 

@@ -47,6 +47,7 @@ def used(data: dict) -> str:
             + f" {data['validation']:.0%} of them are held out." * bool(data["validation"])
             + (f" {labelled:,} of each class {'keep their labels' if labelled > 1 else 'keeps its label'}."
                if labelled else "")
+            + (f" {data['labelled_share']:.0%} of each batch have one." if data.get("labelled_share") else "")
             + f" {data['label_noise']:.0%} of the labels are replaced by wrong ones." * bool(data["label_noise"])
             + f" Each step varies them: {data['augment'].replace('_', ' and ')}." * (data["augment"] != "none"))
 

@@ -14,7 +14,8 @@ from kdcore import grid
 
 WHOSE = {"": "Budget", "data": "Images", "network": "Student", "optimiser": "Optimiser", "teacher": "Teacher",
          "teacher.network": "Teacher"}
-OFFERED = {"": ("steps", "batch_size"), "data": ("images", "per_class", "labelled_per_class", "label_noise", "augment"),
+OFFERED = {"": ("steps", "batch_size"),
+           "data": ("images", "per_class", "labelled_per_class", "labelled_share", "label_noise", "augment"),
            "network": ("name", "width", "initial", "resize"),
            "optimiser": ("kind", "learning_rate", "momentum", "weight_decay"),
            "teacher": ("steps",), "teacher.network": ("name", "width")}

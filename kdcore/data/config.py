@@ -23,6 +23,9 @@ class DataConfig(BaseModel):
     per_class: int | None = Field(None, ge=1, description="Training images of each class, instead of a total.")
     labelled_per_class: int | None = Field(None, ge=1, description="Images of each class that keep their label; the "
                                            "others are trained on without one. Empty: all of them.")
+    labelled_share: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False, description="Share of each batch that has "
+                                  "labels, where other images have none: with few labels among many a batch as they "
+                                  "come has hardly one. 0: as they come.")
     label_noise: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False, description="Share of the labelled training "
                                "images whose label is replaced by that of another class, at random.")
     validation: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False, description="Share of the training images that is "
@@ -50,6 +53,8 @@ class DataConfig(BaseModel):
             raise ValueError(f"{SOURCES[self.name].title} has one size; leave size empty.")
         if self.watermark and self.name != "shapes":
             raise ValueError("Only the shapes have a watermark; choose the image set shapes, or leave watermark off.")
+        if self.labelled_share and self.labelled_per_class is None:
+            raise ValueError("All images have labels; give labelled_per_class too, or leave labelled_share at 0.")
         return self
 
     @model_validator(mode="after")
