@@ -54,7 +54,8 @@ class DataConfig(BaseModel):
         if self.watermark and self.name != "shapes":
             raise ValueError("Only the shapes have a watermark; choose the image set shapes, or leave watermark off.")
         if self.labelled_share and self.labelled_per_class is None:
-            raise ValueError("All images have labels; give labelled_per_class too, or leave labelled_share at 0.")
+            raise ValueError("Every image has a label; say how many of each class keep theirs (labelled per class), or "
+                             "leave the labelled share at 0.")
         return self
 
     @model_validator(mode="after")

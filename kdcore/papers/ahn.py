@@ -154,6 +154,6 @@ TABLES = {
         PAPER, "Table 1b: by number of labels of each class", "Soft targets are ahead where labels are few; of what is "
         "handed over from inside, information of maps is.", "cifar10",
         tuple(against("KD", cells(TABLE_1B, ("1000", "500", "100"), _by_labels))),
-        {name: replace(budget, note=f"{budget.note}; half of each batch has labels, of which the paper does not speak")
+        {name: replace(budget, note=f"{budget.note}; half of each batch has labels, where the paper says nothing of it")
          for name, budget in BUDGETS_1.items()}),
     **{f"ahn-2{letter}": _table_2(letter) for letter in TABLES_2}}

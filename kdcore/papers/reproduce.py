@@ -33,7 +33,6 @@ def reproduce(name: str, budget: str, store: Store, folder: Path, images: str | 
     runs, of this machine or another, is kept instead of trained again. Raises UserError for an unknown table, budget,
     column or row, where no cell can be made here, and for runs that failed.
     """
-    stem = folder / file(name, budget, images)
     before = known(_reports(folder))
     runs = missing(name, budget, images, columns, rows, before)
     with store.transaction():
@@ -41,6 +40,7 @@ def reproduce(name: str, budget: str, store: Store, folder: Path, images: str | 
     _wait(store, ids)
     report = reported(store, name, budget, images, before)
     folder.mkdir(parents=True, exist_ok=True)
+    stem = folder / file(name, budget, images)
     stem.with_name(f"{stem.name}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     stem.with_name(f"{stem.name}.md").write_text(markdown(report))
     return report
@@ -65,8 +65,14 @@ def reported(store: Store, name: str, budget: str, images: str | None = None,
 
 
 def _reports(folder: Path) -> list[dict]:
-    found = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
-    return [one for one in found if one.get("table") in TABLES]
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(json.loads(path.read_text()))
+        except ValueError:
+            raise UserError(f"{path} is no JSON, so that what it may have measured cannot be kept; repair it, move it "
+                            "away, or write to another folder.") from None
+    return [one for one in found if isinstance(one, dict) and one.get("table") in TABLES]
 
 
 def noisy(store: Store, runs: list[int], std: float) -> list[float | None]:

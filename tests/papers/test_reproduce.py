@@ -103,10 +103,14 @@ def test_what_another_store_measured_is_kept_where_its_report_lies(made, tmp_pat
     other["cells"][0]["hashes"][0] = "of another plan"
     other["cells"][1]["machine"] = "another machine"
     written.write_text(json.dumps(other))
-    (folder / "no-report.json").write_text("{}")
+    (folder / "no-report.json").write_text("[1]")
     again = reproduce.reproduce("made", "quick", store, folder)
     assert again["cells"][0]["runs"] and len(made) == trained + 1 + 4 * 2 + 2
     assert again["machine"] == f"{here['machine']}; another machine" and "another" in report.ended(again)
+    (folder / "half.json").write_text('{"table":')
+    with pytest.raises(UserError, match=r"half\.json is no JSON, so that what it may have measured cannot be kept"):
+        reproduce.reproduce("made", "quick", store, folder)
+    assert json.loads(written.read_text()) == json.loads(json.dumps(again))
 
 
 def test_a_table_keeps_what_another_ones_report_has_of_the_same_runs(real_data):
