@@ -100,7 +100,7 @@ def test_what_cannot_be_drawn_is_a_sentence(settings, words):
     ({"name": "folder"}, "Give the path of a folder or zip file"), ({"name": "digits", "path": "x"}, "Give the path"),
     ({"name": "digits", "size": 16}, "Digits has one size"), ({"name": "shapes", "size": 64}, "Shapes has one size"),
     ({"name": "digits", "watermark": True}, "Only the shapes have a watermark"),
-    ({"name": "digits", "labelled_share": 0.5}, r"Every image has a label; say how many of each class keep theirs \(labelled per class\)"),
+    ({"name": "digits", "labelled_share": 0.5}, "Every image has a label; say how many of each class keep theirs"),
     ({"name": "digits", "label_noise": 1.0}, "label_noise must be less than 1, and not 1.0"),
     ({"name": "digits", "label_noise": float("nan")}, "label_noise = NaN is not possible"),
     ({"name": "digits", "validation": -0.1}, "validation must be at least 0, and not -0.1"),
